@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One kind of request: whose, the method in the service's own words, and whether it may change anything."""
+    """One kind of request: whose, its name in the service's own words, and if it may change anything."""
 
     service: str  # "wandb", "vertex" or "gcs"
     method: str
