@@ -47,9 +47,7 @@ class HttpServer:
         )
         self._server = uvicorn.Server(config)
         ready = threading.Event()
-        self._thread = threading.Thread(
-            target=self._serve, args=(ready,), name=f"http-{self.port}", daemon=True
-        )
+        self._thread = threading.Thread(target=self._serve, args=(ready,), name=f"http-{self.port}", daemon=True)
         self._thread.start()
         ready.wait()
         if not self._server.started:

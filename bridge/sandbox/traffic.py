@@ -32,9 +32,7 @@ class Traffic:
         """Say how many calls were made since the last reset; None means any."""
         with self._lock:
             return sum(
-                n
-                for call, n in self._counts.items()
-                if service in (None, call.service) and write in (None, call.write)
+                n for call, n in self._counts.items() if service in (None, call.service) and write in (None, call.write)
             )
 
     def counts(self) -> dict[Call, int]:

@@ -1,0 +1,146 @@
+"""The verbs: every effect the bridge may have on the world, as a value before it happens."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, assert_never
+
+if TYPE_CHECKING:
+    from bridge.core.model import Alias, ModelKey, SourceVersion, VersionRef
+
+
+@dataclass(frozen=True, slots=True)
+class CopyFiles:
+    """Copy a version's files to its folder, verify them, and write the manifest last."""
+
+    version: SourceVersion
+    artifact_uri: str
+
+    def __str__(self) -> str:
+        return f"+ files    {self.version.label} -> {self.artifact_uri}"
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterVersion:
+    """Register a folder as a version of the model, without any alias."""
+
+    version: SourceVersion
+    artifact_uri: str
+
+    def __str__(self) -> str:
+        return f"+ version  {self.version.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class MoveAlias:
+    """Make an alias name a version and no other; `previous` is who had it, None if nobody."""
+
+    alias: Alias
+    to: SourceVersion
+    artifact_uri: str  # of `to`: what finds it in Vertex, since it may have no id yet
+    previous: VersionRef | None
+
+    def __str__(self) -> str:
+        return f"~ alias    {self.alias} ({_spell(self.previous)} -> {self.to.label})"
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveAlias:
+    """Take an alias away from the version that has it."""
+
+    alias: Alias
+    previous: VersionRef
+
+    def __str__(self) -> str:
+        return f"- alias    {self.alias} ({_spell(self.previous)})"
+
+
+Change = CopyFiles | RegisterVersion | MoveAlias | RemoveAlias
+
+
+class Kind(StrEnum):
+    """Why a change is not made."""
+
+    NAME = "name"  # it cannot be spelled in Vertex
+    CONFLICT = "conflict"  # it would take something that is not ours
+    DRIFT = "drift"  # somebody changed by hand what we had set
+    GUARD = "guard"  # it looks like an accident
+    WAITING = "waiting"  # not yet: the next pass may
+    HELD = "held"  # a person paused it
+    POLICY = "policy"  # the mapping does not permit it; this is how it is meant to be
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A change that will not be made: of what, why, and what a person can do."""
+
+    kind: Kind
+    about: str  # "alias production", "model fraud"
+    reason: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"! {self.kind:8} {self.about}: {self.reason}; {self.remedy}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The changes, in the order they are applied, and the refusals for one key."""
+
+    key: ModelKey
+    changes: tuple[Change, ...]
+    refusals: tuple[Refusal, ...]
+    checksum: str  # over the changes and the states they were derived from
+
+    def __bool__(self) -> bool:
+        return bool(self.changes)
+
+
+def change_kind(change: Change) -> str:
+    """Name a change for journals and JSON: "copy", "register", "move-alias", "remove-alias"."""
+    match change:
+        case CopyFiles():
+            return "copy"
+        case RegisterVersion():
+            return "register"
+        case MoveAlias():
+            return "move-alias"
+        case RemoveAlias():
+            return "remove-alias"
+        case _:
+            assert_never(change)
+
+
+def change_to_json(change: Change) -> dict[str, Any]:
+    """Return a change as plain JSON values, with its kind under "change"."""
+    return {"change": change_kind(change), **asdict(change)}
+
+
+def plan_to_json(plan: Plan) -> dict[str, Any]:
+    """Return a plan as plain JSON values: what `plan --json` prints and `plan --out` saves."""
+    return {
+        "mapping": plan.key.mapping,
+        "model": plan.key.model,
+        "checksum": plan.checksum,
+        "changes": [change_to_json(change) for change in plan.changes],
+        "refusals": [asdict(refusal) for refusal in plan.refusals],
+    }
+
+
+def checksum_of(*values: object) -> str:
+    """Return 16 hex digits that differ if any of the values (dataclasses, JSON values, sets) differs."""
+    text = json.dumps(values, default=_plain, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return asdict(value)  # type: ignore[call-overload]  # json's default= is only asked for what it cannot spell
+
+
+def _spell(ref: VersionRef | None) -> str:
+    return "-" if ref is None else ref.label or f"@{ref.version_id}"

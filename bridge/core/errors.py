@@ -1,0 +1,80 @@
+"""
+Every error the bridge raises on purpose.
+
+    BridgeError
+    ├── ConfigError      a file says something that cannot be meant; where, what, and what was probably meant
+    ├── TryAgain         the outside was unwell, or it is too early; the same pass may succeed later
+    └── NeedsPerson      nothing will change by itself: why, and what a person can do
+        └── IntegrityError   bytes are not what the source said they are
+
+A vendor's error is translated into one of the last three where it enters, once.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+class BridgeError(Exception):
+    """An error the bridge knows how to report: `str()` of it is one sentence for a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+class ConfigError(BridgeError):
+    """
+    A configuration that cannot be meant.
+
+    `excerpt` is the offending line, or None where it cannot be shown (a file that is missing, a secret).
+    """
+
+    def __init__(self, message: str, at: Position | None = None, excerpt: str | None = None) -> None:
+        super().__init__(f"{at}: {message}" if at else message)
+        self.message = message
+        self.at = at
+        self.excerpt = excerpt
+
+
+class ConfigErrors(BridgeError):
+    """All that is wrong with a configuration, at once, in the order of files and lines."""
+
+    def __init__(self, errors: tuple[ConfigError, ...]) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors = errors
+
+
+class TryAgain(BridgeError):
+    """
+    The outside was unwell, or it is too early; `after` is in seconds, None if nobody said.
+
+    What was asked for may or may not have happened, unless `nothing_happened`: then it was turned away.
+    """
+
+    def __init__(self, reason: str, after: float | None = None, *, nothing_happened: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.after = after
+        self.nothing_happened = nothing_happened
+
+
+class NeedsPerson(BridgeError):
+    """Trying again changes nothing: `reason` says what was refused and why, `remedy` what to do next."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+        self.reason = reason
+        self.remedy = remedy
+
+
+class IntegrityError(NeedsPerson):
+    """Bytes are not what the source, or the receiving end, says they are."""

@@ -1,0 +1,279 @@
+"""
+The nouns: what a mapping asks, what a source publishes, what Vertex holds, what the store remembers.
+
+Everything is frozen and compared by value, so that a plan is a pure function of snapshots and a test can
+write them down literally.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Literal, NewType
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.core.errors import BridgeError, Position
+
+Alias = NewType("Alias", str)  # legal in Vertex; what a source calls its own is a plain str
+DEFAULT = Alias("default")  # Vertex demands exactly one per model, from its first version on
+
+
+class Policy(StrEnum):
+    """What a mapping permits."""
+
+    SYNC = "sync"  # versions and aliases arrive, move and go
+    UPSERT_ONLY = "upsert-only"  # nothing goes
+    CREATE_ONLY = "create-only"  # nothing goes or moves
+
+
+class OnDrift(StrEnum):
+    """What happens when somebody changed in Vertex what the bridge had set."""
+
+    REPORT = "report"
+    HEAL = "heal"
+
+
+class State(StrEnum):
+    """The state of one model, in one word: the same in CLI, API and metrics."""
+
+    SYNCED = "SYNCED"
+    PENDING = "PENDING"  # a change is known and waits
+    COPYING = "COPYING"
+    REGISTERING = "REGISTERING"
+    BLOCKED = "BLOCKED"  # a guard, a conflict or a policy needs a person
+    FAILED = "FAILED"
+    HELD = "HELD"  # a person paused it
+    DEGRADED = "DEGRADED"  # the source cannot be read; Vertex keeps what it had
+    DRIFTED = "DRIFTED"  # somebody changed Vertex by hand
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ModelKey:
+    """The unit of work: one Vertex model under one mapping."""
+
+    mapping: str
+    model: str  # Vertex model id
+
+    def __str__(self) -> str:
+        return f"{self.mapping}/{self.model}"
+
+
+@dataclass(frozen=True, slots=True)
+class CollectionSelector:
+    """Which collections of a connection a mapping watches, and for which aliases."""
+
+    connection: str
+    place: str  # what holds the collections: "wandb-registry-model", or "entity/project"
+    name: str  # a collection's name, or a regular expression over the whole name if `is_pattern`
+    is_pattern: bool = False
+    artifact_type: str = "model"  # only asked for outside a registry
+    tags: frozenset[str] = frozenset()  # a collection must carry all of them
+    aliases: frozenset[str] | None = None  # the only aliases that matter; None: any may
+
+
+@dataclass(frozen=True, slots=True)
+class AliasRules:
+    """How a mapping spells a source's aliases in Vertex; `default` is never among the values."""
+
+    named: Mapping[str, Alias | None]  # source alias -> Vertex alias; None drops it
+    others: Literal["pass", "slug", "drop"] = "pass"
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRule:
+    """Which versions are registered: those with a mirrored alias, and besides them the `newest` n, or all."""
+
+    newest: int | None = 0  # None: all
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """The container that Vertex starts for a version: what UploadModel's container_spec takes."""
+
+    image: str
+    ports: tuple[int, ...] = ()
+    predict_route: str | None = None
+    health_route: str | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where a mapping's models go; `model` may hold `{group}` of the selector's pattern."""
+
+    connection: str
+    model: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingSpec:
+    """One rule of mappings/*.yaml."""
+
+    name: str
+    source: CollectionSelector
+    target: Target
+    policy: Policy
+    aliases: AliasRules
+    serving: Serving
+    origin: Position
+    default_from: str | None = None  # a source alias
+    versions: VersionRule = VersionRule()
+    drift: OnDrift = OnDrift.REPORT
+    on_source_delete: Literal["retain"] = "retain"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceVersion:
+    """One immutable version of a collection."""
+
+    connection: str
+    collection: str  # full path: "acme_org/wandb-registry-model/fraud-detector"
+    label: str  # as the source spells it: "v7", "3"
+    id: str  # stable, unique in its collection for ever, even if the label is used again
+    digest: str | None  # over all of its files, as the source computes it
+    url: str  # where a person can look at it
+
+    def __str__(self) -> str:
+        return f"{self.collection}:{self.label}"
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """What the source says of one collection."""
+
+    collection: str
+    name: str  # the last part of `collection`
+    versions: tuple[SourceVersion, ...]  # oldest first
+    aliases: Mapping[str, str]  # source alias -> SourceVersion.id
+    complete: bool = True  # False: what is absent here may exist all the same
+
+    def version(self, version_id: str) -> SourceVersion:
+        """Return the version with that id. Raises KeyError."""
+        for version in self.versions:
+            if version.id == version_id:
+                return version
+        raise KeyError(version_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Sweep:
+    """One look at all that is watched on a connection; each selector is in exactly one of the two."""
+
+    found: Mapping[CollectionSelector, tuple[SourceState, ...]]
+    failed: Mapping[CollectionSelector, BridgeError]
+
+
+@dataclass(frozen=True, slots=True)
+class Digest:
+    """A digest of some bytes; `value` is base64 of the raw digest, as W&B and GCS both write it."""
+
+    algorithm: Literal["md5", "xxh128"]
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class ArtifactFile:
+    """One file of a version."""
+
+    path: str  # relative, "/" between parts; checked by naming.check_path when read, never again
+    size: int  # bytes
+    digest: Digest | None  # None: the source keeps none, so it is computed while streaming
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file as it lies in the bucket; digests are base64, crc32c of the big-endian 32 bits."""
+
+    path: str
+    size: int  # bytes
+    crc32c: str
+    md5: str | None = None
+    xxh128: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was copied, written as the last object of a folder: with it the folder is whole, without it nothing is."""
+
+    collection: str
+    label: str
+    source_id: str
+    source_digest: str | None
+    files: tuple[StoredFile, ...]  # by path
+    created: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """One version in Vertex."""
+
+    id: str  # a decimal number
+    artifact_uri: str
+    aliases: frozenset[Alias]
+    marked: bool  # carries our owner label; proof of ownership only together with a record
+
+
+@dataclass(frozen=True, slots=True)
+class TargetState:
+    """What Vertex holds of one model, and which of the folders in question are whole."""
+
+    model: str
+    exists: bool
+    versions: tuple[ModelVersion, ...] = ()  # oldest first
+    committed: frozenset[str] = frozenset()  # artifact URIs whose manifest is written
+
+    def holder(self, alias: Alias) -> ModelVersion | None:
+        """Return the version that carries the alias."""
+        return next((version for version in self.versions if alias in version.aliases), None)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRef:
+    """A version by both of its names."""
+
+    version_id: str  # in Vertex
+    label: str | None  # at the source; None if no record knows
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRecord:
+    """A row of the mapping store: source version <-> GCS URI <-> Vertex version."""
+
+    key: ModelKey
+    source: SourceVersion
+    artifact_uri: str
+    version_id: str  # in Vertex
+    first_seen: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A person's override: the alias stays where it is in Vertex until the hold ends."""
+
+    alias: Alias
+    who: str
+    why: str
+    until: str | None  # ISO 8601, UTC; None: until it is lifted
+
+
+@dataclass(frozen=True, slots=True)
+class RemovalGuard:
+    """A plan that removes more than this share of a model's aliases, and at least this many, is an accident."""
+
+    max_share: float = 0.3
+    min_count: int = 3
+
+    def __str__(self) -> str:
+        return f"{self.max_share:.0%} (and at least {self.min_count})"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the store remembers of one key when a plan is made."""
+
+    records: tuple[MappingRecord, ...] = ()
+    mirrored: Mapping[Alias, str] = field(default_factory=dict)  # as last set by us: alias -> Vertex version id
+    seen_before: frozenset[Alias] | None = None  # desired in the last complete listing; None: there was none
+    holds: Mapping[Alias, Hold] = field(default_factory=dict)  # those in force

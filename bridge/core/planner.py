@@ -1,0 +1,225 @@
+"""The one decision: which changes bring *actual* to *desired*."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, assert_never
+
+from bridge.core.changes import (
+    Change,
+    CopyFiles,
+    Kind,
+    MoveAlias,
+    Plan,
+    Refusal,
+    RegisterVersion,
+    RemoveAlias,
+    checksum_of,
+)
+from bridge.core.model import DEFAULT, Alias, Known, ModelKey, OnDrift, VersionRef
+from bridge.core.naming import artifact_uri
+from bridge.core.policy import permit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.core.desired import Desired
+    from bridge.core.model import MappingSpec, ModelVersion, SourceVersion, TargetState
+
+
+def make_plan(spec: MappingSpec, base: str, desired: Desired, actual: TargetState, known: Known) -> Plan:
+    """
+    Decide what brings *actual* to *desired*: pure, total, deterministic.
+
+    `base` is the bucket's folder, `gs://bucket/prefix`. "set" is where the bridge last put the alias;
+    "ours" is a version with our mark *and* a record.
+
+        alias       desired  actual    set  plan
+        production  v7       -         -    CopyFiles v7, RegisterVersion v7, MoveAlias - -> v7
+        production  v7       v7        any  (nothing)
+        production  v7       v6        v6   CopyFiles v7, RegisterVersion v7, MoveAlias v6 -> v7
+        production  v7       v6        v5   Refusal: drift (MoveAlias if the mapping heals drift)
+        production  v7       v6        -    Refusal: drift, the same: a person put it there
+        production  v7       -         v7   Refusal: drift, the same: a person took it away
+        production  v7       -         v6   MoveAlias - -> v7: nobody has it, and the source has moved on
+        production  v7       not ours  any  Refusal: conflict
+        production  -        v6        v6   RemoveAlias, if absent from two complete listings; else Refusal: waiting
+        production  -        v6        v5   (nothing: what is there now is not what we set)
+        production  -        v6        -    (nothing: hands off)
+        default     v7       v6        -    MoveAlias v6 -> v7: Vertex itself put it on the first version
+        default     -        any       any  (nothing: Vertex demands exactly one)
+        any         any      any       any  Refusal: held, while a person holds the alias, if there was a change
+
+    A version that must be registered is copied first, unless its folder is already whole; one whose record
+    names a Vertex version that is gone was deleted by a person: drift. In a new model the version that
+    `default` names is registered first, since Vertex gives `default` to the first one.
+    A model that holds versions and none of ours is refused as a whole. At last the policy strikes what the
+    mapping does not permit.
+    """
+    steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known).steps()]
+    changes = tuple(step for step in steps if not isinstance(step, Refusal))
+    refusals = (*desired.refusals, *(step for step in steps if isinstance(step, Refusal)))
+    checksum = checksum_of(spec.name, changes, refusals, desired, actual)
+    return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum)
+
+
+def took_effect(change: Change, actual: TargetState) -> bool:
+    """Tell whether a change is visible in *actual*: how a pass settles what a crash left open."""
+    match change:
+        case CopyFiles(artifact_uri=uri):
+            return uri in actual.committed
+        case RegisterVersion(artifact_uri=uri):
+            return any(version.artifact_uri == uri and version.marked for version in actual.versions)
+        case MoveAlias(alias, artifact_uri=uri):
+            holder = actual.holder(alias)
+            return holder is not None and holder.artifact_uri == uri and holder.marked
+        case RemoveAlias(alias):
+            return actual.holder(alias) is None
+        case _:
+            assert_never(change)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    spec: MappingSpec
+    base: str
+    desired: Desired
+    actual: TargetState
+    known: Known
+
+    def steps(self) -> Iterator[Change | Refusal]:
+        if self.actual.versions and not any(self.is_ours(version) for version in self.actual.versions):
+            if self.desired.versions:
+                yield self.foreign_model()
+            return
+        arriving: set[str] = set()
+        for version in self.arrivals():
+            step = self.arrive(version)
+            if isinstance(step, Refusal):
+                yield step
+                continue
+            arriving.add(version.id)
+            yield from step
+        for alias, version in self.desired.aliases.items():
+            move = self.move(alias, version)
+            if isinstance(move, MoveAlias) and not (version.id in arriving or self.registered(version)):
+                continue  # its version was refused, and that refusal says why
+            if move is not None:
+                yield self.unless_held(alias, move)
+        yield from self.removals()
+
+    def is_ours(self, version: ModelVersion) -> bool:
+        return version.marked and any(record.artifact_uri == version.artifact_uri for record in self.known.records)
+
+    def uri(self, version: SourceVersion) -> str:
+        return artifact_uri(self.base, self.actual.model, version)
+
+    def registered(self, version: SourceVersion) -> ModelVersion | None:
+        uri = self.uri(version)
+        return next((v for v in self.actual.versions if v.artifact_uri == uri and self.is_ours(v)), None)
+
+    def ref(self, version: ModelVersion) -> VersionRef:
+        labels = (r.source.label for r in self.known.records if r.artifact_uri == version.artifact_uri)
+        return VersionRef(version.id, next(labels, None))
+
+    # versions
+
+    def arrivals(self) -> list[SourceVersion]:
+        missing = [version for version in self.desired.versions if not self.registered(version)]
+        first = self.desired.aliases.get(DEFAULT)
+        if not self.actual.exists and first in missing:
+            missing.remove(first)
+            missing.insert(0, first)
+        return missing
+
+    def arrive(self, version: SourceVersion) -> tuple[Change, ...] | Refusal:
+        uri = self.uri(version)
+        if self.spec.drift is OnDrift.REPORT:
+            gone = next((r for r in self.known.records if r.artifact_uri == uri), None)
+            if gone is not None:
+                return Refusal(
+                    Kind.DRIFT,
+                    f"version {version.label}",
+                    f"Vertex version @{gone.version_id}, which the bridge registered for it, was deleted by hand",
+                    "set 'drift: heal' in the mapping to have it registered again, or move its aliases at the source",
+                )
+        register = RegisterVersion(version, uri)
+        return (register,) if uri in self.actual.committed else (CopyFiles(version, uri), register)
+
+    def foreign_model(self) -> Refusal:
+        model = self.actual.model
+        return Refusal(
+            Kind.CONFLICT,
+            f"model {model}",
+            f"Vertex model {model!r} exists, and none of its versions was registered by this bridge's store",
+            f"choose another target model ({self.spec.origin}), or delete the model in Vertex if nobody needs it",
+        )
+
+    # aliases
+
+    def move(self, alias: Alias, to: SourceVersion) -> MoveAlias | Refusal | None:
+        holder = self.actual.holder(alias)
+        uri = self.uri(to)
+        if holder is not None and holder.artifact_uri == uri and self.is_ours(holder):
+            return None
+        if holder is not None and not self.is_ours(holder):
+            return Refusal(
+                Kind.CONFLICT,
+                f"alias {alias}",
+                f"it is on Vertex version @{holder.id}, which this bridge did not register",
+                "remove the alias from that version in Vertex, and the next pass sets it",
+            )
+        if self.is_new_models_default(alias, to):
+            return None
+        if self.spec.drift is OnDrift.REPORT and (drift := self.drift(alias, holder, to)):
+            return drift
+        return MoveAlias(alias, to, uri, self.ref(holder) if holder else None)
+
+    def is_new_models_default(self, alias: Alias, to: SourceVersion) -> bool:
+        return alias == DEFAULT and not self.actual.exists and to in self.arrivals()[:1]
+
+    def drift(self, alias: Alias, holder: ModelVersion | None, to: SourceVersion) -> Refusal | None:
+        was_set = self.known.mirrored.get(alias)
+        if holder is None:
+            meant = self.registered(to)
+            if meant is None or was_set != meant.id:
+                return None
+            story = f"the bridge set it on @{was_set} ({to.label}), and somebody has removed it in Vertex since"
+        elif holder.id == was_set or (alias == DEFAULT and was_set is None):
+            return None
+        elif was_set is None:
+            story = f"somebody set it on Vertex version @{holder.id} by hand"
+        else:
+            story = f"the bridge set it on @{was_set}, and somebody has moved it to @{holder.id} in Vertex since"
+        remedy = f"move it back in Vertex, or set 'drift: heal' in the mapping to have it follow {to.label}"
+        return Refusal(Kind.DRIFT, f"alias {alias}", story, remedy)
+
+    def removals(self) -> Iterator[Change | Refusal]:
+        for alias, version_id in sorted(self.known.mirrored.items()):
+            holder = self.actual.holder(alias)
+            if alias == DEFAULT or alias in self.desired.aliases or holder is None:
+                continue
+            if holder.id == version_id and self.is_ours(holder):
+                yield self.unless_held(alias, self.removal(alias, holder))
+
+    def removal(self, alias: Alias, holder: ModelVersion) -> RemoveAlias | Refusal:
+        if not self.desired.complete:
+            reason = "it is absent from a listing that was not complete"
+        elif self.known.seen_before is None or alias in self.known.seen_before:
+            reason = "it is absent from one complete listing so far"
+        else:
+            return RemoveAlias(alias, self.ref(holder))
+        remedy = "it is removed when the next complete listing agrees"
+        return Refusal(Kind.WAITING, f"alias {alias}", reason, remedy)
+
+    def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
+        hold = self.known.holds.get(alias)
+        if hold is None:
+            return step
+        until = f"until {hold.until}" if hold.until else "until it is lifted"
+        return Refusal(
+            Kind.HELD,
+            f"alias {alias}",
+            f"{hold.who} holds it {until}: {hold.why}",
+            "it follows when the hold ends",
+        )

@@ -1,0 +1,85 @@
+"""What a mapping permits, and what a plan says about the state of its model."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, assert_never
+
+from bridge.core.changes import (
+    Change,
+    CopyFiles,
+    Kind,
+    MoveAlias,
+    Refusal,
+    RegisterVersion,
+    RemoveAlias,
+    checksum_of,
+)
+from bridge.core.model import Policy, State
+
+if TYPE_CHECKING:
+    from bridge.core.changes import Plan
+    from bridge.core.model import RemovalGuard
+
+_STATES = (  # the first kind that a plan holds decides
+    (Kind.CONFLICT, State.BLOCKED),
+    (Kind.GUARD, State.BLOCKED),
+    (Kind.NAME, State.BLOCKED),
+    (Kind.DRIFT, State.DRIFTED),
+    (Kind.HELD, State.HELD),
+    (Kind.WAITING, State.PENDING),
+)
+
+
+def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
+    """
+    Return the change if the mapping permits it, else why not; a refusal stays one.
+
+        policy       copy  register  set a new alias  move an alias  remove an alias
+        sync         yes   yes       yes              yes            yes
+        upsert-only  yes   yes       yes              yes            no
+        create-only  yes   yes       yes              no             no
+    """
+    match step:
+        case RemoveAlias(alias) if policy is not Policy.SYNC:
+            reason = f"it is gone at the source, but policy {policy} removes nothing"
+            return Refusal(Kind.POLICY, f"alias {alias}", reason, "remove it in Vertex, or set 'policy: sync'")
+        case MoveAlias(alias, previous=previous) if policy is Policy.CREATE_ONLY and previous is not None:
+            reason = f"it has moved at the source, but policy {policy} moves nothing"
+            return Refusal(Kind.POLICY, f"alias {alias}", reason, "move it in Vertex, or set 'policy: sync'")
+        case CopyFiles() | RegisterVersion() | MoveAlias() | RemoveAlias() | Refusal():
+            return step
+        case _:
+            assert_never(step)
+
+
+def guard_removals(plan: Plan, guard: RemovalGuard, *, mirrored: int, allowed: str | None) -> Plan:
+    """
+    Refuse all removals of a plan together if they are too many of the model's `mirrored` aliases.
+
+    `allowed` is the checksum, printed with such a refusal, of the removals that a person let pass.
+    """
+    removals = tuple(change for change in plan.changes if isinstance(change, RemoveAlias))
+    checksum = checksum_of(plan.key, removals)
+    too_many = len(removals) >= guard.min_count and len(removals) > guard.max_share * mirrored
+    if not too_many or allowed == checksum:
+        return plan
+    reason = f"{len(removals)} of {mirrored} mirrored aliases would be removed at once; more than {guard} is refused"
+    remedy = f"if that is meant, run: bridge sync {plan.key.mapping} --allow-removals {checksum}"
+    refused = (Refusal(Kind.GUARD, f"alias {removal.alias}", reason, remedy) for removal in removals)
+    kept = tuple(change for change in plan.changes if change not in removals)
+    return replace(plan, changes=kept, refusals=(*plan.refusals, *refused))
+
+
+def state_after(plan: Plan) -> tuple[State, Refusal | None]:
+    """Say which state a model is in once the plan's changes are made, and the refusal that is the reason."""
+    for kind, state in _STATES:
+        for refusal in plan.refusals:
+            if refusal.kind is kind:
+                return state, refusal
+    return State.SYNCED, None
+
+
+def is_settled(plan: Plan) -> bool:
+    """Tell whether, once the plan's changes are made, looking again at the same source would find nothing to do."""
+    return all(refusal.kind is Kind.POLICY for refusal in plan.refusals)

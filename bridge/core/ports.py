@@ -1,0 +1,255 @@
+"""The doors to the outside: one small Protocol each; every docstring is a promise that the contract tests hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
+    from datetime import datetime
+
+    from bridge.core.changes import Change
+    from bridge.core.model import (
+        Alias,
+        ArtifactFile,
+        CollectionSelector,
+        Hold,
+        Manifest,
+        MappingRecord,
+        ModelKey,
+        Serving,
+        SourceVersion,
+        StoredFile,
+        Sweep,
+        TargetState,
+    )
+    from bridge.core.records import EntryId, Intent, JournalEntry, Operation, Outcome, Status
+
+
+class Clock(Protocol):
+    """Time, as an argument."""
+
+    def now(self) -> datetime:
+        """Return the time now, with UTC as its zone."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Return when `seconds` have passed."""
+        ...
+
+
+class Source(Protocol):
+    """Where versions and aliases are published: one connection to W&B or MLflow. Reads only."""
+
+    def sweep(self, selectors: Sequence[CollectionSelector]) -> Sweep:
+        """
+        Look at the aliases and versions of all selected collections, in as few requests as the service allows.
+
+        A collection without versions is found and empty; one that does not exist is failed, with NeedsPerson.
+        Versions that carry no alias that a selector asks for may be left out if all its selectors name aliases.
+        Raises TryAgain or NeedsPerson if the connection as a whole cannot be read.
+        """
+        ...
+
+    def describe(self, version: SourceVersion) -> tuple[ArtifactFile, ...]:
+        """
+        List a version's files, by path, with sizes and the digests that the source keeps.
+
+        Raises NeedsPerson if the version is gone, is not the one that was swept (another id or digest under
+        the same label), or has a file that cannot be copied; TryAgain if the source was unwell.
+        """
+        ...
+
+    def open(
+        self, version: SourceVersion, file: ArtifactFile, start: int = 0
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """
+        Stream a file from byte `start` on; nothing is written to disk.
+
+        A URL that has expired is renewed, a connection that breaks is taken up where it broke.
+        Raises TryAgain or NeedsPerson, at the opening or between two pieces. The number of bytes is not promised.
+        """
+        ...
+
+    def is_gone(self, collection: str, alias: str) -> bool:
+        """
+        Ask for one alias by name; True only if the source says positively that nothing has it.
+
+        Raises TryAgain or NeedsPerson if the source says anything else than yes or no.
+        """
+        ...
+
+
+class Storage(Protocol):
+    """A bucket. Folders end in "/"; nothing is ever overwritten."""
+
+    def manifest(self, folder: str) -> Manifest | None:
+        """Read a folder's manifest; None if it has none, and so is not whole."""
+        ...
+
+    def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
+        """
+        Store one file under its path; bounded memory, whatever its size. Idempotent.
+
+        The receiving end verifies md5 where the source has it, crc32c always. An object that is already
+        there is kept if size and digests are those of `pieces`. Raises IntegrityError, with no object left
+        by this call, if size or digest differ from `file`'s, and NeedsPerson if another object has the name.
+        """
+        ...
+
+    def commit(self, folder: str, manifest: Manifest) -> None:
+        """Write the manifest. Idempotent; raises NeedsPerson if one with other files is there."""
+        ...
+
+
+class Copier(Protocol):
+    """Brings a version's files into a bucket."""
+
+    def copy(self, version: SourceVersion, folder: str) -> Manifest:
+        """
+        Copy and verify every file, then write the manifest; a folder that is whole is left as it is. Idempotent.
+
+        Raises IntegrityError if bytes are not what the source says, TryAgain, or NeedsPerson.
+        """
+        ...
+
+    def manifest(self, folder: str) -> Manifest | None:
+        """Read a folder's manifest; None if the folder is not whole."""
+        ...
+
+
+class Registry(Protocol):
+    """The Vertex AI Model Registry of one project and location. TryAgain means: it may have happened, look again."""
+
+    def observe(self, model: str) -> TargetState:
+        """Look at a model with all its versions; absent is `exists=False`. `committed` is left empty."""
+        ...
+
+    def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:
+        """
+        Ask for a new version, without aliases; return the operation's name. Not idempotent: see reconcile.registering.
+
+        Makes the model, with `name` for display, if it does not exist; a model that came to exist in between
+        is never doubled. Raises TryAgain if the reply was lost: the version may come to exist.
+        """
+        ...
+
+    def operation(self, name: str) -> Operation:
+        """Ask how an operation goes."""
+        ...
+
+    def running(self, model: str) -> tuple[str, ...]:
+        """List the operations of a model that have not ended, as far as the service tells."""
+        ...
+
+    def move_alias(self, model: str, alias: Alias, version_id: str) -> None:
+        """
+        Make `alias` name the version and no other of the model. Idempotent; read back before it returns.
+
+        Raises TryAgain if Vertex was unwell: the alias may or may not have moved, so observe again.
+        """
+        ...
+
+    def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
+        """Take `alias` away from that version, if it has it. Idempotent; read back before it returns."""
+        ...
+
+
+class Store(Protocol):
+    """What the bridge remembers. Every method is one transaction."""
+
+    # records and aliases
+    def records(self, key: ModelKey) -> tuple[MappingRecord, ...]:
+        """Return a key's records, oldest first."""
+        ...
+
+    def all_records(self) -> tuple[MappingRecord, ...]:
+        """Return every record, by key and age."""
+        ...
+
+    def save_record(self, record: MappingRecord) -> None:
+        """Remember a registered version; a record of the same key and source id is replaced, but for `first_seen`."""
+        ...
+
+    def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
+        """Return the aliases as the bridge last set them: alias -> Vertex version id."""
+        ...
+
+    def save_mirrored(self, key: ModelKey, alias: Alias, version_id: str | None) -> None:
+        """Remember where an alias was set; None forgets it. Idempotent."""
+        ...
+
+    # journal and intents
+    def begin(self, key: ModelKey, change: Change, why: str, at: datetime) -> EntryId:
+        """Write down that a change is about to be made."""
+        ...
+
+    def finish(self, entry: EntryId, outcome: Outcome, detail: str, at: datetime) -> None:
+        """Write down how it ended."""
+        ...
+
+    def unfinished(self, key: ModelKey) -> tuple[JournalEntry, ...]:
+        """Return what was begun and never finished, oldest first: the process died there."""
+        ...
+
+    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, newest first."""
+        ...
+
+    def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
+        """Return the open intent to register that folder, if there is one."""
+        ...
+
+    def intents(self, key: ModelKey) -> tuple[Intent, ...]:
+        """Return a key's open intents, oldest first."""
+        ...
+
+    def save_intent(self, intent: Intent) -> None:
+        """Write an intent, or what has become known of it (`sent_at`, `operation`). Idempotent."""
+        ...
+
+    def close_intent(self, key: ModelKey, artifact_uri: str) -> None:
+        """Forget an intent: its version is recorded, or it ended in an error. Idempotent."""
+        ...
+
+    # snapshots, status, holds
+    def seen_before(self, key: ModelKey) -> frozenset[Alias] | None:
+        """Return the aliases desired in the last complete listing; None if there was none."""
+        ...
+
+    def save_seen(self, key: ModelKey, aliases: frozenset[Alias]) -> None:
+        """Remember the aliases desired in a complete listing."""
+        ...
+
+    def status(self, key: ModelKey) -> Status | None:
+        """Return what is known of a model; None if it was never looked at."""
+        ...
+
+    def statuses(self) -> tuple[Status, ...]:
+        """Return every model's status, by key."""
+        ...
+
+    def save_status(self, status: Status) -> None:
+        """Remember a model's state."""
+        ...
+
+    def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
+        """Return the holds in force at that time."""
+        ...
+
+    def save_hold(self, key: ModelKey, hold: Hold) -> None:
+        """Put a hold on an alias; it replaces an earlier one."""
+        ...
+
+    def lift_hold(self, key: ModelKey, alias: Alias) -> None:
+        """End a hold. Idempotent."""
+        ...
+
+
+class Runner(Protocol):
+    """Executes work per key: never two at once for one key."""
+
+    def run(self, keys: Sequence[ModelKey], work: Callable[[ModelKey], None]) -> None:
+        """Do `work` for every key; return when all is done. `work` handles its own errors."""
+        ...

@@ -1,0 +1,198 @@
+"""One pass over many mappings: one sweep per connection, then every model whose desired state differs."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bridge.core.changes import checksum_of
+from bridge.core.desired import desire, model_name
+from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.model import ModelKey, State, Sweep
+from bridge.core.naming import model_id
+from bridge.core.policy import is_settled, state_after
+from bridge.core.records import Status
+from bridge.reconcile.reconciler import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bridge.core.changes import Plan
+    from bridge.core.model import MappingSpec
+    from bridge.core.ports import Clock, Runner, Source, Store
+    from bridge.reconcile.reconciler import Reconciler
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How one model fared in a pass."""
+
+    status: Status
+    plan: Plan | None = None  # None: it was not compared, because the source is as it was, or could not be read
+
+    @property
+    def key(self) -> ModelKey:
+        """The model."""
+        return self.status.key
+
+
+@dataclass(frozen=True, slots=True)
+class Passes:
+    """Looks at sources, and has each model reconciled that needs it."""
+
+    sources: Mapping[str, Source]  # by connection
+    reconciler: Callable[[MappingSpec], Reconciler]  # for a mapping's ends
+    store: Store
+    clock: Clock
+    runner: Runner
+
+    def plan(self, specs: Sequence[MappingSpec]) -> list[Report]:
+        """Compare both sides of every model of these mappings; change nothing anywhere."""
+        return self._over(specs, self._plan_one, save=False)
+
+    def sync(
+        self,
+        specs: Sequence[MappingSpec],
+        *,
+        why: str,
+        full: bool = False,
+        allowed_removals: str | None = None,
+        checksums: Mapping[ModelKey, str] | None = None,
+    ) -> list[Report]:
+        """
+        Bring every model of these mappings to its desired state; one that fails does not hold up another.
+
+        A model whose mapping and source are as they were when last all was well is not compared again, and
+        Vertex is not asked about it, unless `full`. With `checksums`, only the models named there are
+        touched, and only if their plan still has that checksum.
+        """
+
+        def work(order: Order) -> Report:
+            if checksums is not None and order.key not in checksums:
+                return Report(self._seen(order))
+            order = replace(order, why=why, allowed_removals=allowed_removals)
+            return self._sync_one(order, full=full or checksums is not None, checksum=(checksums or {}).get(order.key))
+
+        return self._over(specs, work, save=True)
+
+    def _over(self, specs: Sequence[MappingSpec], work: Callable[[Order], Report], *, save: bool) -> list[Report]:
+        reports: dict[ModelKey, Report] = {}
+        orders: dict[ModelKey, Order] = {}
+        for order in self._orders(specs):
+            if isinstance(order, Status):
+                reports[order.key] = Report(order)
+                if save:
+                    self.store.save_status(order)
+            else:
+                orders[order.key] = order
+        lock = threading.Lock()
+
+        def run(key: ModelKey) -> None:
+            report = self._guarded(orders[key], work)
+            with lock:
+                reports[key] = report
+            if save:
+                self.store.save_status(report.status)
+
+        self.runner.run(tuple(orders), run)
+        return [reports[key] for key in sorted(reports)]
+
+    # what there is to do
+
+    def _orders(self, specs: Sequence[MappingSpec]) -> list[Order | Status]:
+        by_connection: dict[str, list[MappingSpec]] = defaultdict(list)
+        for spec in specs:
+            by_connection[spec.source.connection].append(spec)
+        found: list[Order | Status] = []
+        for connection, group in by_connection.items():
+            try:
+                sweep = self.sources[connection].sweep([spec.source for spec in group])
+            except BridgeError as problem:
+                for spec in group:
+                    found += self._troubled(spec, State.DEGRADED, problem)
+                continue
+            for spec in group:
+                found += self._of_mapping(spec, sweep)
+        return found
+
+    def _of_mapping(self, spec: MappingSpec, sweep: Sweep) -> list[Order | Status]:
+        if spec.source in sweep.failed:
+            problem = sweep.failed[spec.source]
+            state = State.FAILED if isinstance(problem, NeedsPerson) else State.DEGRADED
+            return list(self._troubled(spec, state, problem))
+        orders: dict[ModelKey, list[Order]] = defaultdict(list)
+        for state_seen in sweep.found[spec.source]:
+            name = model_name(spec, state_seen.name)
+            key = ModelKey(spec.name, model_id(name))
+            orders[key].append(Order(spec, key, name, state_seen))
+        return [self._only(rivals) for rivals in orders.values()]
+
+    def _only(self, rivals: list[Order]) -> Order | Status:
+        if len(rivals) == 1:
+            return rivals[0]
+        order = rivals[0]
+        names = " and ".join(sorted(rival.state.name for rival in rivals))
+        problem = NeedsPerson(
+            f"collections {names} all map to the Vertex model {order.key.model!r}",
+            f"make the target's name tell them apart ({order.spec.origin})",
+        )
+        return self._status(order.key, State.BLOCKED, problem, order.state.collection)
+
+    def _troubled(self, spec: MappingSpec, state: State, problem: BridgeError) -> list[Status]:
+        """Say of every model of a mapping that its source could not be read; nothing else changes."""
+        known = [status for status in self.store.statuses() if status.key.mapping == spec.name]
+        if not known or not spec.source.is_pattern:
+            key = ModelKey(spec.name, model_id(spec.target.model))
+            return [self._status(key, state, problem, f"{spec.source.place}/{spec.source.name}")]
+        return [self._status(status.key, state, problem, status.collection) for status in known]
+
+    # one model
+
+    def _guarded(self, order: Order, work: Callable[[Order], Report]) -> Report:
+        try:
+            return work(order)
+        except BridgeError:
+            state = State.FAILED
+        except Exception as bug:
+            log.exception("unexpected error while working on %s", order.key)
+            problem = NeedsPerson(f"unexpected {type(bug).__name__}: {bug}", "report it with the log of this run")
+            state = State.FAILED
+        return Report(self._status(order.key, state, problem, order.state.collection))
+
+    def _plan_one(self, order: Order) -> Report:
+        plan = self.reconciler(order.spec).plan(order).plan
+        return Report(self._after(order, plan), plan)
+
+    def _sync_one(self, order: Order, *, full: bool, checksum: str | None) -> Report:
+        before = self.store.status(order.key)
+        if not full and before is not None and before.fingerprint == fingerprint(order):
+            return Report(replace(before, looked_at=self.clock.now().isoformat()))
+        plan = self.reconciler(order.spec).reconcile(order, checksum=checksum).plan
+        return Report(self._after(order, plan), plan)
+
+    def _seen(self, order: Order) -> Status:
+        return self.store.status(order.key) or self._status(order.key, State.PENDING, None, order.state.collection)
+
+    def _after(self, order: Order, plan: Plan) -> Status:
+        state, refusal = state_after(plan)
+        problem = NeedsPerson(f"{refusal.about}: {refusal.reason}", refusal.remedy) if refusal else None
+        status = self._status(order.key, state, problem, order.state.collection)
+        return replace(status, fingerprint=fingerprint(order)) if is_settled(plan) else status
+
+    def _status(self, key: ModelKey, state: State, problem: BridgeError | None, collection: str) -> Status:
+        if isinstance(problem, NeedsPerson):
+            message, remedy = problem.reason, problem.remedy
+        else:
+            message, remedy = str(problem or ""), "it is tried again at the next pass" if problem else ""
+        return Status(key, state, message, remedy, collection, self.clock.now().isoformat(), None)
+
+
+def fingerprint(order: Order) -> str:
+    """Return what differs whenever the mapping, or what it makes of the source, differs."""
+    spec = replace(order.spec, origin=None)
+    return checksum_of(spec, order.name, desire(order.spec, order.state))

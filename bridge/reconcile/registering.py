@@ -1,0 +1,126 @@
+"""
+Registering a version exactly once, although Vertex's UploadModel has no request id.
+
+A reply that is lost says nothing about what happened, and a version may show only after a while. So an
+intent is committed before anything is sent, and while it is open nothing is sent again before
+
+1. a stored operation has ended,
+2. the model's versions hold none with the intent's artifact_uri (immutable, and unique per source version),
+3. no operation of the model is running, as far as Vertex tells, and
+4. the settle window, counted from the last send, has passed: it must cover Vertex's commit delay plus the
+   lag of its lists. Then the versions are looked at once more.
+
+Enumerating death, lost replies, late commits and stale lists over this protocol yields no duplicate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.model import MappingRecord
+from bridge.core.records import Intent
+
+if TYPE_CHECKING:
+    from bridge.core.changes import RegisterVersion
+    from bridge.core.model import MappingSpec, ModelKey
+    from bridge.core.ports import Clock, Registry, Store
+    from bridge.core.records import Operation
+
+FIRST_POLL = 0.2  # seconds between two questions about an operation; grows by half each time
+SLOWEST_POLL = 5.0
+PATIENCE = timedelta(minutes=15)  # for one pass; the operation itself may go on, and the next pass waits again
+
+
+@dataclass(frozen=True, slots=True)
+class Registrar:
+    """Turns a folder into exactly one Vertex version."""
+
+    registry: Registry
+    store: Store
+    clock: Clock
+    settle: timedelta
+
+    def register(self, key: ModelKey, change: RegisterVersion, spec: MappingSpec, name: str) -> MappingRecord:
+        """
+        Register a folder, or find that it is registered; return the record, which is saved.
+
+        Raises TryAgain while it cannot be known whether an earlier attempt will yet succeed, NeedsPerson if
+        Vertex refuses the version for good.
+        """
+        uri = change.artifact_uri
+        intent = self.store.intent(key, uri)
+        if intent is None:
+            intent = Intent(key, change.version, uri, sent_at=None, operation=None)
+            self.store.save_intent(intent)
+        version_id = self._earlier_attempt(intent) if intent.sent_at else self._look(intent)
+        if version_id is None:
+            version_id = self._send(intent, spec, name)
+        record = MappingRecord(key, change.version, uri, version_id, self.clock.now().isoformat())
+        self.store.save_record(record)
+        self.store.close_intent(key, uri)
+        return record
+
+    def _earlier_attempt(self, intent: Intent) -> str | None:
+        """Learn what became of a send whose end is not recorded; None if it is certain that nothing did."""
+        if intent.operation is not None:
+            operation = self._wait(intent.operation)
+            if operation.version_id is not None:
+                return operation.version_id
+        if version_id := self._look(intent):
+            return version_id
+        if running := self.registry.running(intent.key.model):
+            raise TryAgain(f"Vertex is still at {running[0]}, which may be the registration of {intent.version}")
+        left = datetime.fromisoformat(intent.sent_at or "") + self.settle - self.clock.now()
+        if left > timedelta(0):
+            raise TryAgain(
+                f"a registration of {intent.version} was sent at {intent.sent_at} and its end is unknown; "
+                f"nothing is sent again before the settle window ({self.settle}) is over",
+                after=left.total_seconds(),
+            )
+        return self._look(intent)
+
+    def _look(self, intent: Intent) -> str | None:
+        versions = self.registry.observe(intent.key.model).versions
+        ids = [int(v.id) for v in versions if v.artifact_uri == intent.artifact_uri and v.marked]
+        return str(min(ids)) if ids else None
+
+    def _send(self, intent: Intent, spec: MappingSpec, name: str) -> str:
+        sent = replace(intent, sent_at=self.clock.now().isoformat(), operation=None)
+        self.store.save_intent(sent)
+        try:
+            operation_name = self.registry.register(
+                intent.key.model, name, intent.version, intent.artifact_uri, spec.serving
+            )
+        except TryAgain as unwell:
+            if unwell.nothing_happened:
+                self.store.save_intent(intent)
+            raise
+        except NeedsPerson:
+            self.store.close_intent(intent.key, intent.artifact_uri)
+            raise
+        self.store.save_intent(replace(sent, operation=operation_name))
+        operation = self._wait(operation_name)
+        if operation.version_id is None:
+            raise self._given_up(intent, operation)
+        # A second version, from a reply that was lost beyond the settle window, loses to the lowest id.
+        return self._look(intent) or operation.version_id
+
+    def _wait(self, name: str) -> Operation:
+        pause, until = FIRST_POLL, self.clock.now() + PATIENCE
+        while not (operation := self.registry.operation(name)).done:
+            if self.clock.now() >= until:
+                raise TryAgain(f"Vertex is still at {name} after {PATIENCE}; the next pass waits again")
+            self.clock.sleep(pause)
+            pause = min(pause * 1.5, SLOWEST_POLL)
+        return operation
+
+    def _given_up(self, intent: Intent, operation: Operation) -> TryAgain | NeedsPerson:
+        """End an attempt that Vertex says has failed: it made no version, so the intent is over."""
+        self.store.close_intent(intent.key, intent.artifact_uri)
+        reason = f"Vertex could not register {intent.version}: {operation.error}"
+        return (
+            NeedsPerson(reason, "mend what it names, then run: bridge sync") if operation.lasting else TryAgain(reason)
+        )

@@ -1,0 +1,1 @@
+"""Executes work per key: the Runner port's adapters."""
