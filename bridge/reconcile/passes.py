@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.changes import checksum_of
 from bridge.core.desired import desire, model_name
-from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.errors import BridgeError, NeedsPerson, Position
 from bridge.core.model import ModelKey, State, Sweep
 from bridge.core.naming import model_id
 from bridge.core.policy import is_settled, state_after
@@ -170,7 +170,7 @@ class Passes:
 
     def _sync_one(self, order: Order, *, full: bool, checksum: str | None) -> Report:
         before = self.store.status(order.key)
-        if not full and before is not None and before.fingerprint == fingerprint(order):
+        if not full and before is not None and before.fingerprint == self._fingerprint(order):
             return Report(replace(before, looked_at=self.clock.now().isoformat()))
         plan = self.reconciler(order.spec).reconcile(order, checksum=checksum).plan
         return Report(self._after(order, plan), plan)
@@ -182,7 +182,7 @@ class Passes:
         state, refusal = state_after(plan)
         problem = NeedsPerson(f"{refusal.about}: {refusal.reason}", refusal.remedy) if refusal else None
         status = self._status(order.key, state, problem, order.state.collection)
-        return replace(status, fingerprint=fingerprint(order)) if is_settled(plan) else status
+        return replace(status, fingerprint=self._fingerprint(order)) if is_settled(plan) else status
 
     def _status(self, key: ModelKey, state: State, problem: BridgeError | None, collection: str) -> Status:
         if isinstance(problem, NeedsPerson):
@@ -191,8 +191,7 @@ class Passes:
             message, remedy = str(problem or ""), "it is tried again at the next pass" if problem else ""
         return Status(key, state, message, remedy, collection, self.clock.now().isoformat(), None)
 
-
-def fingerprint(order: Order) -> str:
-    """Return what differs whenever the mapping, or what it makes of the source, differs."""
-    spec = replace(order.spec, origin=None)
-    return checksum_of(spec, order.name, desire(order.spec, order.state))
+    def _fingerprint(self, order: Order) -> str:
+        """Return what differs whenever the mapping, its bucket, or what it makes of the source differs."""
+        spec = replace(order.spec, origin=Position("", 0, 0))
+        return checksum_of(spec, self.reconciler(order.spec).base, order.name, desire(spec, order.state))
