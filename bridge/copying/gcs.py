@@ -1,0 +1,170 @@
+"""
+The Storage port over Google Cloud Storage: the only module that imports `google.cloud.storage`.
+
+Every object is created with ifGenerationMatch=0, so nothing is ever overwritten. A 412 can come from our
+own success, when the first answer was lost and the client sent again; so it is answered by comparing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, cast
+
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage  # type: ignore[attr-defined]  # no py.typed  # noqa: TID251  this is its room
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # noqa: TID251  the same
+from pydantic import TypeAdapter, ValidationError
+from requests import RequestException
+
+from bridge.copying.verifying import VerifiedStream
+from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
+from bridge.core.model import Manifest, StoredFile
+from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import IO
+
+    from bridge.core.model import ArtifactFile
+
+MULTIPART_LIMIT = (
+    8 << 20
+)  # bytes: the client sends up to this in one request (google-cloud-storage 3.17.1, blob.py:148)
+CHUNK = 16 << 20  # bytes of a large file in memory, and per request; a multiple of 256 KiB
+TIMEOUT = 60  # seconds per request
+
+_MANIFEST = TypeAdapter(Manifest)
+
+
+class GcsStorage:
+    """Buckets of one project; `endpoint` is a URL only for the sandbox, which needs no credentials."""
+
+    def __init__(self, project: str, endpoint: str | None = None) -> None:
+        # Otherwise the client asks for the bucket's metadata behind our back, which needs a right of its own.
+        os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+        with _translated("the credentials for Google Cloud Storage"):
+            self._client = (
+                storage.Client(project, AnonymousCredentials(), client_options={"api_endpoint": endpoint})
+                if endpoint
+                else storage.Client(project)
+            )
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def manifest(self, folder: str) -> Manifest | None:
+        """See the port."""
+        blob = self._blob(folder, MANIFEST_NAME)
+        with _translated(f"{folder}{MANIFEST_NAME}"):
+            try:
+                text = blob.download_as_bytes(timeout=TIMEOUT)
+            except api.NotFound:
+                return None
+        try:
+            return _MANIFEST.validate_json(text)
+        except ValidationError as wrong:
+            raise NeedsPerson(
+                f"{folder}{MANIFEST_NAME} is not a manifest of the bridge ({wrong.error_count()} errors)",
+                "find out who wrote it; if nobody needs the folder, remove it",
+            ) from wrong
+
+    def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
+        """See the port. Files up to 8 MiB go in one request, larger ones in chunks of 16 MiB."""
+        blob = self._blob(folder, file.path)
+        stream = VerifiedStream(file, pieces)
+        small = file.size <= MULTIPART_LIMIT
+        if file.digest is not None and file.digest.algorithm == "md5":
+            blob.md5_hash = file.digest.value  # the server compares it and refuses
+        with _translated(f"{folder}{file.path}"):
+            try:
+                # "crc32c" on a chunked upload would, on a mismatch, delete whatever has the name by then.
+                blob.upload_from_file(
+                    cast("IO[bytes]", stream),
+                    size=file.size,
+                    if_generation_match=0,
+                    checksum="crc32c" if small else None,
+                    timeout=TIMEOUT,
+                )
+            except api.PreconditionFailed:
+                blob.reload(timeout=TIMEOUT)
+                return self._accept(blob, stream.seal(), folder)
+            except (DataCorruption, api.BadRequest) as refused:
+                raise IntegrityError(
+                    f"{folder}{file.path}: the bucket refused it, since the bytes that arrived have other digests",
+                    "run the sync again; if it happens again, look for what changes bytes on the way",
+                ) from refused
+            stored = stream.seal()
+            if blob.crc32c != stored.crc32c or blob.size != stored.size:
+                blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT)
+                raise IntegrityError(
+                    f"{folder}{file.path}: the bucket holds other bytes than were sent; the object is removed again",
+                    "run the sync again; if it happens again, look for what changes bytes on the way",
+                )
+            return stored
+
+    def commit(self, folder: str, manifest: Manifest) -> None:
+        """See the port."""
+        blob = self._blob(folder, MANIFEST_NAME)
+        text = _MANIFEST.dump_json(manifest, indent=1)
+        with _translated(f"{folder}{MANIFEST_NAME}"):
+            try:
+                blob.upload_from_string(
+                    text, content_type="application/json", if_generation_match=0, checksum="crc32c", timeout=TIMEOUT
+                )
+            except api.PreconditionFailed:
+                there = self.manifest(folder)
+                if there is None or there.files != manifest.files:
+                    raise NeedsPerson(
+                        f"{folder} already has a manifest, of other files",
+                        "find out who wrote it; if nobody needs the folder, remove it",
+                    ) from None
+
+    def _accept(self, blob: storage.Blob, sent: StoredFile, folder: str) -> StoredFile:
+        """Take an object that is already there for ours if its bytes are."""
+        if (blob.size, blob.crc32c) != (sent.size, sent.crc32c):
+            raise NeedsPerson(
+                f"{folder}{sent.path} is already there with other bytes",
+                "find out who wrote it; if nobody needs the folder, remove it",
+            )
+        return sent
+
+    def _blob(self, folder: str, path: str) -> storage.Blob:
+        bucket, _, prefix = folder.removeprefix("gs://").partition("/")
+        name = prefix + path
+        if len(name.encode()) > MAX_PATH_BYTES:
+            raise NeedsPerson(
+                f"the object's name {name[:60]!a}… would be longer than {MAX_PATH_BYTES} bytes",
+                "give the mapping a shorter bucket folder, or log the version with shorter file names",
+            )
+        return self._client.bucket(bucket).blob(name, chunk_size=CHUNK)
+
+
+@contextlib.contextmanager
+def _translated(what: str) -> Iterator[None]:
+    """Turn the client's errors into ours. Bodies of answers are not repeated: they may hold anything."""
+    try:
+        yield
+    except (api.Forbidden, api.Unauthorized) as denied:
+        raise NeedsPerson(
+            f"{what}: Google Cloud Storage refuses access (HTTP {denied.code})",
+            "give the bridge's account the role roles/storage.objectAdmin on the bucket",
+        ) from denied
+    except api.NotFound as absent:
+        raise NeedsPerson(
+            f"{what}: the bucket does not exist", "create it, or mend 'bucket' of the connection"
+        ) from absent
+    except (api.TooManyRequests, api.ServerError, api.RetryError, auth.TransportError, RequestException) as unwell:
+        raise TryAgain(f"{what}: Google Cloud Storage is unwell ({type(unwell).__name__})") from unwell
+    except (auth.DefaultCredentialsError, auth.RefreshError) as missing:
+        raise NeedsPerson(
+            f"{what}: there are no usable Google credentials here",
+            "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS",
+        ) from missing
+    except (api.GoogleAPIError, InvalidResponse) as refused:
+        raise NeedsPerson(
+            f"{what}: Google Cloud Storage refused the request ({refused})", "mend what it names"
+        ) from refused

@@ -1,0 +1,105 @@
+"""A stream that counts and hashes what passes, and never lets the end of a wrong file through."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING
+
+import google_crc32c
+import xxhash
+
+from bridge.core.errors import IntegrityError
+from bridge.core.model import StoredFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.core.model import ArtifactFile
+
+
+class VerifiedStream:
+    """
+    The bytes of one file as a readable object; holds at most one piece beyond what was asked for.
+
+    The last byte is handed out only after size and digest are known to be the file's, so that whoever
+    uploads from here cannot finish an object that is wrong. `read` raises IntegrityError instead.
+    """
+
+    def __init__(self, file: ArtifactFile, pieces: Iterator[bytes]) -> None:
+        self._file = file
+        self._pieces = pieces
+        self._waiting = bytearray()
+        self._given = 0
+        self._taken = 0
+        self._checked = False
+        self._crc32c = google_crc32c.Checksum()
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._xxh128 = xxhash.xxh128() if file.digest and file.digest.algorithm == "xxh128" else None
+
+    def read(self, size: int = -1) -> bytes:
+        """Return `size` bytes, fewer only at the end; all that is left if negative."""
+        wanted = self._file.size - self._given if size < 0 else min(size, self._file.size - self._given)
+        while len(self._waiting) < wanted and self._take():
+            pass
+        if len(self._waiting) < wanted or self._given + wanted >= self._file.size:
+            self._check()
+        out = bytes(self._waiting[:wanted])
+        del self._waiting[:wanted]
+        self._given += len(out)
+        return out
+
+    def tell(self) -> int:
+        """Return how many bytes were read."""
+        return self._given
+
+    def seal(self) -> StoredFile:
+        """Return size and digests of the whole file, reading what was not read yet. Raises IntegrityError."""
+        self._waiting.clear()
+        while self._taken <= self._file.size and self._take():
+            self._waiting.clear()
+        self._check()
+        return StoredFile(
+            self._file.path,
+            self._taken,
+            crc32c=_base64(self._crc32c.digest()),
+            md5=_base64(self._md5.digest()),
+            xxh128=_base64(self._xxh128.digest()) if self._xxh128 else None,
+        )
+
+    def _take(self) -> bool:
+        piece = next(self._pieces, None)
+        if piece is None:
+            return False
+        self._crc32c.update(piece)
+        self._md5.update(piece)
+        if self._xxh128 is not None:
+            self._xxh128.update(piece)
+        self._taken += len(piece)
+        self._waiting += piece
+        return True
+
+    def _check(self) -> None:
+        if self._checked:
+            return
+        while self._taken <= self._file.size and self._take():
+            pass
+        if self._taken != self._file.size:
+            more = "more than " if self._taken > self._file.size else ""
+            raise self._mismatch(f"{self._file.size} bytes", f"{more}{min(self._taken, self._file.size)}")
+        digest = self._file.digest
+        if digest is not None:
+            actual = self._md5.digest() if self._xxh128 is None else self._xxh128.digest()
+            if _base64(actual) != digest.value:
+                raise self._mismatch(f"{digest.algorithm} {digest.value}", _base64(actual))
+        self._checked = True
+
+    def _mismatch(self, promised: str, found: str) -> IntegrityError:
+        return IntegrityError(
+            f"{self._file.path!a}: the source promises {promised}, and its bytes have {found}",
+            "the version is not registered; log it again, or look at the source's storage",
+        )
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()

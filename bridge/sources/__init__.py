@@ -1,0 +1,1 @@
+"""Where versions and aliases are published: the Source port's adapters."""

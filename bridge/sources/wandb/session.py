@@ -1,0 +1,112 @@
+"""
+One connection to W&B through its SDK: the only module that imports `wandb`.
+
+`wandb.Api` speaks to a process of its own (wandb-core), which can die; then every call fails, a new Api
+says AuthenticationError, and only teardown() helps (measured with wandb 0.31.0). So a call that fails in
+one of these ways is made once more after a teardown, and only then is its error believed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+import wandb
+from wandb import Api, Artifact
+from wandb.apis.public import ArtifactCollection
+from wandb.errors import AuthenticationError, CommError, Error
+from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
+from wandb.sdk.mailbox import MailboxClosedError
+
+from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Api", "Artifact", "ArtifactCollection", "ArtifactManifestEntry", "NotFound", "WandbSession"]
+
+T = TypeVar("T")
+
+_DENIED = (401, 403)
+_ERRORS = (Error, MailboxClosedError, ValueError, OSError)
+_CORE_GONE = ("did not respond in time", "service process")
+
+
+class NotFound(NeedsPerson):
+    """W&B says positively that there is no such thing."""
+
+
+class WandbSession:
+    """A `wandb.Api` that is made when first needed and made again when its core process is gone. Thread-safe."""
+
+    def __init__(self, name: str, base_url: str, api_key: Callable[[], str], timeout: int = 30) -> None:
+        self._name = name
+        self._base_url = base_url
+        self._api_key = api_key
+        self._timeout = timeout  # seconds, per request
+        self._lock = threading.Lock()
+        self._api: Api | None = None
+
+    def call(self, work: Callable[[Api], T]) -> T:
+        """
+        Run `work` with the Api, the whole of it a second time if the core process was lost.
+
+        Raises NotFound, NeedsPerson or TryAgain.
+        """
+        for believed in (False, True):
+            api: Api | None = None
+            try:
+                api = self._connected()
+                return work(api)
+            except _ERRORS as problem:
+                if believed or not _core_is_lost(problem):
+                    raise self._translated(problem) from problem
+            self._revive(api)
+        raise AssertionError  # the second round returns or raises
+
+    def _connected(self) -> Api:
+        with self._lock:
+            if self._api is None:
+                os.environ.setdefault("WANDB_SILENT", "true")  # its notices would mix with our output
+                self._api = Api(overrides={"base_url": self._base_url}, timeout=self._timeout, api_key=self._api_key())
+            return self._api
+
+    def _revive(self, lost: Api | None) -> None:
+        with self._lock:
+            if self._api is not None and self._api is not lost:
+                return  # another thread was faster
+            with contextlib.suppress(Exception):  # ConnectionResetError among others: what it talks to is gone
+                wandb.teardown()
+            self._api = None
+
+    def _translated(self, problem: Exception) -> BridgeError:
+        where = f"W&B connection {self._name!r} ({self._base_url})"
+        cause = getattr(problem, "exc", None) or problem
+        status = getattr(getattr(cause, "response", None), "http_status", None) or None
+        if isinstance(cause, ValueError) and "not found" in str(cause):
+            return NotFound(f"{where}: {cause}", "check the name, and that the API key's account may see it")
+        if status in _DENIED or (isinstance(problem, AuthenticationError) and not _core_is_lost_text(problem)):
+            return NeedsPerson(
+                f"{where} refused the API key" + (f" (HTTP {status})" if status else ""),
+                "give the connection the key of an account that may read these collections",
+            )
+        if isinstance(cause, ValueError) and not isinstance(problem, CommError):
+            return NeedsPerson(f"{where}: {cause}", "mend at W&B what it names")
+        return TryAgain(f"{where} does not answer as it should: {_short(problem)}")
+
+
+def _core_is_lost(problem: Exception) -> bool:
+    cause = getattr(problem, "exc", None)
+    return isinstance(problem, MailboxClosedError | AuthenticationError | ConnectionError) or isinstance(
+        cause, MailboxClosedError | ConnectionError
+    )
+
+
+def _core_is_lost_text(problem: Exception) -> bool:
+    return any(text in str(problem) for text in _CORE_GONE)
+
+
+def _short(problem: Exception) -> str:
+    return (str(problem).splitlines() or [""])[0][:200] or type(problem).__name__

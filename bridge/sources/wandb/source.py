@@ -1,0 +1,278 @@
+"""The Source port over W&B: registry collections and project collections."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import requests
+import xxhash
+
+from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, TryAgain
+from bridge.core.model import ArtifactFile, CollectionSelector, Digest, SourceState, SourceVersion, Sweep
+from bridge.core.naming import check_paths
+from bridge.sources.streams import open_url
+from bridge.sources.wandb.session import NotFound, WandbSession
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from bridge.sources.wandb.session import Api, Artifact, ArtifactCollection, ArtifactManifestEntry
+
+REGISTRY_PREFIX = "wandb-registry-"
+PAGE = 1000  # versions or collections in one answer
+FILES_PAGE = 5000
+MOST_NAMES = 200  # collections that are asked for by name in one filter
+
+
+class WandbSource:
+    """
+    One connection to W&B.
+
+    A quiet sweep costs one request per 1,000 versions of each registry that is watched, whatever the number
+    of collections, and one per project collection.
+    """
+
+    def __init__(self, name: str, base_url: str, api_key: Callable[[], str], organization: str | None = None) -> None:
+        self._name = name
+        self._base_url = base_url.rstrip("/")
+        self._organization = organization
+        self._session = WandbSession(name, self._base_url, api_key)
+        self._http = requests.Session()
+        self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
+
+    def close(self) -> None:
+        """Close the connections that files are read over."""
+        self._http.close()
+
+    # sweep
+
+    def sweep(self, selectors: Sequence[CollectionSelector]) -> Sweep:
+        """See the port."""
+        found: dict[CollectionSelector, tuple[SourceState, ...]] = {}
+        failed: dict[CollectionSelector, BridgeError] = {}
+        by_place: dict[str, list[CollectionSelector]] = defaultdict(list)
+        for selector in selectors:
+            by_place[selector.place].append(selector)
+        for place, group in by_place.items():
+            if "/" not in place:
+                self._sweep_registry(place, group, found, failed)
+                continue
+            for selector in group:
+                try:
+                    found[selector] = (self._project_collection(selector),)
+                except NeedsPerson as problem:
+                    failed[selector] = problem
+        return Sweep(found, failed)
+
+    def _sweep_registry(
+        self,
+        place: str,
+        group: list[CollectionSelector],
+        found: dict[CollectionSelector, tuple[SourceState, ...]],
+        failed: dict[CollectionSelector, BridgeError],
+    ) -> None:
+        rows = self._registry_rows(place, group)
+        listed = self._listed_collections(place, group, rows)
+        for selector in group:
+            names = _chosen(selector, listed)
+            if not names and not selector.is_pattern:
+                failed[selector] = self._missing(selector)
+                continue
+            try:
+                found[selector] = tuple(self._state(listed[name].path, name, rows.get(name, ())) for name in names)
+            except TryAgain as problem:
+                failed[selector] = problem
+
+    def _registry_rows(self, place: str, group: list[CollectionSelector]) -> dict[str, list[Artifact]]:
+        """List the versions of a registry with their aliases, by collection."""
+        wanted = [selector.aliases for selector in group]
+        alias_filter = None
+        if None not in wanted:
+            alias_filter = {"alias": {"$in": sorted(frozenset().union(*(names or () for names in wanted)))}}
+        registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
+        exact = _names(group)
+
+        def rows(api: Api) -> dict[str, list[Artifact]]:
+            registries = api.registries(self._organization, filter=registry)
+            place = registries if exact is None else registries.collections(filter={"name": {"$in": exact}})
+            by_collection: dict[str, list[Artifact]] = defaultdict(list)
+            for artifact in place.versions(filter=alias_filter, per_page=PAGE):
+                by_collection[artifact.name.rpartition(":")[0]].append(artifact)
+            return by_collection
+
+        return self._session.call(rows)
+
+    def _listed_collections(
+        self, place: str, group: list[CollectionSelector], rows: dict[str, list[Artifact]]
+    ) -> dict[str, _Listed]:
+        """Say which collections there are: those with rows, and, where that is not enough, those W&B lists."""
+        listed = {name: _Listed(_path(versions[0], name)) for name, versions in rows.items()}
+        exact = _names(group)
+        if exact is not None and not any(selector.tags for selector in group):
+            absent = sorted(set(exact) - set(listed))
+            if not absent:
+                return listed
+            only: dict[str, object] | None = {"name": {"$in": absent}}
+        else:
+            only = None
+        registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
+
+        def collections(api: Api) -> dict[str, _Listed]:
+            search = api.registries(self._organization, filter=registry).collections(filter=only, per_page=PAGE)
+            return {c.name: _Listed(_path(c, c.name), frozenset(c.tags)) for c in search}
+
+        return listed | self._session.call(collections)
+
+    def _project_collection(self, selector: CollectionSelector) -> SourceState:
+        path = f"{selector.place}/{selector.name}"
+
+        def rows(api: Api) -> list[Artifact]:
+            # Listing an absent collection fails in the same way as a malformed answer; asking for it does not.
+            api.artifact_collection(selector.artifact_type, path)
+            return list(api.artifacts(selector.artifact_type, path, per_page=PAGE))
+
+        try:
+            return self._state(path, selector.name, self._session.call(rows))
+        except NotFound as absent:
+            raise self._missing(selector) from absent
+
+    def _state(self, path: str, name: str, artifacts: Iterable[Artifact]) -> SourceState:
+        versions: list[SourceVersion] = []
+        aliases: dict[str, str] = {}
+        for artifact in sorted(artifacts, key=lambda artifact: int(artifact.version[1:])):
+            version = SourceVersion(
+                self._name, path, artifact.version, artifact.id or "", artifact.digest, self._page(artifact)
+            )
+            versions.append(version)
+            for alias in artifact.aliases:
+                if aliases.setdefault(alias, version.id) != version.id:
+                    raise TryAgain(f"{path}: alias {alias!r} moved while W&B was listing it")
+        return SourceState(path, name, tuple(versions), aliases)
+
+    def _missing(self, selector: CollectionSelector) -> NeedsPerson:
+        return NeedsPerson(
+            f"W&B connection {self._name!r} has no collection {selector.name!r} in {selector.place}",
+            "check the spelling, and that the API key's account may see it",
+        )
+
+    def _page(self, artifact: Artifact) -> str:
+        """Return the address of a version's page (wandb 0.31.0, sdk/artifacts/artifact.py, without its requests)."""
+        collection = artifact.name.rpartition(":")[0]
+        if not artifact.project.startswith(REGISTRY_PREFIX):
+            path = (artifact.entity, artifact.project, "artifacts", artifact.type, collection, artifact.version)
+            return f"{self._base_url}/{'/'.join(quote(part) for part in path)}"
+        registry = quote(artifact.project.removeprefix(REGISTRY_PREFIX))
+        selection = quote(f"{artifact.entity}/{artifact.project}/{collection}", safe="")
+        return (
+            f"{self._base_url}/orgs/{quote(self._organization or '')}/registry/{registry}"
+            f"?selectionPath={selection}&view=membership&version={artifact.version}"
+        )
+
+    # files
+
+    def describe(self, version: SourceVersion) -> tuple[ArtifactFile, ...]:
+        """See the port. The manifest is checked against the artifact's own digest, which covers paths and digests."""
+        manifest = self._session.call(lambda api: self._same(api, version).manifest)
+        entries = {str(path): entry for path, entry in manifest.entries.items()}
+        check_paths(entries)
+        files = tuple(_file(version, path, entries[path]) for path in sorted(entries))
+        _check_manifest(version, {path: entry.digest for path, entry in entries.items()})
+        return files
+
+    def open(
+        self, version: SourceVersion, file: ArtifactFile, start: int = 0
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """See the port."""
+
+        def url(renew: bool) -> str:  # noqa: FBT001  the shape that open_url asks for
+            urls = self._urls.get(version.id)
+            if urls is None:
+                urls = self._urls[version.id] = self._file_urls(version, None)
+            if renew or file.path not in urls:
+                urls |= self._file_urls(version, [file.path])
+            if file.path not in urls:
+                raise NeedsPerson(f"W&B gives no URL for {file.path!a} of {version}", "log the version again")
+            return urls[file.path]
+
+        return open_url(self._http, url, f"{file.path!a} of {version}", start)
+
+    def is_gone(self, collection: str, alias: str) -> bool:
+        """See the port. `artifact_exists()` is no proof: it says False for 401, 403, 429 and 500 too."""
+        try:
+            self._session.call(lambda api: api.artifact(f"{collection}:{alias}"))
+        except NotFound:
+            return True
+        return False
+
+    def _same(self, api: Api, version: SourceVersion) -> Artifact:
+        """Fetch a version by its label, and make sure that it is the one that was swept."""
+        artifact: Artifact = api.artifact(str(version))
+        if (artifact.id, artifact.digest) != (version.id, version.digest):
+            raise NeedsPerson(
+                f"{version} is not what it was when it was listed: another artifact has its place",
+                "run the sync again, so that the collection is listed anew",
+            )
+        return artifact
+
+    def _file_urls(self, version: SourceVersion, names: list[str] | None) -> dict[str, str]:
+        def urls(api: Api) -> dict[str, str]:
+            files = self._same(api, version).files(names=names, per_page=FILES_PAGE)
+            return {file.name: file.direct_url for file in files}
+
+        return self._session.call(urls)
+
+
+class _Listed:
+    """A collection that exists."""
+
+    def __init__(self, path: str, tags: frozenset[str] = frozenset()) -> None:
+        self.path = path
+        self.tags = tags
+
+
+def _path(thing: Artifact | ArtifactCollection, name: str) -> str:
+    return f"{thing.entity}/{thing.project}/{name}"
+
+
+def _names(group: list[CollectionSelector]) -> list[str] | None:
+    """Return the names of all selected collections, or None if they are too many or not known by name."""
+    names = sorted({selector.name for selector in group})
+    return None if any(selector.is_pattern for selector in group) or len(names) > MOST_NAMES else names
+
+
+def _chosen(selector: CollectionSelector, listed: dict[str, _Listed]) -> list[str]:
+    if selector.is_pattern:
+        names = [name for name in sorted(listed) if re.fullmatch(selector.name, name)]
+    else:
+        names = [selector.name] if selector.name in listed else []
+    return [name for name in names if selector.tags <= listed[name].tags]
+
+
+def _file(version: SourceVersion, path: str, entry: ArtifactManifestEntry) -> ArtifactFile:
+    if entry.ref is not None:
+        raise NeedsPerson(
+            f"{path!a} of {version} is a reference to {str(entry.ref)[:80]!a}, and references are not copied",
+            "log the file itself, with add_file instead of add_reference",
+        )
+    algorithm = (entry.extra or {}).get("alg", "MD5")
+    if algorithm not in ("MD5", "XXH128"):
+        raise NeedsPerson(
+            f"{path!a} of {version} has a digest by {algorithm!a}", "upgrade the bridge to one that knows it"
+        )
+    return ArtifactFile(path, entry.size or 0, Digest("md5" if algorithm == "MD5" else "xxh128", entry.digest))
+
+
+def _check_manifest(version: SourceVersion, digests: dict[str, str]) -> None:
+    """Compare the manifest with the artifact's digest: MD5 or XXH128 over its sorted paths and digests (measured)."""
+    listing = "wandb-artifact-manifest-v1\n" + "".join(f"{path}:{digests[path]}\n" for path in sorted(digests))
+    text = listing.encode()
+    if version.digest not in (hashlib.md5(text).hexdigest(), xxhash.xxh128(text).hexdigest()):  # noqa: S324  W&B's choice
+        raise IntegrityError(
+            f"the manifest of {version} does not have the digest {version.digest} that W&B gives for the artifact",
+            "log the version again; if it happens again, tell W&B",
+        )

@@ -1,0 +1,1 @@
+"""Vertex AI as a target: the Registry port over its generated client."""

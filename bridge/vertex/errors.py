@@ -1,0 +1,42 @@
+"""Turns Google's errors into ours, once, where they enter."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+
+from bridge.core.errors import NeedsPerson, TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+# Turned away before anything was done. Base classes, since REST knows fewer kinds than gRPC does.
+_TURNED_AWAY = (api.TooManyRequests, api.Conflict)
+
+
+@contextlib.contextmanager
+def translated(what: str) -> Iterator[None]:
+    """Raise TryAgain or NeedsPerson for whatever the client raises; `what` says what was tried. NotFound passes."""
+    try:
+        yield
+    except api.NotFound:
+        raise
+    except _TURNED_AWAY as busy:
+        raise TryAgain(f"{what}: Vertex AI asks to come back later ({busy.message})", nothing_happened=True) from busy
+    except (api.Forbidden, api.Unauthorized) as denied:
+        raise NeedsPerson(
+            f"{what}: Vertex AI refuses access ({denied.message})",
+            "give the bridge's account the role roles/aiplatform.user in the project",
+        ) from denied
+    except (api.ServerError, api.RetryError, auth.TransportError) as unwell:
+        raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell).__name__})") from unwell
+    except (auth.DefaultCredentialsError, auth.RefreshError) as missing:
+        raise NeedsPerson(
+            f"{what}: there are no usable Google credentials here",
+            "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS",
+        ) from missing
+    except api.GoogleAPICallError as refused:
+        raise NeedsPerson(f"{what}: Vertex AI refuses it ({refused.message})", "mend what it names") from refused

@@ -1,0 +1,184 @@
+"""
+The Registry port over Vertex AI's generated client.
+
+Not the high-level SDK: its configuration is global to the process, its upload moves `default` unless told
+not to, and it waits at most 15 minutes (google-cloud-aiplatform 2.7.0, aiplatform/models.py). The generated
+client has no timeout of its own, so every call is given one.
+"""
+
+from __future__ import annotations
+
+import grpc
+from google.api_core import exceptions as api
+from google.api_core.retry import Retry, if_exception_type
+from google.cloud import aiplatform_v1 as v1  # noqa: TID251  this is its room
+from google.cloud.aiplatform_v1.services.model_service.transports.grpc import (  # noqa: TID251  the same
+    ModelServiceGrpcTransport,
+)
+
+from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.model import Alias, ModelVersion, Serving, SourceVersion, TargetState
+from bridge.core.naming import label_value
+from bridge.core.records import Operation
+from bridge.vertex.errors import translated
+
+OWNER_LABEL = "bridge-owner"
+SOURCE_LABEL = "bridge-source"
+TIMEOUT = 30.0  # seconds per call
+_PAGE = 100
+_LASTING = (3, 5, 7, 9, 11, 12, 16)  # grpc codes of an operation's error that trying again does not mend
+
+# Reads only: a write that is sent twice may happen twice.
+_RETRY = Retry(if_exception_type(api.ServiceUnavailable, api.TooManyRequests), initial=0.5, maximum=5, timeout=20)
+
+
+class VertexRegistry:
+    """The models of one project and location, as one owner sees them."""
+
+    def __init__(
+        self, project: str, location: str, owner: str, endpoint: str | None = None, *, insecure: bool = False
+    ) -> None:
+        self._parent = f"projects/{project}/locations/{location}"
+        self._owner = owner
+        with translated("connecting to Vertex AI"):
+            if endpoint and insecure:
+                channel = grpc.insecure_channel(endpoint)
+                self._client = v1.ModelServiceClient(transport=ModelServiceGrpcTransport(channel=channel))
+            else:
+                host = endpoint or f"{location}-aiplatform.googleapis.com"
+                self._client = v1.ModelServiceClient(client_options={"api_endpoint": host})
+
+    def close(self) -> None:
+        """Close the channel."""
+        self._client.transport.close()
+
+    def observe(self, model: str) -> TargetState:
+        """See the port."""
+        with translated(f"listing the versions of model {model}"):
+            try:
+                request = v1.ListModelVersionsRequest(name=self._name(model), page_size=_PAGE)
+                listed = list(self._client.list_model_versions(request, timeout=TIMEOUT, retry=_RETRY))
+            except api.NotFound:
+                return TargetState(model, exists=False)
+        versions = (
+            ModelVersion(
+                version.version_id,
+                f"{version.artifact_uri.rstrip('/')}/",
+                frozenset(Alias(alias) for alias in version.version_aliases),
+                version.labels.get(OWNER_LABEL) == self._owner,
+            )
+            for version in listed
+        )
+        return TargetState(model, exists=True, versions=tuple(sorted(versions, key=lambda version: int(version.id))))
+
+    def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:
+        """See the port. No alias is sent, so `default` stays where it is, but for a model's first version."""
+        request = v1.UploadModelRequest(
+            parent=self._parent,
+            model=v1.Model(
+                display_name=name[:128],
+                version_description=f"{version} {version.url}",
+                artifact_uri=artifact_uri,
+                container_spec=_container(serving),
+                labels={OWNER_LABEL: self._owner, SOURCE_LABEL: label_value(str(version))},
+            ),
+        )
+        with translated(f"registering {version} in model {model}"):
+            if self._exists(model):
+                request.parent_model = self._name(model)
+            else:
+                # Two first uploads collide here, instead of making two models.
+                request.model_id = model
+            try:
+                operation = self._client.upload_model(request, timeout=TIMEOUT)
+            except api.NotFound as absent:
+                raise NeedsPerson(
+                    f"registering {version} in model {model}: Vertex AI says {absent.message}",
+                    f"check that {self._parent} exists",
+                ) from absent
+        return str(operation.operation.name)
+
+    def operation(self, name: str) -> Operation:
+        """See the port. One that Vertex has forgotten is done, with neither a version nor an error."""
+        with translated(f"asking for operation {name}"):
+            try:
+                message = self._client.get_operation({"name": name}, timeout=TIMEOUT, retry=_RETRY)
+            except api.NotFound:
+                return Operation(done=True)
+        if not message.done:
+            return Operation(done=False)
+        if message.HasField("error"):
+            return Operation(done=True, error=message.error.message, lasting=message.error.code in _LASTING)
+        answer = v1.UploadModelResponse.deserialize(message.response.value)
+        return Operation(done=True, version_id=answer.model_version_id)
+
+    def running(self, model: str) -> tuple[str, ...]:
+        """See the port. Whether Vertex lists an upload under its model is not known: it is one check of several."""
+        with translated(f"listing the operations of model {model}"):
+            try:
+                listed = self._client.list_operations({"name": self._name(model)}, timeout=TIMEOUT, retry=_RETRY)
+            except (api.NotFound, api.MethodNotImplemented):
+                return ()
+        return tuple(operation.name for operation in listed.operations if not operation.done)
+
+    def move_alias(self, model: str, alias: Alias, version_id: str) -> None:
+        """
+        See the port.
+
+        Documents say that Vertex takes the alias from whoever has it; nobody here has seen it. If it refuses
+        instead, or leaves it on both, the alias is taken from the other version first, or at last.
+        """
+        try:
+            self._merge(model, version_id, alias)
+        except (NeedsPerson, TryAgain):
+            others = self._others(model, alias, version_id)
+            if not others:
+                raise
+            self._take(model, alias, others)
+            self._merge(model, version_id, alias)
+        self._take(model, alias, self._others(model, alias, version_id))
+        holder = self.observe(model).holder(alias)
+        if holder is None or holder.id != version_id:
+            raise TryAgain(f"alias {alias} of model {model} was set on @{version_id}, but does not show there yet")
+
+    def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
+        """See the port."""
+        if any(v.id == version_id and alias in v.aliases for v in self.observe(model).versions):
+            self._merge(model, version_id, f"-{alias}")
+        if any(v.id == version_id and alias in v.aliases for v in self.observe(model).versions):
+            raise TryAgain(f"alias {alias} was removed from @{version_id} of model {model}, but still shows there")
+
+    def _others(self, model: str, alias: Alias, version_id: str) -> list[str]:
+        return [v.id for v in self.observe(model).versions if alias in v.aliases and v.id != version_id]
+
+    def _take(self, model: str, alias: Alias, version_ids: list[str]) -> None:
+        for version_id in version_ids:
+            self._merge(model, version_id, f"-{alias}")
+
+    def _merge(self, model: str, version_id: str, alias: str) -> None:
+        request = v1.MergeVersionAliasesRequest(name=f"{self._name(model)}@{version_id}", version_aliases=[alias])
+        with translated(f"setting alias {alias} on @{version_id} of model {model}"):
+            try:
+                self._client.merge_version_aliases(request, timeout=TIMEOUT)
+            except api.NotFound as absent:
+                raise TryAgain(f"version @{version_id} of model {model} is gone ({absent.message})") from absent
+
+    def _exists(self, model: str) -> bool:
+        try:
+            self._client.get_model(name=self._name(model), timeout=TIMEOUT, retry=_RETRY)
+        except api.NotFound:
+            return False
+        return True
+
+    def _name(self, model: str) -> str:
+        return f"{self._parent}/models/{model}"
+
+
+def _container(serving: Serving) -> v1.ModelContainerSpec:
+    return v1.ModelContainerSpec(
+        image_uri=serving.image,
+        ports=[v1.Port(container_port=port) for port in serving.ports],
+        predict_route=serving.predict_route or "",
+        health_route=serving.health_route or "",
+        env=[v1.EnvVar(name=name, value=value) for name, value in sorted(serving.env.items())],
+    )
