@@ -1,0 +1,1 @@
+"""The stand-ins against what is recorded of the real services."""
