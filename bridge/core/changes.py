@@ -95,9 +95,6 @@ class Plan:
     refusals: tuple[Refusal, ...]
     checksum: str  # over the changes and the states they were derived from
 
-    def __bool__(self) -> bool:
-        return bool(self.changes)
-
 
 def change_kind(change: Change) -> str:
     """Name a change for journals and JSON: "copy", "register", "move-alias", "remove-alias"."""

@@ -15,7 +15,7 @@ from bridge.core.model import ModelKey, State, Sweep
 from bridge.core.naming import model_id
 from bridge.core.policy import is_settled, state_after
 from bridge.core.records import Status
-from bridge.reconcile.reconciler import Order
+from bridge.reconcile.reconciler import Order, world_has_moved
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ class Report:
 class Passes:
     """Looks at sources, and has each model reconciled that needs it."""
 
-    sources: Mapping[str, Source]  # by connection
+    source: Callable[[str], Source]  # for a connection
     reconciler: Callable[[MappingSpec], Reconciler]  # for a mapping's ends
     store: Store
     clock: Clock
@@ -62,28 +62,51 @@ class Passes:
         why: str,
         full: bool = False,
         allowed_removals: str | None = None,
-        checksums: Mapping[ModelKey, str] | None = None,
     ) -> list[Report]:
         """
         Bring every model of these mappings to its desired state; one that fails does not hold up another.
 
         A model whose mapping and source are as they were when last all was well is not compared again, and
-        Vertex is not asked about it, unless `full`. With `checksums`, only the models named there are
-        touched, and only if their plan still has that checksum.
+        Vertex is not asked about it, unless `full`.
         """
 
         def work(order: Order) -> Report:
-            if checksums is not None and order.key not in checksums:
-                return Report(self._seen(order))
             order = replace(order, why=why, allowed_removals=allowed_removals)
-            return self._sync_one(order, full=full or checksums is not None, checksum=(checksums or {}).get(order.key))
+            unchanged = None if full else self._unchanged(order)
+            return unchanged or self._reconcile(order, checksum=None)
 
         return self._over(specs, work, save=True)
 
-    def _over(self, specs: Sequence[MappingSpec], work: Callable[[Order], Report], *, save: bool) -> list[Report]:
+    def apply(self, specs: Sequence[MappingSpec], checksums: Mapping[ModelKey, str], *, why: str) -> list[Report]:
+        """
+        Apply the plans that have these checksums, of models of these mappings.
+
+        Raises NeedsPerson, and nothing is changed, if one of them is not what would be planned now.
+        """
+        now = {report.key: report.plan for report in self.plan(specs)}
+        for key, checksum in sorted(checksums.items()):
+            plan = now.get(key)
+            if plan is None or plan.checksum != checksum:
+                raise world_has_moved(key)
+
+        def work(order: Order) -> Report:
+            return self._reconcile(replace(order, why=why), checksum=checksums[order.key])
+
+        return self._over(specs, work, save=True, only=frozenset(checksums))
+
+    def _over(
+        self,
+        specs: Sequence[MappingSpec],
+        work: Callable[[Order], Report],
+        *,
+        save: bool,
+        only: frozenset[ModelKey] | None = None,
+    ) -> list[Report]:
         reports: dict[ModelKey, Report] = {}
         orders: dict[ModelKey, Order] = {}
         for order in self._orders(specs):
+            if only is not None and order.key not in only:
+                continue
             if isinstance(order, Status):
                 reports[order.key] = Report(order)
                 if save:
@@ -111,7 +134,7 @@ class Passes:
         found: list[Order | Status] = []
         for connection, group in by_connection.items():
             try:
-                sweep = self.sources[connection].sweep([spec.source for spec in group])
+                sweep = self.source(connection).sweep([spec.source for spec in group])
             except BridgeError as problem:
                 for spec in group:
                     found += self._troubled(spec, State.DEGRADED, problem)
@@ -166,17 +189,19 @@ class Passes:
 
     def _plan_one(self, order: Order) -> Report:
         plan = self.reconciler(order.spec).plan(order).plan
-        return Report(self._after(order, plan), plan)
+        status = self._after(order, plan)
+        waits = bool(plan.changes) and status.state is State.SYNCED
+        return Report(replace(status, state=State.PENDING) if waits else status, plan)
 
-    def _sync_one(self, order: Order, *, full: bool, checksum: str | None) -> Report:
+    def _unchanged(self, order: Order) -> Report | None:
         before = self.store.status(order.key)
-        if not full and before is not None and before.fingerprint == self._fingerprint(order):
-            return Report(replace(before, looked_at=self.clock.now().isoformat()))
+        if before is None or before.fingerprint is None or before.fingerprint != self._fingerprint(order):
+            return None
+        return Report(replace(before, looked_at=self.clock.now().isoformat()))
+
+    def _reconcile(self, order: Order, *, checksum: str | None) -> Report:
         plan = self.reconciler(order.spec).reconcile(order, checksum=checksum).plan
         return Report(self._after(order, plan), plan)
-
-    def _seen(self, order: Order) -> Status:
-        return self.store.status(order.key) or self._status(order.key, State.PENDING, None, order.state.collection)
 
     def _after(self, order: Order, plan: Plan) -> Status:
         state, refusal = state_after(plan)

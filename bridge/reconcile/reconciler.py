@@ -94,10 +94,7 @@ class Reconciler:
         """
         sight = self.plan(order)
         if checksum is not None and sight.plan.checksum != checksum:
-            raise NeedsPerson(
-                f"the world has moved since the plan for {order.key} was made",
-                "make a new one and read it: bridge plan --out FILE",
-            )
+            raise world_has_moved(order.key)
         self._write_down(order.key, sight)
         for change in sight.plan.changes:
             self._apply(order, change)
@@ -168,3 +165,10 @@ class Reconciler:
     def _show(self, order: Order, state: State, message: str) -> None:
         looked_at = self.clock.now().isoformat()
         self.store.save_status(Status(order.key, state, message, "", order.state.collection, looked_at, None))
+
+
+def world_has_moved(key: ModelKey) -> NeedsPerson:
+    """Say that a saved plan is not what would be planned now."""
+    return NeedsPerson(
+        f"the world has moved since the plan for {key} was made", "make a new one and read it: bridge plan --out FILE"
+    )

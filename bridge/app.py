@@ -1,0 +1,164 @@
+"""
+The composition root: configuration -> real ends -> Passes. The only module that knows everyone.
+
+Rooms that load a vendor's SDK are imported when one of their ends is first built, so that a command that
+needs none of them stays quick.
+"""
+
+from __future__ import annotations
+
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
+
+from bridge.config.model import VertexConnection, WandbConnection
+from bridge.core.errors import NeedsPerson
+from bridge.reconcile.passes import Passes
+from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
+from bridge.reconcile.reconciler import Reconciler
+from bridge.run.clock import SystemClock
+from bridge.run.threads import ThreadRunner
+from bridge.store.faults import NoStoreYet
+from bridge.store.sql import open_store
+from bridge.testing.store import MemoryStore
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bridge.config.model import Config, SecretRef
+    from bridge.core.model import MappingSpec
+    from bridge.core.ports import Clock, Copier, Registry, Runner, Source, Storage, Store
+
+    class Closable(Protocol):
+        """What holds connections."""
+
+        def close(self) -> None:
+            """Give them back."""
+
+
+T = TypeVar("T")
+
+
+class Bridge:
+    """
+    The bridge as its configuration describes it; a context manager that closes what it opened.
+
+    With `read_only` nothing can be written: not to the store, not to Vertex, not to the bucket.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        read_only: bool = False,
+        clock: Clock | None = None,
+        runner: Runner | None = None,
+    ) -> None:
+        self.config = config
+        self.clock = clock or SystemClock()
+        self._read_only = read_only
+        self._opened = ExitStack()
+        self._lock = threading.RLock()
+        self._ends: dict[tuple[str, str], object] = {}
+        self.store = self._store()
+        self.passes = Passes(self.source, self.reconciler, self.store, self.clock, runner or ThreadRunner())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the store and every connection."""
+        self._opened.close()
+
+    def specs(self, names: Sequence[str]) -> list[MappingSpec]:
+        """Return the mappings of these names, all if there are none. Raises NeedsPerson for an unknown one."""
+        return chosen(self.config, names)
+
+    def reconciler(self, spec: MappingSpec) -> Reconciler:
+        """Build what one mapping needs; ends are shared between the mappings of a connection."""
+        target = self._vertex(spec.target.connection)
+        registry: Registry = self._end("registry", target.name, lambda: self._registry(target))
+        storage: Storage = self._end("storage", target.name, lambda: self._storage(target))
+        source = self.source(spec.source.connection)
+        copier: Copier = self._copier(source, storage)
+        if self._read_only:
+            registry, copier = ReadOnlyRegistry(registry), ReadOnlyCopier(copier)
+        return Reconciler(
+            source=source,
+            copier=copier,
+            registry=registry,
+            store=self.store,
+            clock=self.clock,
+            base=target.bucket,
+            guard=self.config.guard,
+            settle=self.config.settle,
+        )
+
+    def source(self, connection: str) -> Source:
+        """Build a connection's source, or return the one that was built."""
+        from bridge.sources.wandb.source import WandbSource
+
+        spec = self.config.connections[connection]
+        assert isinstance(spec, WandbConnection)  # noqa: S101  checked with the configuration
+        return self._end(
+            "source",
+            connection,
+            lambda: WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization),
+        )
+
+    def _store(self) -> Store:
+        try:
+            return self._opening(open_store(store_url(self.config), read_only=self._read_only))
+        except NoStoreYet:
+            return MemoryStore()  # whoever only looks, before the first sync, sees a store that is empty
+
+    def _registry(self, target: VertexConnection) -> Registry:
+        from bridge.vertex.registry import VertexRegistry
+
+        owner = self.config.owner
+        return VertexRegistry(
+            target.project, target.location, owner, endpoint=target.endpoint, insecure=target.insecure
+        )
+
+    def _storage(self, target: VertexConnection) -> Storage:
+        from bridge.copying.gcs import GcsStorage
+
+        return GcsStorage(target.project, target.storage_endpoint)
+
+    def _copier(self, source: Source, storage: Storage) -> Copier:
+        from bridge.copying.copier import StreamingCopier
+
+        return StreamingCopier(source, storage, self.clock)
+
+    def _vertex(self, connection: str) -> VertexConnection:
+        spec = self.config.connections[connection]
+        assert isinstance(spec, VertexConnection)  # noqa: S101  checked with the configuration
+        return spec
+
+    def _end(self, port: str, connection: str, build: Callable[[], T]) -> T:
+        with self._lock:
+            if (port, connection) not in self._ends:
+                self._ends[port, connection] = self._opening(build())
+            return cast("T", self._ends[port, connection])
+
+    def _opening(self, end: T) -> T:
+        self._opened.callback(cast("Closable", end).close)
+        return end
+
+
+def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:
+    """Return the mappings of these names, all if there are none. Raises NeedsPerson for an unknown one."""
+    known = {spec.name: spec for spec in config.mappings}
+    for name in names:
+        if name not in known:
+            raise NeedsPerson(f"there is no mapping {name!r}", f"choose from: {', '.join(sorted(known)) or '(none)'}")
+    return [known[name] for name in names] if names else list(config.mappings)
+
+
+def store_url(config: Config) -> str:
+    """Return the store's SQLAlchemy URL; it may hold a password, so it is never shown."""
+    store: str | SecretRef = config.store
+    return store if isinstance(store, str) else store.read()

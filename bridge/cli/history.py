@@ -1,0 +1,39 @@
+"""`bridge history`: what was done, when, and who or what asked, from the store alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from bridge.cli.lookup import entries_of, looking
+from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json
+from bridge.cli.printing import say, say_json
+
+
+def history(
+    ref: Annotated[str | None, typer.Argument(help="A model, a mapping, or a version of one: fraud, fraud@7.")] = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many entries, newest first.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Show the journal, newest first."""
+    from bridge.core.changes import change_to_json
+
+    with looking(config) as (_, store):
+        entries = entries_of(store, ref, limit)
+    if as_json:
+        say_json(
+            [
+                change_to_json(entry.change)
+                | {"mapping": entry.key.mapping, "model": entry.key.model, "why": entry.why, "begun": entry.begun}
+                | {"outcome": entry.outcome, "detail": entry.detail, "finished": entry.finished}
+                for entry in entries
+            ]
+        )
+        return
+    for entry in entries:
+        when = entry.begun.partition(".")[0]
+        outcome = entry.outcome or "not finished"
+        say(f"{when}  {entry.key}  {entry.change}  [{outcome}] {entry.detail} ({entry.why})")

@@ -1,0 +1,60 @@
+"""Looking things up in the store, for commands that need nothing else."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bridge.cli.options import load_config
+from bridge.core.errors import NeedsPerson
+from bridge.core.refs import concerns, find, parse_ref
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from bridge.config.model import Config
+    from bridge.core.model import Alias, MappingRecord, ModelKey
+    from bridge.core.ports import Store
+    from bridge.core.records import JournalEntry
+
+SCANNED = 10_000  # journal entries of a model that are searched for one version's
+
+
+@contextmanager
+def looking(config: Path) -> Iterator[tuple[Config, Store]]:
+    """Open the store for reading, for as long as the block lasts."""
+    from bridge.app import store_url
+    from bridge.store.sql import open_store
+
+    loaded = load_config(config)
+    store = open_store(store_url(loaded), read_only=True)
+    try:
+        yield loaded, store
+    finally:
+        store.close()
+
+
+def records_of(store: Store, ref: str) -> tuple[list[MappingRecord], Mapping[ModelKey, Mapping[Alias, str]]]:
+    """Return the records that a reference means, and where all aliases are. Raises NeedsPerson if it means nothing."""
+    records = store.all_records()
+    mirrored = {key: store.mirrored(key) for key in {record.key for record in records}}
+    found = find(parse_ref(ref), records, mirrored)
+    if not found:
+        raise NeedsPerson(f"the store knows no version {ref!r}", "see what it knows: bridge status")
+    return found, mirrored
+
+
+def entries_of(store: Store, ref: str | None, limit: int) -> list[JournalEntry]:
+    """Return the newest journal entries about a reference, or all, newest first."""
+    if ref is None:
+        return list(store.journal(limit=limit))
+    found, _ = records_of(store, ref)
+    whole = parse_ref(ref).version is None
+    entries = [
+        entry
+        for key in {record.key for record in found}
+        for entry in store.journal(key, limit=limit if whole else SCANNED)
+        if whole or concerns(entry.change, found)
+    ]
+    return sorted(entries, key=lambda entry: entry.id, reverse=True)[:limit]

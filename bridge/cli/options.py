@@ -1,0 +1,26 @@
+"""Options and arguments that several commands take."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from bridge.config.model import Config
+
+ConfigPath = Annotated[
+    Path, typer.Option("--config", "-c", envvar="BRIDGE_CONFIG", help="The file bridge.yaml.", show_default=True)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
+Mappings = Annotated[list[str] | None, typer.Argument(metavar="[MAPPING]...", help="Only these mappings.")]
+
+DEFAULT_CONFIG = Path("bridge.yaml")
+
+
+def load_config(path: Path) -> Config:
+    """Read the configuration. Raises ConfigErrors."""
+    from bridge.config.load import load
+
+    return load(path)

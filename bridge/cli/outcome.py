@@ -1,0 +1,26 @@
+"""How commands that change something end: what they print, and with which exit code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from bridge.cli.printing import report_to_json, say_json, say_reports
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.reconcile.passes import Report
+
+_TROUBLE = ("BLOCKED", "FAILED", "DEGRADED", "DRIFTED")
+
+
+def finish(reports: Sequence[Report], *, as_json: bool) -> None:
+    """Print the reports; exit with 1 if a model is in trouble."""
+    if as_json:
+        say_json([report_to_json(report) for report in reports])
+    else:
+        say_reports(reports)
+    if any(report.status.state in _TROUBLE for report in reports):
+        raise typer.Exit(1)

@@ -1,0 +1,91 @@
+"""How things look: data on stdout, messages on stderr; no control character of an outside name reaches a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+import unicodedata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bridge.reconcile.passes import Report
+
+
+def say(text: str = "") -> None:
+    """Print a line of data."""
+    sys.stdout.write(f"{printable(text)}\n")
+
+
+def say_json(data: Any) -> None:  # noqa: ANN401  whatever JSON can spell
+    """Print data as JSON."""
+    sys.stdout.write(f"{json.dumps(data, indent=2)}\n")
+
+
+def say_error(message: str, excerpt: str | None = None, column: int | None = None) -> None:
+    """Print an error, with the line that it is about and a mark under the column."""
+    sys.stderr.write(f"error: {printable(message)}\n")
+    if excerpt is not None:
+        sys.stderr.write(f"    {printable(excerpt)}\n")
+        if column is not None:
+            sys.stderr.write(f"    {' ' * (column - 1)}^\n")
+
+
+def printable(text: str) -> str:
+    """Escape what could move a cursor, forge a line or read backwards; newlines of ours stay."""
+    return "".join(c if c == "\n" or not _unsafe(c) else c.encode("unicode_escape").decode() for c in text)
+
+
+def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    """Align columns; the last one is not padded."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))] if rows else []
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
+        yield "  ".join([*cells, row[-1]]).rstrip()
+
+
+def report_to_json(report: Report) -> dict[str, Any]:
+    """Return a report as JSON values: its state, and the plan's fields if there is one."""
+    from bridge.core.changes import plan_to_json
+
+    status = report.status
+    data = {
+        "mapping": status.key.mapping,
+        "model": status.key.model,
+        "state": status.state,
+        "message": status.message,
+        "remedy": status.remedy,
+        "collection": status.collection,
+        "compared": report.plan is not None,
+        "changes": [],
+        "refusals": [],
+    }
+    return data | (plan_to_json(report.plan) if report.plan else {})
+
+
+def say_reports(reports: Sequence[Report], *, everything: bool = False) -> None:
+    """Print what each model's plan says, models without a change or a problem only with `everything`, and a sum."""
+    from bridge.core.changes import Kind
+    from bridge.core.model import State
+
+    changes = 0
+    for report in reports:
+        plan, status = report.plan, report.status
+        lines = [f"  {change}" for change in plan.changes] if plan else []
+        changes += len(lines)
+        refusals = plan.refusals if plan else ()
+        lines += [f"  {refusal}" for refusal in refusals if everything or refusal.kind is not Kind.POLICY]
+        trouble = plan is None and status.state is not State.SYNCED
+        if lines or trouble or everything:
+            say(f"{status.key.mapping} -> model {status.key.model}  [{status.state}]")
+        for line in lines:
+            say(line)
+        if trouble:
+            say(f"  ! {status.message}; {status.remedy}")
+    models = f"{len(reports)} model{'' if len(reports) == 1 else 's'}"
+    say(f"{changes} change{'' if changes == 1 else 's'} ({models})")
+
+
+def _unsafe(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cf", "Cs", "Zl", "Zp")

@@ -1,0 +1,49 @@
+"""Ends for commands that only look: a write through them is a bug, and stops before it can do harm."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+if TYPE_CHECKING:
+    from bridge.core.model import Manifest, TargetState
+    from bridge.core.ports import Copier, Registry
+    from bridge.core.records import Operation
+
+
+def _refuse(*_: object, **__: object) -> NoReturn:
+    raise AssertionError("a command that only looks tried to write")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyRegistry:
+    """A registry that only answers."""
+
+    registry: Registry
+
+    def observe(self, model: str) -> TargetState:
+        """See the port."""
+        return self.registry.observe(model)
+
+    def operation(self, name: str) -> Operation:
+        """See the port."""
+        return self.registry.operation(name)
+
+    def running(self, model: str) -> tuple[str, ...]:
+        """See the port."""
+        return self.registry.running(model)
+
+    register = move_alias = remove_alias = staticmethod(_refuse)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyCopier:
+    """A copier that only tells what is there."""
+
+    copier: Copier
+
+    def manifest(self, folder: str) -> Manifest | None:
+        """See the port."""
+        return self.copier.manifest(folder)
+
+    copy = staticmethod(_refuse)
