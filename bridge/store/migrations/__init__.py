@@ -1,0 +1,1 @@
+"""Alembic's folder; `bridge.store.schema` says when it is looked at."""

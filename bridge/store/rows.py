@@ -1,0 +1,182 @@
+"""How the store's values are spelled as rows, and read back."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias, change_kind, change_to_json
+from bridge.core.errors import NeedsPerson
+from bridge.core.model import Alias, Hold, MappingRecord, ModelKey, SourceVersion, State, VersionRef
+from bridge.core.records import EntryId, Intent, JournalEntry, Outcome, Status
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy import RowMapping
+
+    from bridge.core.changes import Change
+
+Row = dict[str, Any]
+
+
+def utc(at: datetime | str) -> str:
+    """Return a time as ISO 8601 text; a text stays as it is. Raises ValueError unless its zone is UTC."""
+    text = at if isinstance(at, str) else at.isoformat()
+    if datetime.fromisoformat(text).utcoffset() != timedelta(0):
+        raise ValueError(f"{text!r} is not a time in UTC")
+    return text
+
+
+def key_row(key: ModelKey) -> Row:
+    """Spell a key."""
+    return {"mapping": key.mapping, "model": key.model}
+
+
+def record_row(record: MappingRecord) -> Row:
+    """Spell a record."""
+    return {
+        **key_row(record.key),
+        **_source_row(record.source),
+        "artifact_uri": record.artifact_uri,
+        "version_id": record.version_id,
+        "first_seen": utc(record.first_seen),
+    }
+
+
+def record_of(row: RowMapping) -> MappingRecord:
+    """Read a record."""
+    return MappingRecord(_key_of(row), _source_of(row), row["artifact_uri"], row["version_id"], row["first_seen"])
+
+
+def intent_row(intent: Intent) -> Row:
+    """Spell an intent."""
+    return {
+        **key_row(intent.key),
+        **_source_row(intent.version),
+        "artifact_uri": intent.artifact_uri,
+        "sent_at": intent.sent_at and utc(intent.sent_at),
+        "operation": intent.operation,
+    }
+
+
+def intent_of(row: RowMapping) -> Intent:
+    """Read an intent."""
+    return Intent(_key_of(row), _source_of(row), row["artifact_uri"], row["sent_at"], row["operation"])
+
+
+def entry_row(key: ModelKey, change: Change, why: str, at: datetime) -> Row:
+    """Spell the beginning of a journal entry."""
+    return {
+        **key_row(key),
+        "kind": change_kind(change),
+        "change": change_to_json(change),
+        "why": why,
+        "begun": utc(at),
+        "detail": "",
+    }
+
+
+def entry_of(row: RowMapping) -> JournalEntry:
+    """Read a journal entry."""
+    return JournalEntry(
+        id=EntryId(row["id"]),
+        key=_key_of(row),
+        change=change_from_json(row["change"]),
+        why=row["why"],
+        begun=row["begun"],
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        detail=row["detail"],
+        finished=row["finished"],
+    )
+
+
+def status_row(status: Status) -> Row:
+    """Spell a status."""
+    return {
+        **key_row(status.key),
+        "state": status.state.value,
+        "message": status.message,
+        "remedy": status.remedy,
+        "collection": status.collection,
+        "looked_at": utc(status.looked_at),
+        "fingerprint": status.fingerprint,
+    }
+
+
+def status_of(row: RowMapping) -> Status:
+    """Read a status."""
+    return Status(
+        key=_key_of(row),
+        state=State(row["state"]),
+        message=row["message"],
+        remedy=row["remedy"],
+        collection=row["collection"],
+        looked_at=row["looked_at"],
+        fingerprint=row["fingerprint"],
+    )
+
+
+def hold_row(key: ModelKey, hold: Hold) -> Row:
+    """Spell a hold."""
+    until = hold.until and utc(hold.until)
+    return {**key_row(key), "alias": hold.alias, "who": hold.who, "why": hold.why, "until": until}
+
+
+def hold_of(row: RowMapping) -> Hold:
+    """Read a hold."""
+    return Hold(Alias(row["alias"]), row["who"], row["why"], row["until"])
+
+
+def change_from_json(values: Mapping[str, Any]) -> Change:
+    """
+    Read what `change_to_json` wrote.
+
+    Raises NeedsPerson for a kind that this bridge does not know: a newer one wrote it.
+    """
+    match values["change"]:
+        case "copy":
+            return CopyFiles(SourceVersion(**values["version"]), values["artifact_uri"])
+        case "register":
+            return RegisterVersion(SourceVersion(**values["version"]), values["artifact_uri"])
+        case "move-alias":
+            previous = values["previous"]
+            return MoveAlias(
+                Alias(values["alias"]),
+                SourceVersion(**values["to"]),
+                values["artifact_uri"],
+                None if previous is None else VersionRef(**previous),
+            )
+        case "remove-alias":
+            return RemoveAlias(Alias(values["alias"]), VersionRef(**values["previous"]))
+        case kind:
+            raise NeedsPerson(
+                reason=f"the journal holds a change of the kind {kind!r}, which this bridge does not know",
+                remedy="upgrade the bridge: a newer one wrote it",
+            )
+
+
+def _key_of(row: RowMapping) -> ModelKey:
+    return ModelKey(row["mapping"], row["model"])
+
+
+def _source_row(version: SourceVersion) -> Row:
+    return {
+        "connection": version.connection,
+        "collection": version.collection,
+        "label": version.label,
+        "source_id": version.id,
+        "digest": version.digest,
+        "url": version.url,
+    }
+
+
+def _source_of(row: RowMapping) -> SourceVersion:
+    return SourceVersion(
+        connection=row["connection"],
+        collection=row["collection"],
+        label=row["label"],
+        id=row["source_id"],
+        digest=row["digest"],
+        url=row["url"],
+    )

@@ -1,0 +1,215 @@
+"""The Store port in SQL."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from bridge.core.model import Alias
+from bridge.core.records import EntryId
+from bridge.store.connecting import make_engine, parse_address
+from bridge.store.faults import translated
+from bridge.store.rows import (
+    entry_of,
+    entry_row,
+    hold_of,
+    hold_row,
+    intent_of,
+    intent_row,
+    key_row,
+    record_of,
+    record_row,
+    status_of,
+    status_row,
+    utc,
+)
+from bridge.store.schema import ready
+from bridge.store.tables import holds, intents, journal, mirrored, records, snapshots, statuses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, Table
+
+    from bridge.core.changes import Change
+    from bridge.core.model import Hold, MappingRecord, ModelKey
+    from bridge.core.records import Intent, JournalEntry, Outcome, Status
+    from bridge.store.rows import Row
+
+
+def open_store(url: str, *, read_only: bool = False) -> SqlStore:
+    """
+    Open the store at a `sqlite:///` or `postgresql+psycopg://` URL, and bring its schema up to date.
+
+    With `read_only` nothing is made or upgraded, and every write fails; NoStoreYet if nobody has written yet.
+    Raises NeedsPerson if the store cannot be opened or a newer bridge made it; TryAgain if its server does
+    not answer.
+    """
+    address = parse_address(url)
+    engine = make_engine(address, read_only=read_only)
+    try:
+        with translated(address.place):
+            ready(engine, address.place, read_only=read_only)
+    except BaseException:
+        engine.dispose()
+        raise
+    return SqlStore(engine, address.place)
+
+
+class SqlStore:
+    """
+    What the bridge remembers, in SQLite or PostgreSQL; made by `open_store`.
+
+    Every method is one statement in one transaction, so there is no state in between that another thread
+    (the pool gives each a connection) or process could see. Errors are TryAgain or NeedsPerson.
+    """
+
+    def __init__(self, engine: Engine, place: str) -> None:
+        self._engine = engine
+        self._place = place
+
+    def close(self) -> None:
+        """Close all connections. Idempotent."""
+        self._engine.dispose()
+
+    # records and aliases
+    def records(self, key: ModelKey) -> tuple[MappingRecord, ...]:
+        """Return a key's records, oldest first."""
+        query = select(records).where(_at(records, key)).order_by(records.c.first_seen, records.c.id)
+        return tuple(record_of(row) for row in self._rows(query))
+
+    def all_records(self) -> tuple[MappingRecord, ...]:
+        """Return every record, by key and age."""
+        order = (records.c.mapping, records.c.model, records.c.first_seen, records.c.id)
+        return tuple(record_of(row) for row in self._rows(select(records).order_by(*order)))
+
+    def save_record(self, record: MappingRecord) -> None:
+        """Remember a registered version, in place of an earlier record of it; that one's `first_seen` stays."""
+        self._put(records, record_row(record), by=("mapping", "model", "source_id"), keep=("first_seen",))
+
+    def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
+        """Return the aliases as last set: alias -> Vertex version id."""
+        rows = self._rows(select(mirrored).where(_at(mirrored, key)))
+        return {Alias(row["alias"]): row["version_id"] for row in rows}
+
+    def save_mirrored(self, key: ModelKey, alias: Alias, version_id: str | None) -> None:
+        """Remember where an alias was set; None forgets it."""
+        if version_id is None:
+            self._drop(mirrored, key, alias=alias)
+        else:
+            row = {**key_row(key), "alias": alias, "version_id": version_id}
+            self._put(mirrored, row, by=("mapping", "model", "alias"))
+
+    # journal and intents
+    def begin(self, key: ModelKey, change: Change, why: str, at: datetime) -> EntryId:
+        """Write down that a change is about to be made."""
+        statement = insert(journal).values(entry_row(key, change, why, at)).returning(journal.c.id)
+        with self._transaction() as connection:
+            return EntryId(connection.execute(statement).scalar_one())
+
+    def finish(self, entry: EntryId, outcome: Outcome, detail: str, at: datetime) -> None:
+        """Write down how it ended, once. Raises LookupError if there is no such entry, or it has ended."""
+        statement = (
+            update(journal)
+            .where(journal.c.id == entry, journal.c.outcome.is_(None))
+            .values(outcome=outcome.value, detail=detail, finished=utc(at))
+        )
+        with self._transaction() as connection:
+            if connection.execute(statement).rowcount != 1:
+                raise LookupError(f"the journal has no unfinished entry {entry}")
+
+    def unfinished(self, key: ModelKey) -> tuple[JournalEntry, ...]:
+        """Return what was begun and never finished, oldest first."""
+        query = select(journal).where(_at(journal, key), journal.c.outcome.is_(None)).order_by(journal.c.id)
+        return tuple(entry_of(row) for row in self._rows(query))
+
+    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, of one key or of all, newest first."""
+        query = select(journal).order_by(journal.c.id.desc()).limit(limit)
+        return tuple(entry_of(row) for row in self._rows(query if key is None else query.where(_at(journal, key))))
+
+    def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
+        """Return the open intent to register that folder, if there is one."""
+        rows = self._rows(select(intents).where(_at(intents, key), intents.c.artifact_uri == artifact_uri))
+        return next(map(intent_of, rows), None)
+
+    def intents(self, key: ModelKey) -> tuple[Intent, ...]:
+        """Return a key's open intents, oldest first."""
+        return tuple(map(intent_of, self._rows(select(intents).where(_at(intents, key)).order_by(intents.c.id))))
+
+    def save_intent(self, intent: Intent) -> None:
+        """Write an intent, or what has become known of it."""
+        self._put(intents, intent_row(intent), by=("mapping", "model", "artifact_uri"))
+
+    def close_intent(self, key: ModelKey, artifact_uri: str) -> None:
+        """Forget an intent."""
+        self._drop(intents, key, artifact_uri=artifact_uri)
+
+    # snapshots, status, holds
+    def seen_before(self, key: ModelKey) -> frozenset[Alias] | None:
+        """Return the aliases desired in the last complete listing; None if there was none."""
+        rows = self._rows(select(snapshots).where(_at(snapshots, key)))
+        return next((frozenset(map(Alias, row["aliases"])) for row in rows), None)
+
+    def save_seen(self, key: ModelKey, aliases: frozenset[Alias]) -> None:
+        """Remember the aliases desired in a complete listing."""
+        self._put(snapshots, {**key_row(key), "aliases": sorted(aliases)}, by=("mapping", "model"))
+
+    def status(self, key: ModelKey) -> Status | None:
+        """Return what is known of a model; None if it was never looked at."""
+        return next(map(status_of, self._rows(select(statuses).where(_at(statuses, key)))), None)
+
+    def statuses(self) -> tuple[Status, ...]:
+        """Return every model's status, by key."""
+        query = select(statuses).order_by(statuses.c.mapping, statuses.c.model)
+        return tuple(status_of(row) for row in self._rows(query))
+
+    def save_status(self, status: Status) -> None:
+        """Remember a model's state."""
+        self._put(statuses, status_row(status), by=("mapping", "model"))
+
+    def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
+        """Return the holds in force at that time; one `until` t is over at t."""
+        found = map(hold_of, self._rows(select(holds).where(_at(holds, key))))
+        # Compared as times, not as texts: a person may have written a "Z".
+        return {hold.alias: hold for hold in found if hold.until is None or datetime.fromisoformat(hold.until) > at}
+
+    def save_hold(self, key: ModelKey, hold: Hold) -> None:
+        """Put a hold on an alias; it replaces an earlier one."""
+        self._put(holds, hold_row(key, hold), by=("mapping", "model", "alias"))
+
+    def lift_hold(self, key: ModelKey, alias: Alias) -> None:
+        """End a hold."""
+        self._drop(holds, key, alias=alias)
+
+    # statements
+    @contextmanager
+    def _transaction(self) -> Iterator[Connection]:
+        with translated(self._place), self._engine.begin() as connection:
+            yield connection
+
+    def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
+        with self._transaction() as connection:
+            return connection.execute(query).mappings().all()
+
+    def _put(self, table: Table, row: Row, by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
+        """Insert a row, or update the one that equals it in the columns `by`, but for those to `keep`."""
+        upsert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
+        statement = upsert(table).values(row)
+        changed = {name: statement.excluded[name] for name in row if name not in {*by, *keep}}
+        with self._transaction() as connection:
+            connection.execute(statement.on_conflict_do_update(index_elements=by, set_=changed))
+
+    def _drop(self, table: Table, key: ModelKey, **also: str) -> None:
+        """Delete a key's row that has these values; it need not be there."""
+        where = [_at(table, key), *(table.c[name] == value for name, value in also.items())]
+        with self._transaction() as connection:
+            connection.execute(delete(table).where(*where))
+
+
+def _at(table: Table, key: ModelKey) -> ColumnElement[bool]:
+    return and_(table.c.mapping == key.mapping, table.c.model == key.model)

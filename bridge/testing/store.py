@@ -1,0 +1,177 @@
+"""A store in memory."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from bridge.core.records import EntryId, JournalEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bridge.core.changes import Change
+    from bridge.core.model import Alias, Hold, MappingRecord, ModelKey
+    from bridge.core.records import Intent, Outcome, Status
+
+
+class MemoryStore:
+    """
+    The Store port in dicts, which keep the order in which their keys first came.
+
+    Safe from several threads. It lives as long as the object: a test of a restart passes it on.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._records: defaultdict[ModelKey, dict[str, MappingRecord]] = defaultdict(dict)  # by source id
+        self._mirrored: defaultdict[ModelKey, dict[Alias, str]] = defaultdict(dict)
+        self._journal: list[JournalEntry] = []  # an entry's id is its place, counted from 1
+        self._unfinished: dict[EntryId, ModelKey] = {}
+        self._intents: defaultdict[ModelKey, dict[str, Intent]] = defaultdict(dict)  # by artifact_uri
+        self._seen: dict[ModelKey, frozenset[Alias]] = {}
+        self._statuses: dict[ModelKey, Status] = {}
+        self._holds: defaultdict[ModelKey, dict[Alias, Hold]] = defaultdict(dict)
+
+    # records and aliases
+    def records(self, key: ModelKey) -> tuple[MappingRecord, ...]:
+        """Return a key's records, oldest first."""
+        with self._lock:
+            return _by_age(self._records[key])
+
+    def all_records(self) -> tuple[MappingRecord, ...]:
+        """Return every record, by key and age."""
+        with self._lock:
+            return tuple(record for key in sorted(self._records) for record in _by_age(self._records[key]))
+
+    def save_record(self, record: MappingRecord) -> None:
+        """Remember a registered version, in place of an earlier record of it; that one's `first_seen` stays."""
+        _utc(record.first_seen)
+        with self._lock:
+            of_key = self._records[record.key]
+            earlier = of_key.get(record.source.id, record)
+            of_key[record.source.id] = replace(record, first_seen=earlier.first_seen)
+
+    def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
+        """Return the aliases as last set: alias -> Vertex version id."""
+        with self._lock:
+            return dict(self._mirrored[key])
+
+    def save_mirrored(self, key: ModelKey, alias: Alias, version_id: str | None) -> None:
+        """Remember where an alias was set; None forgets it."""
+        with self._lock:
+            if version_id is None:
+                self._mirrored[key].pop(alias, None)
+            else:
+                self._mirrored[key][alias] = version_id
+
+    # journal and intents
+    def begin(self, key: ModelKey, change: Change, why: str, at: datetime) -> EntryId:
+        """Write down that a change is about to be made."""
+        begun = _utc(at)
+        with self._lock:
+            entry = EntryId(len(self._journal) + 1)
+            self._journal.append(JournalEntry(entry, key, change, why, begun, outcome=None, detail="", finished=None))
+            self._unfinished[entry] = key
+            return entry
+
+    def finish(self, entry: EntryId, outcome: Outcome, detail: str, at: datetime) -> None:
+        """Write down how it ended, once. Raises LookupError if there is no such entry, or it has ended."""
+        finished = _utc(at)
+        with self._lock:
+            if self._unfinished.pop(entry, None) is None:
+                raise LookupError(f"the journal has no unfinished entry {entry}")
+            begun = self._journal[entry - 1]
+            self._journal[entry - 1] = replace(begun, outcome=outcome, detail=detail, finished=finished)
+
+    def unfinished(self, key: ModelKey) -> tuple[JournalEntry, ...]:
+        """Return what was begun and never finished, oldest first."""
+        with self._lock:
+            return tuple(self._journal[entry - 1] for entry, of in self._unfinished.items() if of == key)
+
+    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, of one key or of all, newest first."""
+        with self._lock:
+            return tuple(entry for entry in reversed(self._journal) if key in (None, entry.key))[:limit]
+
+    def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
+        """Return the open intent to register that folder, if there is one."""
+        with self._lock:
+            return self._intents[key].get(artifact_uri)
+
+    def intents(self, key: ModelKey) -> tuple[Intent, ...]:
+        """Return a key's open intents, oldest first."""
+        with self._lock:
+            return tuple(self._intents[key].values())
+
+    def save_intent(self, intent: Intent) -> None:
+        """Write an intent, or what has become known of it."""
+        if intent.sent_at is not None:
+            _utc(intent.sent_at)
+        with self._lock:
+            self._intents[intent.key][intent.artifact_uri] = intent
+
+    def close_intent(self, key: ModelKey, artifact_uri: str) -> None:
+        """Forget an intent."""
+        with self._lock:
+            self._intents[key].pop(artifact_uri, None)
+
+    # snapshots, status, holds
+    def seen_before(self, key: ModelKey) -> frozenset[Alias] | None:
+        """Return the aliases desired in the last complete listing; None if there was none."""
+        with self._lock:
+            return self._seen.get(key)
+
+    def save_seen(self, key: ModelKey, aliases: frozenset[Alias]) -> None:
+        """Remember the aliases desired in a complete listing."""
+        with self._lock:
+            self._seen[key] = aliases
+
+    def status(self, key: ModelKey) -> Status | None:
+        """Return what is known of a model; None if it was never looked at."""
+        with self._lock:
+            return self._statuses.get(key)
+
+    def statuses(self) -> tuple[Status, ...]:
+        """Return every model's status, by key."""
+        with self._lock:
+            return tuple(self._statuses[key] for key in sorted(self._statuses))
+
+    def save_status(self, status: Status) -> None:
+        """Remember a model's state."""
+        _utc(status.looked_at)
+        with self._lock:
+            self._statuses[status.key] = status
+
+    def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
+        """Return the holds in force at that time; one `until` t is over at t."""
+        with self._lock:
+            of_key = tuple(self._holds[key].values())
+        return {hold.alias: hold for hold in of_key if hold.until is None or datetime.fromisoformat(hold.until) > at}
+
+    def save_hold(self, key: ModelKey, hold: Hold) -> None:
+        """Put a hold on an alias; it replaces an earlier one."""
+        if hold.until is not None:
+            _utc(hold.until)
+        with self._lock:
+            self._holds[key][hold.alias] = hold
+
+    def lift_hold(self, key: ModelKey, alias: Alias) -> None:
+        """End a hold."""
+        with self._lock:
+            self._holds[key].pop(alias, None)
+
+
+def _by_age(of_key: Mapping[str, MappingRecord]) -> tuple[MappingRecord, ...]:
+    return tuple(sorted(of_key.values(), key=lambda record: record.first_seen))
+
+
+def _utc(at: datetime | str) -> str:
+    """Return a time as ISO 8601 text. Raises ValueError unless its zone is UTC, as every end does."""
+    text = at if isinstance(at, str) else at.isoformat()
+    if datetime.fromisoformat(text).utcoffset() != timedelta(0):
+        raise ValueError(f"{text!r} is not a time in UTC")
+    return text

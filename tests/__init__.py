@@ -1,0 +1,1 @@
+"""What the bridge promises, as tests; a name is a sentence."""

@@ -1,0 +1,1 @@
+"""One file per port; every end of it passes the same tests."""

@@ -1,0 +1,422 @@
+"""What every store promises: in memory, in SQLite, in PostgreSQL."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.model import Alias, Hold, MappingRecord, ModelKey, SourceVersion, State, VersionRef
+from bridge.core.records import EntryId, Intent, Outcome, Status
+from bridge.store.sql import open_store
+from bridge.testing.store import MemoryStore
+from tests.store.databases import postgres_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bridge.core.ports import Store
+
+KEY = ModelKey("fraud", "fraud")
+OTHER = ModelKey("fraud", "fraud-eu")
+# In the order of code points, which no locale has.
+KEYS = (ModelKey("B", "a"), ModelKey("a", "B"), ModelKey("a", "b"), ModelKey("a", "b-c"), ModelKey("a", "b_a"))
+PRODUCTION, STAGING = Alias("production"), Alias("staging")
+NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
+TEN = NINE + timedelta(hours=1)
+NAIVE, ABROAD = datetime(2026, 1, 5, 9), NINE.astimezone(timezone(timedelta(hours=2)))  # noqa: DTZ001  the bug itself
+URI = "gs://models/fraud/v7-x/"
+
+
+def version(label: str, digest: str | None = "d1") -> SourceVersion:
+    return SourceVersion("acme", "acme_org/model/fraud", label, f"id-{label}", digest, f"https://wandb.test/{label}")
+
+
+def record(label: str, key: ModelKey = KEY, first_seen: datetime = NINE, version_id: str = "1") -> MappingRecord:
+    return MappingRecord(key, version(label), f"gs://models/fraud/{label}-x/", version_id, first_seen.isoformat())
+
+
+def intent(label: str, key: ModelKey = KEY) -> Intent:
+    return Intent(key, version(label), f"gs://models/fraud/{label}-x/", sent_at=None, operation=None)
+
+
+def status(key: ModelKey = KEY, state: State = State.SYNCED) -> Status:
+    return Status(key, state, "", "", "acme_org/model/fraud", NINE.isoformat(), "0123456789abcdef")
+
+
+COPY = CopyFiles(version("v7"), URI)
+REGISTER = RegisterVersion(version("v7", digest=None), URI)
+MOVE = MoveAlias(PRODUCTION, version("v7"), URI, VersionRef("6", "v6"))
+FIRST_MOVE = MoveAlias(PRODUCTION, version("v7"), URI, previous=None)
+REMOVE = RemoveAlias(PRODUCTION, VersionRef("6", label=None))
+
+
+@pytest.fixture(params=["memory", "sqlite", "postgresql"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    match request.param:
+        case "memory":
+            yield MemoryStore()
+        case "sqlite":
+            with closing(open_store(f"sqlite:///{tmp_path}/bridge.db")) as opened:
+                yield opened
+        case _:
+            with postgres_schema() as url, closing(open_store(url)) as opened:
+                yield opened
+
+
+# records
+def test_a_key_without_records_has_none(store: Store) -> None:
+    store.save_record(record("v7"))
+
+    assert store.records(OTHER) == ()
+
+
+def test_records_come_oldest_first_in_whatever_order_they_were_saved(store: Store) -> None:
+    newer, older = record("v7", first_seen=TEN), record("v6", first_seen=NINE)
+    store.save_record(newer)
+    store.save_record(older)
+
+    assert store.records(KEY) == (older, newer)
+
+
+def test_a_fraction_of_a_second_counts_for_the_age_of_a_record(store: Store) -> None:
+    newer, older = record("v7", first_seen=NINE + timedelta(microseconds=1)), record("v6", first_seen=NINE)
+    store.save_record(newer)
+    store.save_record(older)
+
+    assert store.records(KEY) == (older, newer)
+
+
+def test_records_of_one_age_come_as_they_were_saved(store: Store) -> None:
+    saved = tuple(record(label) for label in ("v9", "v10", "v8"))
+    for each in saved:
+        store.save_record(each)
+
+    assert store.records(KEY) == saved
+
+
+def test_a_record_is_replaced_but_for_the_time_it_was_first_seen(store: Store) -> None:
+    first = record("v7", first_seen=NINE, version_id="1")
+    store.save_record(first)
+    store.save_record(record("v8", first_seen=NINE))
+    again = MappingRecord(KEY, replace(first.source, label="v70", digest=None), "gs://b/v70/", "2", TEN.isoformat())
+    store.save_record(again)
+
+    assert store.records(KEY) == (replace(again, first_seen=first.first_seen), record("v8"))
+
+
+def test_one_source_version_can_be_recorded_under_two_keys(store: Store) -> None:
+    store.save_record(record("v7"))
+    store.save_record(record("v7", key=OTHER, version_id="5"))
+
+    assert [each.version_id for each in store.records(KEY)] == ["1"]
+    assert [each.version_id for each in store.records(OTHER)] == ["5"]
+
+
+def test_all_records_come_by_key_and_age(store: Store) -> None:
+    by_key_and_age = tuple(
+        record(label, key=key, first_seen=at) for key in KEYS for label, at in (("v2", NINE), ("v1", TEN))
+    )
+    for each in reversed(by_key_and_age):
+        store.save_record(each)
+
+    assert store.all_records() == by_key_and_age
+
+
+# aliases as last set
+def test_an_alias_is_remembered_where_it_was_last_set(store: Store) -> None:
+    store.save_mirrored(KEY, PRODUCTION, "6")
+    store.save_mirrored(KEY, STAGING, "7")
+    store.save_mirrored(KEY, PRODUCTION, "7")
+    store.save_mirrored(KEY, PRODUCTION, "7")
+
+    assert store.mirrored(KEY) == {PRODUCTION: "7", STAGING: "7"}
+    assert store.mirrored(OTHER) == {}
+
+
+def test_an_alias_is_forgotten_for_its_key_only(store: Store) -> None:
+    store.save_mirrored(KEY, PRODUCTION, "6")
+    store.save_mirrored(KEY, STAGING, "6")
+    store.save_mirrored(OTHER, PRODUCTION, "3")
+    store.save_mirrored(KEY, PRODUCTION, None)
+    store.save_mirrored(KEY, PRODUCTION, None)
+
+    assert store.mirrored(KEY) == {STAGING: "6"}
+    assert store.mirrored(OTHER) == {PRODUCTION: "3"}
+
+
+def test_what_was_returned_does_not_change_afterwards(store: Store) -> None:
+    store.save_mirrored(KEY, PRODUCTION, "6")
+    before = store.mirrored(KEY)
+    store.save_mirrored(KEY, PRODUCTION, "7")
+
+    assert before == {PRODUCTION: "6"}
+
+
+# journal
+@pytest.mark.parametrize("change", [COPY, REGISTER, MOVE, FIRST_MOVE, REMOVE], ids=str)
+def test_what_was_begun_is_unfinished_and_says_what_who_and_when(
+    store: Store, change: CopyFiles | RegisterVersion | MoveAlias | RemoveAlias
+) -> None:
+    entry = store.begin(KEY, change, "the poll of 09:00", NINE)
+
+    (found,) = store.unfinished(KEY)
+    assert (found.id, found.key, found.change, found.why) == (entry, KEY, change, "the poll of 09:00")
+    assert (found.begun, found.outcome, found.detail, found.finished) == (NINE.isoformat(), None, "", None)
+
+
+def test_unfinished_entries_come_oldest_first_and_by_key(store: Store) -> None:
+    first = store.begin(KEY, COPY, "poll", TEN)
+    store.begin(OTHER, COPY, "poll", NINE)
+    second = store.begin(KEY, REGISTER, "poll", NINE)
+
+    assert [entry.id for entry in store.unfinished(KEY)] == [first, second]
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+def test_a_finished_entry_says_how_it_ended(store: Store, outcome: Outcome) -> None:
+    begun = store.begin(KEY, COPY, "poll", NINE)
+    store.finish(begun, outcome, "3 files", TEN)
+
+    (found,) = store.journal(KEY)
+    assert (found.id, found.outcome, found.detail, found.finished) == (begun, outcome, "3 files", TEN.isoformat())
+    assert (found.change, found.begun) == (COPY, NINE.isoformat())
+    assert store.unfinished(KEY) == ()
+
+
+def test_an_entry_ends_once(store: Store) -> None:
+    entry = store.begin(KEY, COPY, "poll", NINE)
+    store.finish(entry, Outcome.FAILED, "no such file", NINE)
+    before = store.journal()
+
+    with pytest.raises(LookupError):
+        store.finish(entry, Outcome.APPLIED, "3 files", TEN)
+    assert store.journal() == before
+
+
+@pytest.mark.parametrize("entry", [0, -1, 2, 1000])
+def test_an_entry_that_was_never_begun_cannot_end(store: Store, entry: int) -> None:
+    store.begin(KEY, COPY, "poll", NINE)
+
+    with pytest.raises(LookupError):
+        store.finish(EntryId(entry), Outcome.APPLIED, "", TEN)
+    assert len(store.unfinished(KEY)) == 1
+
+
+def test_the_journal_comes_newest_first_of_one_key_or_of_all(store: Store) -> None:
+    entries = [store.begin(key, COPY, "poll", NINE) for key in (KEY, OTHER, KEY)]
+    store.finish(entries[0], Outcome.APPLIED, "", TEN)
+
+    assert [entry.id for entry in store.journal()] == entries[::-1]
+    assert [entry.id for entry in store.journal(KEY)] == [entries[2], entries[0]]
+    assert [entry.id for entry in store.journal(limit=1)] == [entries[2]]
+    assert [entry.id for entry in store.journal(OTHER, limit=1)] == [entries[1]]
+    assert store.journal(limit=0) == ()
+
+
+def test_the_journal_is_cut_at_a_hundred_unless_told_otherwise(store: Store) -> None:
+    for _ in range(101):
+        store.begin(KEY, COPY, "poll", NINE)
+
+    assert len(store.journal()) == 100
+    assert len(store.journal(limit=101)) == len(store.unfinished(KEY)) == 101
+
+
+def test_threads_do_not_get_each_others_entries(store: Store) -> None:
+    def begin_and_finish(number: int) -> EntryId:
+        entry = store.begin(ModelKey("fraud", f"model-{number}"), COPY, str(number), NINE)
+        store.finish(entry, Outcome.APPLIED, str(number), TEN)
+        return entry
+
+    with ThreadPoolExecutor(8) as pool:
+        entries = set(pool.map(begin_and_finish, range(40)))
+
+    found = store.journal()
+    assert {entry.id for entry in found} == entries
+    assert len(entries) == 40
+    assert all(entry.why == entry.detail for entry in found)
+
+
+def test_of_many_threads_one_ends_an_entry(store: Store) -> None:
+    entry = store.begin(KEY, COPY, "poll", NINE)
+
+    def finish(number: int) -> bool:
+        try:
+            store.finish(entry, Outcome.APPLIED, str(number), TEN)
+        except LookupError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        ended = list(pool.map(finish, range(8)))
+
+    assert ended.count(True) == 1
+    assert store.journal()[0].detail == str(ended.index(True))
+
+
+# intents
+def test_an_intent_survives_until_it_is_closed(store: Store) -> None:
+    planned = intent("v7")
+    store.save_intent(planned)
+    assert store.intent(KEY, planned.artifact_uri) == planned
+
+    store.close_intent(KEY, planned.artifact_uri)
+    assert store.intent(KEY, planned.artifact_uri) is None
+    assert store.intents(KEY) == ()
+
+
+def test_closing_an_intent_twice_is_closing_it_once(store: Store) -> None:
+    store.save_intent(intent("v8"))
+    store.close_intent(KEY, URI)
+    store.close_intent(KEY, URI)
+
+    assert store.intents(KEY) == (intent("v8"),)
+
+
+def test_what_becomes_known_of_an_intent_is_added_to_it(store: Store) -> None:
+    planned = intent("v7")
+    sent = replace(planned, sent_at=NINE.isoformat())
+    told = replace(sent, operation="projects/1/locations/x/operations/2")
+    for each in (planned, planned, sent, sent, told, told):
+        store.save_intent(each)
+        assert store.intent(KEY, planned.artifact_uri) == each
+        assert store.intents(KEY) == (each,)
+
+
+def test_intents_come_oldest_first_even_if_an_older_one_became_known_better(store: Store) -> None:
+    first, second = intent("v9"), intent("v10")
+    store.save_intent(first)
+    store.save_intent(second)
+    store.save_intent(replace(first, sent_at=NINE.isoformat()))
+
+    assert [each.version.label for each in store.intents(KEY)] == ["v9", "v10"]
+
+
+def test_an_intent_belongs_to_one_key(store: Store) -> None:
+    store.save_intent(intent("v7"))
+    store.save_intent(intent("v7", key=OTHER))
+    store.close_intent(OTHER, intent("v7").artifact_uri)
+
+    assert store.intents(KEY) == (intent("v7"),)
+    assert store.intents(OTHER) == ()
+
+
+# snapshots
+def test_an_empty_listing_is_not_the_same_as_none(store: Store) -> None:
+    assert store.seen_before(KEY) is None
+    store.save_seen(KEY, frozenset())
+
+    assert store.seen_before(KEY) == frozenset()
+    assert store.seen_before(OTHER) is None
+
+
+def test_only_the_last_complete_listing_is_remembered(store: Store) -> None:
+    store.save_seen(KEY, frozenset({PRODUCTION, STAGING}))
+    store.save_seen(KEY, frozenset({STAGING}))
+
+    assert store.seen_before(KEY) == frozenset({STAGING})
+
+
+# status
+@pytest.mark.parametrize("state", list(State))
+def test_every_state_can_be_remembered(store: Store, state: State) -> None:
+    store.save_status(status(state=state))
+
+    assert store.status(KEY) == status(state=state)
+
+
+def test_a_model_that_was_never_looked_at_has_no_status(store: Store) -> None:
+    store.save_status(status())
+
+    assert store.status(OTHER) is None
+
+
+def test_a_status_replaces_the_one_before(store: Store) -> None:
+    store.save_status(status())
+    failed = Status(KEY, State.FAILED, "W&B says no", "log in", "acme_org/model/renamed", TEN.isoformat(), None)
+    store.save_status(failed)
+
+    assert store.status(KEY) == failed
+    assert store.statuses() == (failed,)
+
+
+def test_statuses_come_by_key(store: Store) -> None:
+    for key in reversed(KEYS):
+        store.save_status(status(key))
+
+    assert [each.key for each in store.statuses()] == list(KEYS)
+
+
+# holds
+def test_a_hold_is_in_force_until_its_time_has_come(store: Store) -> None:
+    until_ten = Hold(PRODUCTION, "ada", "rollback", TEN.isoformat())
+    for_ever = Hold(STAGING, "ada", "freeze", None)
+    store.save_hold(KEY, until_ten)
+    store.save_hold(KEY, for_ever)
+
+    assert store.holds(KEY, NINE) == {PRODUCTION: until_ten, STAGING: for_ever}
+    assert store.holds(KEY, TEN - timedelta(microseconds=1)) == {PRODUCTION: until_ten, STAGING: for_ever}
+    assert store.holds(KEY, TEN) == {STAGING: for_ever}
+    assert store.holds(OTHER, NINE) == {}
+
+
+def test_a_hold_may_spell_its_end_with_a_z(store: Store) -> None:
+    hold = Hold(PRODUCTION, "ada", "rollback", "2026-01-05T10:00:00Z")
+    store.save_hold(KEY, hold)
+
+    assert store.holds(KEY, NINE) == {PRODUCTION: hold}
+    assert store.holds(KEY, TEN) == {}
+
+
+def test_a_hold_replaces_an_earlier_one(store: Store) -> None:
+    store.save_hold(KEY, Hold(PRODUCTION, "ada", "rollback", TEN.isoformat()))
+    later = Hold(PRODUCTION, "grace", "still looking", None)
+    store.save_hold(KEY, later)
+
+    assert store.holds(KEY, TEN) == {PRODUCTION: later}
+
+
+def test_lifting_a_hold_twice_is_lifting_it_once(store: Store) -> None:
+    other = Hold(STAGING, "ada", "freeze", None)
+    for key in (KEY, OTHER):
+        store.save_hold(key, Hold(PRODUCTION, "ada", "rollback", None))
+    store.save_hold(KEY, other)
+    store.lift_hold(KEY, PRODUCTION)
+    store.lift_hold(KEY, PRODUCTION)
+
+    assert store.holds(KEY, NINE) == {STAGING: other}
+    assert set(store.holds(OTHER, NINE)) == {PRODUCTION}
+
+
+# times and texts
+@pytest.mark.parametrize(
+    "save",
+    [
+        lambda store, at: store.begin(KEY, COPY, "poll", at),
+        lambda store, at: store.finish(store.begin(KEY, COPY, "poll", NINE), Outcome.APPLIED, "", at),
+        lambda store, at: store.save_record(record("v7", first_seen=at)),
+        lambda store, at: store.save_intent(replace(intent("v7"), sent_at=at.isoformat())),
+        lambda store, at: store.save_status(replace(status(), looked_at=at.isoformat())),
+        lambda store, at: store.save_hold(KEY, Hold(PRODUCTION, "ada", "rollback", at.isoformat())),
+    ],
+    ids=["begin", "finish", "record", "intent", "status", "hold"],
+)
+def test_a_time_that_is_not_in_utc_is_refused(store: Store, save: Callable[[Store, datetime], object]) -> None:
+    for at in (NAIVE, ABROAD):
+        with pytest.raises(ValueError, match="is not a time in UTC"):
+            save(store, at)
+
+
+def test_names_from_outside_are_only_ever_values(store: Store) -> None:
+    nasty = ModelKey("'; DROP TABLE records; --", 'ü"%s:name\\')
+    store.save_record(record("v7", key=nasty))
+    store.save_seen(nasty, frozenset({Alias("🦄")}))
+
+    assert store.records(nasty) == (record("v7", key=nasty),)
+    assert store.seen_before(nasty) == frozenset({Alias("🦄")})

@@ -1,0 +1,1 @@
+"""The SQL store beyond its port: schema, addresses, errors."""

@@ -1,0 +1,56 @@
+"""Databases that live as long as a test."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import URL
+
+
+@contextmanager
+def postgres_schema() -> Iterator[str]:
+    """Yield the URL of a schema of its own; skip if no server answers at BRIDGE_TEST_POSTGRES."""
+    server = _server()
+    if not _answers(server):
+        pytest.skip(f"no PostgreSQL answers at {server!r}; set BRIDGE_TEST_POSTGRES to the URL of one")
+    schema = f"bridge_{uuid4().hex}"
+    _execute(server, f"CREATE SCHEMA {schema}")
+    try:
+        url = server.update_query_dict({"options": f"-csearch_path={schema}"})
+        yield url.render_as_string(hide_password=False)
+    finally:
+        _execute(server, f"DROP SCHEMA {schema} CASCADE")
+
+
+def _server() -> URL:
+    default = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
+    return make_url(os.environ.get("BRIDGE_TEST_POSTGRES", default)).update_query_dict({"connect_timeout": "2"})
+
+
+@cache
+def _answers(server: URL) -> bool:
+    try:
+        _execute(server, "SELECT 1")
+    except OperationalError:
+        return False
+    return True
+
+
+def _execute(server: URL, statement: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(statement))
+    finally:
+        engine.dispose()

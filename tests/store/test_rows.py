@@ -1,0 +1,53 @@
+"""What is written as a row or as JSON is read back as it was."""
+
+from __future__ import annotations
+
+import json
+from typing import get_args
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bridge.core.changes import (
+    Change,
+    CopyFiles,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+    change_kind,
+    change_to_json,
+)
+from bridge.core.errors import NeedsPerson
+from bridge.core.model import Alias, SourceVersion, VersionRef
+from bridge.store.rows import change_from_json
+
+words = st.text()
+maybe = st.none() | words
+versions = st.builds(SourceVersion, words, words, words, words, maybe, words)
+references = st.builds(VersionRef, words, maybe)
+aliases = st.builds(Alias, words)
+kinds: dict[type[Change], st.SearchStrategy[Change]] = {
+    CopyFiles: st.builds(CopyFiles, versions, words),
+    RegisterVersion: st.builds(RegisterVersion, versions, words),
+    MoveAlias: st.builds(MoveAlias, aliases, versions, words, st.none() | references),
+    RemoveAlias: st.builds(RemoveAlias, aliases, references),
+}
+
+
+def test_no_kind_of_change_is_left_out_here() -> None:
+    assert set(kinds) == set(get_args(Change))
+
+
+@given(st.one_of(*kinds.values()))
+def test_a_change_survives_json(change: Change) -> None:
+    assert change_from_json(json.loads(json.dumps(change_to_json(change)))) == change
+
+
+@given(st.one_of(*kinds.values()))
+def test_the_kind_of_a_change_survives_json(change: Change) -> None:
+    assert change_kind(change_from_json(change_to_json(change))) == change_to_json(change)["change"]
+
+
+def test_a_change_of_a_newer_bridge_is_for_a_person() -> None:
+    with pytest.raises(NeedsPerson, match="'deploy', which this bridge does not know; upgrade the bridge"):
+        change_from_json({"change": "deploy", "endpoint": "1"})
