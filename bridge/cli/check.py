@@ -12,4 +12,4 @@ def check(config: ConfigPath = DEFAULT_CONFIG, *, as_json: Json = False) -> None
     if as_json:
         say_json({"connections": sorted(loaded.connections), "mappings": [spec.name for spec in loaded.mappings]})
         return
-    say(f"{config}: fine; {len(loaded.connections)} connections, {len(loaded.mappings)} mappings")
+    say(f"{config}: fine; connections: {len(loaded.connections)}, mappings: {len(loaded.mappings)}")

@@ -169,14 +169,9 @@ class _Planner:
                 f"it is on Vertex version @{holder.id}, which this bridge did not register",
                 "remove the alias from that version in Vertex, and the next pass sets it",
             )
-        if self.is_new_models_default(alias, to):
-            return None
         if self.spec.drift is OnDrift.REPORT and (drift := self.drift(alias, holder, to)):
             return drift
         return MoveAlias(alias, to, uri, self.ref(holder) if holder else None)
-
-    def is_new_models_default(self, alias: Alias, to: SourceVersion) -> bool:
-        return alias == DEFAULT and not self.actual.exists and to in self.arrivals()[:1]
 
     def drift(self, alias: Alias, holder: ModelVersion | None, to: SourceVersion) -> Refusal | None:
         was_set = self.known.mirrored.get(alias)

@@ -179,13 +179,12 @@ class Passes:
     def _guarded(self, order: Order, work: Callable[[Order], Report]) -> Report:
         try:
             return work(order)
-        except BridgeError:
-            state = State.FAILED
+        except BridgeError as known:
+            problem = known
         except Exception as bug:
             log.exception("unexpected error while working on %s", order.key)
             problem = NeedsPerson(f"unexpected {type(bug).__name__}: {bug}", "report it with the log of this run")
-            state = State.FAILED
-        return Report(self._status(order.key, state, problem, order.state.collection))
+        return Report(self._status(order.key, State.FAILED, problem, order.state.collection))
 
     def _plan_one(self, order: Order) -> Report:
         plan = self.reconciler(order.spec).plan(order).plan

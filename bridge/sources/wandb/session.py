@@ -30,8 +30,10 @@ __all__ = ["Api", "Artifact", "ArtifactCollection", "ArtifactManifestEntry", "No
 T = TypeVar("T")
 
 _DENIED = (401, 403)
-_ERRORS = (Error, MailboxClosedError, ValueError, OSError)
-_CORE_GONE = ("did not respond in time", "service process")
+# RuntimeError: "registry search is not enabled" is what the SDK makes of a server that does not answer.
+_ERRORS = (Error, MailboxClosedError, ValueError, OSError, RuntimeError)
+_NOT_FOUND = ("not found", "Could not find")
+_TIMED_OUT = "did not respond in time"
 
 
 class NotFound(NeedsPerson):
@@ -41,7 +43,7 @@ class NotFound(NeedsPerson):
 class WandbSession:
     """A `wandb.Api` that is made when first needed and made again when its core process is gone. Thread-safe."""
 
-    def __init__(self, name: str, base_url: str, api_key: Callable[[], str], timeout: int = 30) -> None:
+    def __init__(self, name: str, base_url: str, api_key: Callable[[], str], timeout: int = 20) -> None:
         self._name = name
         self._base_url = base_url
         self._api_key = api_key
@@ -85,9 +87,9 @@ class WandbSession:
         where = f"W&B connection {self._name!r} ({self._base_url})"
         cause = getattr(problem, "exc", None) or problem
         status = getattr(getattr(cause, "response", None), "http_status", None) or None
-        if isinstance(cause, ValueError) and "not found" in str(cause):
+        if isinstance(cause, ValueError) and any(text in str(cause) for text in _NOT_FOUND):
             return NotFound(f"{where}: {cause}", "check the name, and that the API key's account may see it")
-        if status in _DENIED or (isinstance(problem, AuthenticationError) and not _core_is_lost_text(problem)):
+        if status in _DENIED or (isinstance(problem, AuthenticationError) and _TIMED_OUT not in str(problem)):
             return NeedsPerson(
                 f"{where} refused the API key" + (f" (HTTP {status})" if status else ""),
                 "give the connection the key of an account that may read these collections",
@@ -98,14 +100,13 @@ class WandbSession:
 
 
 def _core_is_lost(problem: Exception) -> bool:
+    """Tell whether the core process may be dead; an AuthenticationError says so too, unless it is of a time-out."""
     cause = getattr(problem, "exc", None)
-    return isinstance(problem, MailboxClosedError | AuthenticationError | ConnectionError) or isinstance(
+    if isinstance(problem, AuthenticationError):
+        return _TIMED_OUT not in str(problem)
+    return isinstance(problem, MailboxClosedError | ConnectionError) or isinstance(
         cause, MailboxClosedError | ConnectionError
     )
-
-
-def _core_is_lost_text(problem: Exception) -> bool:
-    return any(text in str(problem) for text in _CORE_GONE)
 
 
 def _short(problem: Exception) -> str:

@@ -1,0 +1,1 @@
+"""The command line over the sandbox, through the real SDKs, as a person would use it."""

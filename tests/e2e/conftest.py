@@ -1,0 +1,129 @@
+"""A person's folder: a bridge.yaml that speaks to the sandbox, a mapping, and a collection nobody else uses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import wandb
+
+from bridge.cli.main import run
+from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJECT
+from bridge.vertex.registry import VertexRegistry
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridge.core.model import ModelVersion
+    from bridge.sandbox.world import World
+
+_numbers = count(1)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command printed, and how it ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+@dataclass
+class Desk:
+    """Where one person works; the collection and the model have its number."""
+
+    folder: Path
+    world: World
+    capsys: pytest.CaptureFixture[str]
+    number: int = field(default_factory=lambda: next(_numbers))
+
+    @property
+    def collection(self) -> str:
+        return f"detector-{self.number}"
+
+    @property
+    def model(self) -> str:
+        return f"fraud-{self.number}"
+
+    @property
+    def path(self) -> str:
+        return f"{ORG_ENTITY}/wandb-registry-model/{self.collection}"
+
+    def write_config(self, extra: str = "") -> None:
+        connections = self.world.connections()
+        (self.folder / "bridge.yaml").write_text(f"store: sqlite:///bridge.db\n{connections}{extra}")
+
+    def write_mapping(self, *lines: str, collection: str | None = None) -> None:
+        (self.folder / "mappings").mkdir(exist_ok=True)
+        text = [
+            "mappings:",
+            "  - name: fraud",
+            f"    source: {{from: acme, registry: model, collection: {collection or self.collection}}}",
+            f"    target: {{to: prod, model: {self.model}}}",
+            "    serving: {image: 'europe-docker.pkg.dev/acme/serve/sklearn:1', port: 8080}",
+            *(f"    {line}" for line in lines or ("policy: sync", "default_from: production")),
+        ]
+        (self.folder / "mappings" / "fraud.yaml").write_text("\n".join(text) + "\n")
+
+    def bridge(self, *arguments: str) -> Outcome:
+        self.capsys.readouterr()
+        code = run(arguments)
+        out, err = self.capsys.readouterr()
+        return Outcome(code, out, err)
+
+    def bridge_json(self, *arguments: str) -> Any:  # noqa: ANN401  whatever the command prints
+        return json.loads(self.bridge(*arguments, "--json").out)
+
+    def publish(self, content: bytes, *aliases: str, **more: Any) -> str:  # noqa: ANN401  what seed_version takes
+        """Put a version with one file into the collection; return its label."""
+        version = self.world.wandb.seed_version(self.path, {"model.pkl": content}, aliases=aliases, **more)
+        return f"v{version.version_index}"
+
+    def tag(self, label: str, alias: str) -> None:
+        """Move an alias, with the real SDK."""
+        artifact = self.api().artifact(f"{self.path}:{label}")
+        artifact.aliases.append(alias)
+        artifact.save()
+
+    def untag(self, label: str, alias: str) -> None:
+        artifact = self.api().artifact(f"{self.path}:{label}")
+        artifact.aliases.remove(alias)
+        artifact.save()
+
+    def api(self) -> wandb.Api:
+        return wandb.Api(overrides={"base_url": self.world.wandb.url}, api_key=API_KEY)
+
+    def registry(self, owner: str = "registry-bridge") -> VertexRegistry:
+        return VertexRegistry(PROJECT, LOCATION, owner, endpoint=self.world.vertex.grpc_address, insecure=True)
+
+    def versions(self) -> tuple[ModelVersion, ...]:
+        registry = self.registry()
+        try:
+            return registry.observe(self.model).versions
+        finally:
+            registry.close()
+
+    def aliases(self) -> dict[str, str]:
+        """Say which Vertex version each alias is on."""
+        return {alias: version.id for version in self.versions() for alias in version.aliases}
+
+    def objects(self) -> list[str]:
+        return self.world.gcs.object_names(BUCKET, f"registry/{self.model}/")
+
+
+@pytest.fixture
+def desk(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+    """Give a folder to work in, with a collection `detector-N` that is mapped to the model `fraud-N`."""
+    for name, value in world.environment().items():
+        monkeypatch.setenv(name, value)
+    for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.chdir(tmp_path)
+    made = Desk(tmp_path, world, capsys)
+    made.write_config()
+    made.write_mapping()
+    return made

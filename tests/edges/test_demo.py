@@ -1,0 +1,36 @@
+"""The demo tells the whole story, with the real SDKs on the user's side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.sandbox
+
+STORY = (  # in this order
+    "~ alias    production (- -> v0)",
+    "4 changes (1 model)",
+    "fraud@1  aliases: default, production  gs://acme-models/registry/fraud/v0-",
+    "config/features.json  16 bytes",
+    "vertex  fraud@1  (default, production; mapping fraud;",
+    "~ alias    production (v0 -> v1)",
+    "fraud@1  aliases: -  gs://acme-models/registry/fraud/v0-",
+    "fraud@2  aliases: default, production  gs://acme-models/registry/fraud/v1-",
+    "! waiting  alias production: it is absent from one complete listing so far",
+    "- alias    production (v1)",
+    "fraud@2  aliases: default  gs://",
+    "0 changes (1 model)",
+    "writes seen by the sandbox: 0; calls to Vertex: 0",
+    "fraud    fraud  SYNCED",
+)
+
+
+def test_the_demo_tells_the_main_job_from_the_first_tag_to_the_last() -> None:
+    done = subprocess.run([sys.executable, "-m", "bridge", "demo"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    rest = done.stdout
+    for line in STORY:
+        assert line in rest, f"{line!r} is missing, or comes too early, in:\n{done.stdout}"
+        rest = rest.partition(line)[2]
