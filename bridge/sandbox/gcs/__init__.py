@@ -1,0 +1,1 @@
+"""A Google Cloud Storage stand-in: JSON and XML API, metadata in SQLite, bodies in files."""
