@@ -1,0 +1,86 @@
+"""What the configuration says, as values."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bridge.core.errors import NeedsPerson
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import timedelta
+
+    from bridge.core.model import MappingSpec, RemovalGuard
+
+
+@dataclass(frozen=True, slots=True)
+class SecretRef:
+    """Where a secret lies: a variable or a file, exactly one of the two. It never holds the secret."""
+
+    env: str | None = None
+    file: str | None = None  # absolute, or relative to the current directory
+
+    def __post_init__(self) -> None:
+        if (self.env is None) == (self.file is None):
+            raise ValueError("a secret lies in a variable or in a file")
+
+    def read(self) -> str:
+        """Return the secret without whitespace around it. Raises NeedsPerson, which names the place only."""
+        if self.env is not None:
+            place, remedy = f"the variable {self.env}", f"set {self.env} in the environment of the bridge"
+            secret = os.environ.get(self.env)
+        else:
+            place, remedy = f"the file {self.file}", f"write the secret to {self.file}, readable by the bridge"
+            secret = _text_of(Path(str(self.file)))
+        if secret is None:
+            raise NeedsPerson(f"{place}, which should hold a secret, is missing or cannot be read", remedy)
+        if not secret.strip():
+            raise NeedsPerson(f"{place}, which should hold a secret, is empty", remedy)
+        return secret.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class WandbConnection:
+    """How to reach a W&B server."""
+
+    name: str
+    base_url: str  # http or https, without "/" at its end
+    api_key: SecretRef
+    organization: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class VertexConnection:
+    """How to reach a Vertex AI Model Registry, and the bucket its models lie in."""
+
+    name: str
+    project: str
+    location: str  # "europe-west4"
+    bucket: str  # "gs://bucket" or "gs://bucket/prefix", without "/" at its end
+    endpoint: str | None = None  # "host:port" of a stand-in; None: Google's own
+    insecure: bool = False  # plaintext gRPC; only to an endpoint on this machine
+    storage_endpoint: str | None = None  # URL of a stand-in for GCS, without "/" at its end
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """Everything the files say; connection names in `mappings` are keys of `connections`, of the right kind."""
+
+    path: Path  # of bridge.yaml
+    store: str | SecretRef  # SQLAlchemy URL of the store, without a password, or where such a URL lies
+    owner: str  # label value of what this bridge makes in Vertex
+    poll_every: timedelta
+    settle: timedelta
+    guard: RemovalGuard
+    connections: Mapping[str, WandbConnection | VertexConnection]
+    mappings: tuple[MappingSpec, ...]  # in the order of files, and within a file as written
+
+
+def _text_of(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, ValueError):  # ValueError: not UTF-8, or a NUL in the path
+        return None

@@ -1,0 +1,124 @@
+"""The shape of bridge.yaml."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
+
+from bridge.config import addresses, checks
+from bridge.config.schema_models import KINDS, Name, Part, Plain, Strict, by_type
+from bridge.config.units import DURATION_PATTERN, PERCENTAGE_PATTERN
+from bridge.config.wrong import Fault, Wrong, either, kind_of
+
+Duration = Annotated[
+    str,
+    AfterValidator(checks.duration),
+    BeforeValidator(either("a duration such as 90s, 10m, 2h or 1d", str)),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+]
+Percentage = Annotated[
+    str,
+    AfterValidator(checks.percentage),
+    BeforeValidator(either("a percentage such as 30%", str)),
+    WithJsonSchema({"type": "string", "pattern": PERCENTAGE_PATTERN}),
+]
+
+
+class SecretYaml(Strict):
+    """Where a secret lies: `{env: NAME}` or `{file: PATH}`."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
+
+    # Capitals only, so that a secret pasted in place of a name is not taken for one and shown later.
+    env: str | None = Field(None, pattern=r"^[A-Z][A-Z0-9_]{0,127}$")
+    file: str | None = Field(None, min_length=1)
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> SecretYaml:
+        if (self.env is None) == (self.file is None):
+            raise Wrong("exactly one of env and file is needed")
+        return self
+
+
+class WandbYaml(Strict):
+    """A W&B server, and whose key opens it."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "base_url": "write base_url: https://api.wandb.ai, or your own server",
+        "api_key": "write api_key: {env: WANDB_API_KEY}",
+    }
+
+    kind: Literal["wandb"]
+    base_url: Annotated[str, AfterValidator(addresses.http_url), WithJsonSchema({"type": "string", "format": "uri"})]
+    organization: Plain | None = None
+    api_key: SecretYaml
+
+
+class VertexYaml(Strict):
+    """A Vertex AI Model Registry, and the bucket its models lie in."""
+
+    kind: Literal["vertex"]
+    project: Part
+    location: Annotated[str, AfterValidator(addresses.location)]
+    bucket: Annotated[
+        str, AfterValidator(addresses.bucket), WithJsonSchema({"type": "string", "pattern": "^gs://[^/]+(/.*)?$"})
+    ]
+    endpoint: Annotated[str, AfterValidator(addresses.endpoint)] | None = None
+    insecure: bool = False
+    storage_endpoint: Annotated[str, AfterValidator(addresses.storage_endpoint)] | None = None
+
+
+class GuardsYaml(Strict):
+    """What is taken for an accident, and how long a lost reply may still come true."""
+
+    max_removals: Percentage = "30%"
+    min_removals: int = Field(3, ge=1)
+    settle: Duration = "10m"
+
+
+def _connection_kind(value: object) -> object:
+    if not isinstance(value, dict):
+        raise Wrong(f"expected a mapping, found {kind_of(value)}")
+    kind = value.get("kind")
+    if "kind" not in value:
+        raise Wrong("missing key 'kind'; use wandb or vertex")
+    if kind == "mlflow":
+        raise Wrong(Fault("kind 'mlflow' is not supported yet; use wandb or vertex", ("kind",)))
+    if kind not in KINDS:
+        found = repr(kind) if isinstance(kind, str) else kind_of(kind)
+        raise Wrong(Fault(f"expected wandb or vertex, found {found}", ("kind",)))
+    return value
+
+
+ConnectionYaml = Annotated[
+    Annotated[WandbYaml, Tag("\0wandb")] | Annotated[VertexYaml, Tag("\0vertex")],
+    Discriminator(lambda value: f"\0{value['kind']}"),
+    BeforeValidator(_connection_kind),
+]
+
+
+class BridgeYaml(Strict):
+    """bridge.yaml: how to reach things."""
+
+    advice: ClassVar[dict[str, str]] = {"connections": "it names the W&B and Vertex AI ends that mappings refer to"}
+
+    store: Annotated[
+        Annotated[str, AfterValidator(addresses.store), Tag("\0text")] | Annotated[SecretYaml, Tag("\0mapping")],
+        Discriminator(by_type),
+        BeforeValidator(either("a text or {env: NAME}", str, dict)),
+    ] = "sqlite:///bridge.db"
+    owner: Annotated[str, AfterValidator(checks.owner)] = "registry-bridge"
+    poll_every: Annotated[Duration, AfterValidator(checks.interval)] = "60s"
+    mappings: Plain = "mappings"
+    connections: dict[Name, ConnectionYaml]
+    guards: GuardsYaml = Field(default_factory=lambda: GuardsYaml.model_validate({}))

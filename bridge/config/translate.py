@@ -1,0 +1,137 @@
+"""Values of bridge.core, and Config's own, from what the files say. Nothing here can be wrong any more."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bridge.config import units
+from bridge.config.model import Config, SecretRef, VertexConnection, WandbConnection
+from bridge.config.relations import OTHERS
+from bridge.config.schema_bridge import WandbYaml
+from bridge.config.schema_mapping import NewestYaml, PatternYaml, RegistrySourceYaml
+from bridge.core.model import (
+    Alias,
+    AliasRules,
+    CollectionSelector,
+    MappingSpec,
+    OnDrift,
+    Policy,
+    RemovalGuard,
+    Serving,
+    Target,
+    VersionRule,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bridge.config.schema_bridge import BridgeYaml, SecretYaml, VertexYaml
+    from bridge.config.schema_mapping import MappingYaml, ServingYaml
+    from bridge.core.errors import Position
+
+
+def to_config(said: BridgeYaml, path: Path, mappings: tuple[MappingSpec, ...]) -> Config:
+    """Return the whole configuration; files of secrets are looked for beside bridge.yaml, not where we run."""
+    folder = path.parent
+    return Config(
+        path=path,
+        store=said.store if isinstance(said.store, str) else _secret(said.store, folder),
+        owner=said.owner,
+        poll_every=units.duration(said.poll_every),
+        settle=units.duration(said.guards.settle),
+        guard=RemovalGuard(units.share(said.guards.max_removals), said.guards.min_removals),
+        connections={name: _connection(name, each, folder) for name, each in said.connections.items()},
+        mappings=mappings,
+    )
+
+
+def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
+    """Return one rule; `origin` is where it begins."""
+    rules = _alias_rules(said)
+    versions = _version_rule(said)
+    return MappingSpec(
+        name=said.name,
+        source=_selector(said, rules, versions),
+        target=Target(said.target.to, said.target.model),
+        policy=Policy(said.policy),
+        aliases=rules,
+        serving=_serving(said.serving),
+        origin=origin,
+        default_from=said.default_from,
+        versions=versions,
+        drift=OnDrift(said.drift),
+        on_source_delete=said.on_source_delete,
+    )
+
+
+def _connection(name: str, said: WandbYaml | VertexYaml, folder: Path) -> WandbConnection | VertexConnection:
+    if isinstance(said, WandbYaml):
+        return WandbConnection(name, said.base_url.rstrip("/"), _secret(said.api_key, folder), said.organization)
+    return VertexConnection(
+        name=name,
+        project=said.project,
+        location=said.location,
+        bucket=said.bucket.rstrip("/"),
+        endpoint=said.endpoint,
+        insecure=said.insecure,
+        storage_endpoint=said.storage_endpoint.rstrip("/") if said.storage_endpoint else None,
+    )
+
+
+def _secret(said: SecretYaml, folder: Path) -> SecretRef:
+    return SecretRef(said.env, str(folder / said.file) if said.file is not None else None)
+
+
+def _selector(said: MappingYaml, rules: AliasRules, versions: VersionRule) -> CollectionSelector:
+    source = said.source
+    aliases = None
+    if rules.others == "drop" and versions == VersionRule():
+        wanted = {name for name, spelled in rules.named.items() if spelled is not None}
+        aliases = frozenset(wanted | ({said.default_from} if said.default_from else set()))
+    if not isinstance(source, RegistrySourceYaml):
+        place = f"{source.entity}/{source.project}"
+        return CollectionSelector(source.from_, place, source.collection, artifact_type=source.type, aliases=aliases)
+    collection = source.collection
+    return CollectionSelector(
+        connection=source.from_,
+        place=f"wandb-registry-{source.registry}",
+        name=collection.regex if isinstance(collection, PatternYaml) else collection,
+        is_pattern=isinstance(collection, PatternYaml),
+        tags=frozenset(source.where.tags if source.where else ()),
+        aliases=aliases,
+    )
+
+
+def _alias_rules(said: MappingYaml) -> AliasRules:
+    """
+    Return how aliases are spelled.
+
+        aliases             alias_style  named          others
+        (absent)            -            -              pass
+        (absent)            slug         -              slug
+        {a: b, c: null}     -            a: b, c: null  pass
+        {a: b, '*': null}   -            a: b           drop
+        [a]                 -            a: a           drop
+    """
+    if isinstance(said.aliases, list):
+        return AliasRules({name: Alias(name) for name in said.aliases}, "drop")
+    named = {name: None if to is None else Alias(to) for name, to in said.aliases.items() if name != OTHERS}
+    if OTHERS in said.aliases:
+        return AliasRules(named, "drop")
+    return AliasRules(named, said.alias_style or "pass")
+
+
+def _version_rule(said: MappingYaml) -> VersionRule:
+    if isinstance(said.versions, NewestYaml):
+        return VersionRule(said.versions.latest)
+    return VersionRule(None if said.versions == "all" else 0)
+
+
+def _serving(said: ServingYaml) -> Serving:
+    return Serving(
+        image=said.image,
+        ports=(said.port,) if said.port is not None else tuple(said.ports),
+        predict_route=said.predict_route,
+        health_route=said.health_route,
+        env=said.env,
+    )
