@@ -41,7 +41,7 @@ def alias_problem(name: str) -> str | None:
     if len(name) > 128:  # noqa: PLR2004
         return "at most 128 characters are allowed"
     if bad := next((c for c in name if not re.fullmatch(r"[a-zA-Z0-9-]", c)), None):
-        return f"{bad!r} is not allowed"
+        return f"{bad!a} is not allowed"
     if not re.match(r"[a-z]", name):
         return "it must begin with a lower-case letter"
     return "it must end with a lower-case letter or a digit"
@@ -84,12 +84,12 @@ def spell_alias(name: str, rules: AliasRules) -> Alias | None:
     problem = alias_problem(name)
     if problem is None:
         return Alias(name)
-    slug = slug_alias(name)
+    slug, shown = slug_alias(name), ascii(name)[1:-1]
     if rules.others == "slug":
         return slug
     raise NeedsPerson(
-        f"{name!r} is not a legal Vertex AI version alias ({problem})",
-        f"write '{name}: {slug}' under aliases, or '{name}: null' to drop it",
+        f"{name!a} is not a legal Vertex AI version alias ({problem})",
+        f"write '{shown}: {slug}' under aliases, or '{shown}: null' to drop it",
     )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bridge.core.changes import checksum_of
 from bridge.core.desired import desire, model_name
 from bridge.core.errors import BridgeError, NeedsPerson, Position
-from bridge.core.model import ModelKey, State, Sweep
+from bridge.core.model import ModelKey, State
 from bridge.core.naming import model_id
 from bridge.core.policy import is_settled, state_after
 from bridge.core.records import Status
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from bridge.core.changes import Plan
-    from bridge.core.model import MappingSpec
+    from bridge.core.model import MappingSpec, SourceState
     from bridge.core.ports import Clock, Runner, Source, Store
     from bridge.reconcile.reconciler import Reconciler
 
@@ -102,17 +102,12 @@ class Passes:
         save: bool,
         only: frozenset[ModelKey] | None = None,
     ) -> list[Report]:
-        reports: dict[ModelKey, Report] = {}
-        orders: dict[ModelKey, Order] = {}
-        for order in self._orders(specs):
-            if only is not None and order.key not in only:
-                continue
-            if isinstance(order, Status):
-                reports[order.key] = Report(order)
-                if save:
-                    self.store.save_status(order)
-            else:
-                orders[order.key] = order
+        found, troubled = self._orders(specs)
+        orders = {order.key: order for order in found if only is None or order.key in only}
+        reports = {status.key: Report(status) for status in troubled if only is None or status.key in only}
+        if save:
+            for report in reports.values():
+                self.store.save_status(report.status)
         lock = threading.Lock()
 
         def run(key: ModelKey) -> None:
@@ -127,44 +122,40 @@ class Passes:
 
     # what there is to do
 
-    def _orders(self, specs: Sequence[MappingSpec]) -> list[Order | Status]:
+    def _orders(self, specs: Sequence[MappingSpec]) -> tuple[list[Order], list[Status]]:
+        """Sweep every connection once; return what is to be looked at, and what could not be."""
         by_connection: dict[str, list[MappingSpec]] = defaultdict(list)
         for spec in specs:
             by_connection[spec.source.connection].append(spec)
-        found: list[Order | Status] = []
+        statuses: list[Status] = []
+        orders: dict[tuple[str, str], list[Order]] = defaultdict(list)  # by target connection and model
         for connection, group in by_connection.items():
             try:
                 sweep = self.source(connection).sweep([spec.source for spec in group])
             except BridgeError as problem:
                 for spec in group:
-                    found += self._troubled(spec, State.DEGRADED, problem)
+                    statuses += self._troubled(spec, State.DEGRADED, problem)
                 continue
             for spec in group:
-                found += self._of_mapping(spec, sweep)
-        return found
+                if (trouble := sweep.failed.get(spec.source)) is not None:
+                    state = State.FAILED if isinstance(trouble, NeedsPerson) else State.DEGRADED
+                    statuses += self._troubled(spec, state, trouble)
+                for order in _orders_of(spec, sweep.found.get(spec.source, ())):
+                    orders[spec.target.connection, order.key.model].append(order)
+        alone = [rivals[0] for rivals in orders.values() if len(rivals) == 1]
+        for rivals in orders.values():
+            if len(rivals) > 1:
+                statuses += self._rivals(rivals)
+        return alone, statuses
 
-    def _of_mapping(self, spec: MappingSpec, sweep: Sweep) -> list[Order | Status]:
-        if spec.source in sweep.failed:
-            problem = sweep.failed[spec.source]
-            state = State.FAILED if isinstance(problem, NeedsPerson) else State.DEGRADED
-            return list(self._troubled(spec, state, problem))
-        orders: dict[ModelKey, list[Order]] = defaultdict(list)
-        for state_seen in sweep.found[spec.source]:
-            name = model_name(spec, state_seen.name)
-            key = ModelKey(spec.name, model_id(name))
-            orders[key].append(Order(spec, key, name, state_seen))
-        return [self._only(rivals) for rivals in orders.values()]
-
-    def _only(self, rivals: list[Order]) -> Order | Status:
-        if len(rivals) == 1:
-            return rivals[0]
-        order = rivals[0]
-        names = " and ".join(sorted(rival.state.name for rival in rivals))
+    def _rivals(self, rivals: list[Order]) -> list[Status]:
+        """Refuse collections that map to one model: of one mapping's pattern, or of two mappings."""
+        names = " and ".join(sorted(f"{rival.state.collection} ({rival.spec.origin})" for rival in rivals))
         problem = NeedsPerson(
-            f"collections {names} all map to the Vertex model {order.key.model!r}",
-            f"make the target's name tell them apart ({order.spec.origin})",
+            f"{names} map to one Vertex model, {rivals[0].key.model!r}", "make the targets' names tell them apart"
         )
-        return self._status(order.key, State.BLOCKED, problem, order.state.collection)
+        keys = {rival.key: rival.state.collection for rival in rivals}
+        return [self._status(key, State.BLOCKED, problem, collection) for key, collection in keys.items()]
 
     def _troubled(self, spec: MappingSpec, state: State, problem: BridgeError) -> list[Status]:
         """Say of every model of a mapping that its source could not be read; nothing else changes."""
@@ -219,3 +210,8 @@ class Passes:
         """Return what differs whenever the mapping, its bucket, or what it makes of the source differs."""
         spec = replace(order.spec, origin=Position("", 0, 0))
         return checksum_of(spec, self.reconciler(order.spec).base, order.name, desire(spec, order.state))
+
+
+def _orders_of(spec: MappingSpec, states: Sequence[SourceState]) -> list[Order]:
+    names = ((model_name(spec, state.name), state) for state in states)
+    return [Order(spec, ModelKey(spec.name, model_id(name)), name, state) for name, state in names]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 REGISTRY_PREFIX = "wandb-registry-"
 PAGE = 1000  # versions or collections in one answer
 FILES_PAGE = 5000
+MOST_URL_LISTS = 32  # versions whose file URLs are remembered at a time
 MOST_NAMES = 200  # collections that are asked for by name in one filter
 
 
@@ -192,6 +193,8 @@ class WandbSource:
         def url(renew: bool) -> str:  # noqa: FBT001  the shape that open_url asks for
             urls = self._urls.get(version.id)
             if urls is None:
+                if len(self._urls) >= MOST_URL_LISTS:
+                    self._urls.clear()
                 urls = self._urls[version.id] = self._file_urls(version, None)
             if renew or file.path not in urls:
                 urls |= self._file_urls(version, [file.path])
