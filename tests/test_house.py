@@ -11,6 +11,7 @@ MODULES = sorted((HOUSE / "bridge").rglob("*.py"))
 LONGEST = 300  # lines; a guide, so the exceptions are listed with their reasons
 LONGER = {
     "bridge/core/ports.py": "mostly docstrings: every method is a promise",
+    "bridge/sandbox/wandb/runs.py": "one topic; its fields are the schema's",
 }
 
 EXCEPTION = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no cover)")

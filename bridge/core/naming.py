@@ -36,9 +36,9 @@ def alias_problem(name: str) -> str | None:
     """Say which rule of Vertex's version aliases `name` breaks, or None if it is legal."""
     if _ALIAS.fullmatch(name):
         return None
-    if len(name) < 2:  # noqa: PLR2004
+    if len(name) < 2:  # noqa: PLR2004  the rule is said in the next line
         return "at least two characters are needed"
-    if len(name) > 128:  # noqa: PLR2004
+    if len(name) > 128:  # noqa: PLR2004  the same
         return "at most 128 characters are allowed"
     if bad := next((c for c in name if not re.fullmatch(r"[a-zA-Z0-9-]", c)), None):
         return f"{bad!a} is not allowed"

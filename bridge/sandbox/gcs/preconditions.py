@@ -15,13 +15,13 @@ class Conditional(Protocol):
     """What conditions look at."""
 
     @property
-    def generation(self) -> int: ...  # noqa: D102  the name says it
+    def generation(self) -> int: ...  # noqa: D102  a Protocol's field  the name says it
 
     @property
-    def metageneration(self) -> int: ...  # noqa: D102
+    def metageneration(self) -> int: ...  # noqa: D102  a Protocol's field
 
     @property
-    def etags(self) -> frozenset[str]: ...  # noqa: D102  the JSON and the XML API's, without quotes
+    def etags(self) -> frozenset[str]: ...  # noqa: D102  a Protocol's field  the JSON and the XML API's, without quotes
 
 
 @dataclass(frozen=True, slots=True)

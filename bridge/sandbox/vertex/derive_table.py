@@ -30,8 +30,8 @@ Table: TypeAlias = dict[str, dict[str, Any]]
 
 _TRANSPORTS: list[tuple[Any, Any]] = [
     (model_grpc.ModelServiceGrpcTransport, model_rest._BaseModelServiceRestTransport),  # noqa: SLF001  see above
-    (endpoint_grpc.EndpointServiceGrpcTransport, endpoint_rest._BaseEndpointServiceRestTransport),  # noqa: SLF001
-    (prediction_grpc.PredictionServiceGrpcTransport, prediction_rest._BasePredictionServiceRestTransport),  # noqa: SLF001
+    (endpoint_grpc.EndpointServiceGrpcTransport, endpoint_rest._BaseEndpointServiceRestTransport),  # noqa: SLF001  the same
+    (prediction_grpc.PredictionServiceGrpcTransport, prediction_rest._BasePredictionServiceRestTransport),  # noqa: SLF001  the same
 ]
 
 # The messages that the SDK does not wrap: their serializers are methods that do not say whose they are.
@@ -59,10 +59,10 @@ class _Recorder(grpc.Channel):  # type: ignore[misc]  # grpcio ships no types
         self.methods[path] = (streaming, serializer, deserializer)
         return self._note  # stands for the call: it is wrapped, never made
 
-    def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any, *_: object) -> Any:  # noqa: ANN401
+    def unary_unary(self, path: str, request_serializer: Any, response_deserializer: Any, *_: object) -> Any:  # noqa: ANN401  the same
         return self._note(path, request_serializer, response_deserializer, streaming=False)
 
-    def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any, *_: object) -> Any:  # noqa: ANN401
+    def unary_stream(self, path: str, request_serializer: Any, response_deserializer: Any, *_: object) -> Any:  # noqa: ANN401  the same
         return self._note(path, request_serializer, response_deserializer, streaming=True)
 
     stream_unary = unary_stream
@@ -95,7 +95,7 @@ def _stubs(transport_type: Any) -> dict[str, tuple[bool, Any, Any]]:  # noqa: AN
     recorder = _Recorder()
     transport = transport_type(channel=recorder)
     # The transport wraps its channel in an interceptor, which asks for unary methods only when they are called.
-    transport._logged_channel, transport._stubs = recorder, {}  # noqa: SLF001
+    transport._logged_channel, transport._stubs = recorder, {}  # noqa: SLF001  the same
     for name in dir(transport_type):
         if isinstance(getattr(transport_type, name), property) and name != "operations_client":
             getattr(transport, name)
@@ -118,7 +118,7 @@ def _message_name(codec: Any) -> str:  # noqa: ANN401  gRPC's
 
 def _rules(rest_transport: Any, path: str) -> list[list[str | None]]:  # noqa: ANN401  a private part of the SDK
     base: Any = getattr(rest_transport, f"_Base{path.rpartition('/')[2]}", None)
-    options = base._get_http_options() if hasattr(base, "_get_http_options") else []  # noqa: SLF001
+    options = base._get_http_options() if hasattr(base, "_get_http_options") else []  # noqa: SLF001  the same
     return [[option["method"].upper(), option["uri"], option.get("body")] for option in options]
 
 
