@@ -16,7 +16,7 @@ from bridge.core.model import ArtifactFile, Digest, SourceState, SourceVersion, 
 from bridge.core.naming import check_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bridge.core.errors import BridgeError
     from bridge.core.model import CollectionSelector
@@ -49,15 +49,18 @@ class MemorySource:
     The Source port over dicts. Collections are named by their full path, "acme_org/wandb-registry-model/fraud".
 
     `problem` is raised by every call while it is set: TryAgain for a source that is unwell, NeedsPerson for
-    one that denies access. `failing` says the same of single collections, by path. `calls` lists the port's
-    methods in the order in which they were called.
+    one that denies access. `failing` says the same of single collections, by path. `meanwhile` is called
+    whenever a file is opened. `calls` lists the port's methods in the order in which they were called, and
+    `asked` the aliases that were asked for by name.
     """
 
     def __init__(self, connection: str = "wandb") -> None:
         self.connection = connection
         self.problem: BridgeError | None = None
         self.failing: dict[str, BridgeError] = {}
+        self.meanwhile: Callable[[], object] = lambda: None
         self.calls: list[str] = []
+        self.asked: list[str] = []
         self._collections: dict[str, _Collection] = {}
         self._serial = 0
 
@@ -164,6 +167,7 @@ class MemorySource:
     def open(self, version: SourceVersion, file: ArtifactFile, start: int = 0) -> Iterator[Iterator[bytes]]:
         """See the port."""
         self._begin("open")
+        self.meanwhile()
         held = self._of(version)
         content = held.served.get(file.path, held.files[file.path])
         yield (content[at : at + PIECE] for at in range(start, len(content), PIECE))
@@ -171,6 +175,7 @@ class MemorySource:
     def is_gone(self, collection: str, alias: str) -> bool:
         """See the port."""
         self._begin("is_gone")
+        self.asked.append(alias)
         there = self._collections.get(collection)
         return there is None or alias not in there.aliases
 

@@ -1,0 +1,451 @@
+"""What every registry promises: in memory, over the sandbox through the real SDK, and, with --live, in Vertex AI."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import uuid
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from google.api_core.exceptions import NotFound
+from google.cloud import (  # type: ignore[attr-defined]  # no py.typed
+    aiplatform_v1 as v1,  # noqa: TID251  cleans up after live tests
+    storage,  # noqa: TID251  the same
+)
+
+from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.model import DEFAULT, Alias, ModelVersion, Serving, SourceVersion
+from bridge.run.clock import SystemClock
+from bridge.sandbox.address import LOCATION, PROJECT
+from bridge.sandbox.vertex.switches import NextCalls, VertexSwitches
+from bridge.testing.clock import FakeClock
+from bridge.testing.registry import MemoryRegistry
+from bridge.vertex.registry import VertexRegistry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bridge.core.ports import Clock, Registry
+    from bridge.core.records import Operation
+    from bridge.sandbox.world import World
+
+SERVING = Serving("europe-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-5:latest", ports=(8080,))
+PRODUCTION, STAGING = Alias("production"), Alias("staging")
+METHODS = {"register": "UploadModel", "move_alias": "MergeVersionAliases", "remove_alias": "MergeVersionAliases"}
+
+
+@dataclass
+class End:
+    """A registry, an empty model of it, and what a test does to both behind its back."""
+
+    registry: Registry
+    model: str
+    base: str  # where folders are
+    clock: Clock
+    mood: Callable[..., None]  # commit_delay, list_lag, alias_conflict, label_scope; skips where they are not ours
+    lose: Callable[[str], None]  # the next reply to a method of the port
+    add_foreign: Callable[[str], None]  # a version of the model from this folder, by another owner
+
+    def register(self, label: str = "v7") -> str:
+        """Register a version; return the operation's name."""
+        version = SourceVersion("acme", "acme_org/model/fraud", label, f"id-{label}", "d1", "https://wandb.test/v7")
+        return self.registry.register(self.model, "Fraud detector", version, self.folder(label), SERVING)
+
+    def wait(self, name: str) -> Operation:
+        while not (operation := self.registry.operation(name)).done:
+            self.clock.sleep(1)
+        return operation
+
+    def add(self, label: str = "v7") -> str:
+        """Register a version and wait for it; return its id."""
+        operation = self.wait(self.register(label))
+        assert operation.version_id is not None, operation
+        return operation.version_id
+
+    def folder(self, label: str) -> str:
+        return f"{self.base}/{self.model}/{label}/"
+
+    def versions(self) -> tuple[ModelVersion, ...]:
+        return self.registry.observe(self.model).versions
+
+    def aliases(self) -> dict[str, str]:
+        pairs = [(alias, version.id) for version in self.versions() for alias in version.aliases]
+        assert len(dict(pairs)) == len(pairs), "an alias names two versions"
+        return dict(sorted(pairs))
+
+
+def memory(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
+    clock = FakeClock()
+    registry = MemoryRegistry(clock)
+
+    def mood(**moods: Any) -> None:  # noqa: ANN401  whatever the knobs take
+        for name, value in moods.items():
+            setattr(registry, name, value)
+
+    def lose(method: str) -> None:
+        registry.lost_replies[method] += 1
+
+    def add_foreign(folder: str) -> None:
+        registry.add_by_hand(model, folder)
+
+    yield End(registry, model, "gs://models", clock, mood, lose, add_foreign)
+
+
+def sandbox(request: pytest.FixtureRequest, model: str) -> Iterator[End]:
+    world: World = request.getfixturevalue("world")
+    vertex, address = world.vertex, world.vertex.grpc_address
+
+    class SandboxTime(SystemClock):
+        def sleep(self, seconds: float) -> None:
+            world.clock.advance(seconds)
+
+    def mood(**moods: Any) -> None:  # noqa: ANN401  whatever the switches take
+        vertex.switches = replace(vertex.switches, **moods)
+
+    def lose(method: str) -> None:
+        mood(lost_reply=NextCalls(1, METHODS[method]))
+
+    with (
+        contextlib.closing(VertexRegistry(PROJECT, LOCATION, "bridge", endpoint=address, insecure=True)) as registry,
+        contextlib.closing(VertexRegistry(PROJECT, LOCATION, "stranger", endpoint=address, insecure=True)) as stranger,
+    ):
+        end = End(registry, model, "gs://acme-models", SandboxTime(), mood, lose, lambda _: None)
+        end.add_foreign = _foreign(end, stranger)
+        yield end
+    vertex.switches = VertexSwitches()
+
+
+def live(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
+    project, location = os.environ["BRIDGE_LIVE_PROJECT"], os.environ["BRIDGE_LIVE_LOCATION"]
+    bucket = storage.Client(project).bucket(os.environ["BRIDGE_LIVE_BUCKET"])
+    owner = f"contract-{uuid.uuid4().hex[:8]}"
+    base = f"gs://{bucket.name}/bridge-contracts/{owner}"
+    placeholder = bucket.blob(f"bridge-contracts/{owner}/{model}/placeholder")
+    placeholder.upload_from_string(b"")
+
+    def not_ours(*_: object, **__: object) -> None:
+        pytest.skip("the real service has no knobs")
+
+    with (
+        contextlib.closing(VertexRegistry(project, location, owner)) as registry,
+        contextlib.closing(VertexRegistry(project, location, f"{owner}-stranger")) as stranger,
+    ):
+        end = End(registry, model, base, SystemClock(), not_ours, not_ours, not_ours)
+        end.add_foreign = _foreign(end, stranger)
+        try:
+            yield end
+        finally:
+            placeholder.delete()
+            options = {"api_endpoint": f"{location}-aiplatform.googleapis.com"}
+            with contextlib.suppress(NotFound), v1.ModelServiceClient(client_options=options) as client:
+                client.delete_model(name=f"projects/{project}/locations/{location}/models/{model}").result()
+
+
+def _foreign(end: End, stranger: Registry) -> Callable[[str], None]:
+    def add_foreign(folder: str) -> None:
+        version = SourceVersion("other", "other/model", "v1", "id-1", "d1", "https://wandb.test/other")
+        end.wait(stranger.register(end.model, "Someone else's", version, folder, SERVING))
+
+    return add_foreign
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(memory, id="memory"),
+        pytest.param(sandbox, id="sandbox", marks=pytest.mark.sandbox),
+        pytest.param(live, id="live", marks=pytest.mark.live),
+    ]
+)
+def end(request: pytest.FixtureRequest) -> Iterator[End]:
+    if request.param is live and not request.config.getoption("--live", default=False):
+        pytest.skip("speaks to the real services: pytest --live")
+    yield from request.param(request, f"contract-{uuid.uuid4().hex[:12]}")
+
+
+# observe
+
+
+def test_a_model_that_is_not_there_does_not_exist(end: End) -> None:
+    state = end.registry.observe(end.model)
+
+    assert (state.model, state.exists, state.versions) == (end.model, False, ())
+
+
+def test_a_version_is_seen_with_its_folder_and_our_mark(end: End) -> None:
+    version_id = end.add()
+
+    state = end.registry.observe(end.model)
+
+    assert (state.exists, state.committed) == (True, frozenset())
+    assert state.versions == (ModelVersion(version_id, end.folder("v7"), frozenset({DEFAULT}), marked=True),)
+
+
+def test_versions_are_seen_oldest_first_however_many_there_are(end: End) -> None:
+    ids = [end.add(f"v{number}") for number in range(11)]
+
+    assert [version.id for version in end.versions()] == ids
+    assert ids == sorted(ids, key=int)
+
+
+def test_more_versions_than_a_page_holds_are_all_seen(end: End) -> None:
+    end.mood(commit_delay=0)  # not with the real service: it takes hours
+    for number in range(101):
+        end.register(f"v{number}")
+
+    assert [version.artifact_uri for version in end.versions()] == [end.folder(f"v{n}") for n in range(101)]
+
+
+def test_a_folder_ends_in_a_slash_whoever_registered_it(end: End) -> None:
+    end.add_foreign(end.folder("v1"))
+
+    assert [version.artifact_uri for version in end.versions()] == [end.folder("v1")]
+
+
+def test_what_somebody_else_registered_has_not_our_mark(end: End) -> None:
+    end.add_foreign(end.folder("v1"))
+
+    assert [version.marked for version in end.versions()] == [False]
+
+
+@pytest.mark.parametrize("scope", ["model", "version"])
+def test_ours_have_our_mark_whosever_a_models_labels_are(end: End, scope: str) -> None:
+    end.mood(label_scope=scope)
+
+    end.add("v1")
+    end.add("v2")
+
+    assert [version.marked for version in end.versions()] == [True, True]
+
+
+def test_our_mark_is_not_on_what_somebody_else_adds_to_our_model(end: End) -> None:
+    end.mood(label_scope="version")
+    end.add("v1")
+
+    end.add_foreign(end.folder("v2"))
+
+    assert [version.marked for version in end.versions()] == [True, False]
+
+
+# register
+
+
+def test_a_new_version_has_no_alias_and_default_stays_where_it_was(end: End) -> None:
+    first, second = end.add("v1"), end.add("v2")
+
+    assert first != second
+    assert end.aliases() == {"default": first}
+
+
+def test_registering_twice_makes_two_versions(end: End) -> None:
+    assert end.add("v1") != end.add("v1")
+
+
+def test_a_registration_takes_its_time(end: End) -> None:
+    end.mood(commit_delay=60.0)
+    name = end.register()
+
+    assert not end.registry.operation(name).done
+    assert end.versions() == ()
+    assert end.registry.running(end.model) == (name,)
+    end.clock.sleep(60)
+    operation = end.registry.operation(name)
+    assert (operation.done, operation.version_id, operation.error) == (True, end.versions()[0].id, None)
+    assert end.registry.running(end.model) == ()
+
+
+def test_an_operation_that_runs_is_told_however_many_have_ended(end: End, request: pytest.FixtureRequest) -> None:
+    if "sandbox" in request.node.name:
+        request.applymarker(
+            pytest.mark.xfail(strict=True, reason="VertexRegistry.running reads the first page of all operations only")
+        )
+    end.mood(commit_delay=0)
+    for number in range(101):
+        end.register(f"v{number}")
+    end.mood(commit_delay=60.0)
+
+    name = end.register("v102")
+
+    assert end.registry.running(end.model) == (name,)
+
+
+def test_a_model_without_operations_has_none_running(end: End) -> None:
+    assert end.registry.running(end.model) == ()
+
+
+def test_an_operation_that_is_forgotten_is_done_and_says_nothing(end: End) -> None:
+    end.add()
+    name = end.register("v8")
+    end.wait(name)
+
+    operation = end.registry.operation(f"{name}987654321")
+
+    assert (operation.done, operation.version_id, operation.error) == (True, None, None)
+
+
+def test_of_two_first_versions_at_once_one_fails_for_now_and_the_model_is_not_doubled(end: End) -> None:
+    end.mood(commit_delay=60.0)
+    first, second = end.register("v1"), end.register("v2")
+    end.clock.sleep(60)
+
+    assert end.registry.operation(first).version_id == "1"
+    failed = end.registry.operation(second)
+    assert (failed.done, failed.version_id, failed.lasting) == (True, None, False)
+    assert failed.error
+    assert [version.artifact_uri for version in end.versions()] == [end.folder("v1")]
+
+
+def test_a_reply_that_is_lost_says_nothing_and_the_version_comes_to_exist(end: End) -> None:
+    end.lose("register")
+
+    with pytest.raises(TryAgain) as lost:
+        end.register()
+
+    assert not lost.value.nothing_happened
+    assert len(end.versions()) == 1
+
+
+# aliases
+
+
+def test_an_alias_names_one_version_at_a_time(end: End) -> None:
+    first, second = end.add("v1"), end.add("v2")
+    end.registry.move_alias(end.model, PRODUCTION, first)
+    assert end.aliases() == {"default": first, "production": first}
+
+    end.registry.move_alias(end.model, PRODUCTION, second)
+
+    assert end.aliases() == {"default": first, "production": second}
+
+
+@pytest.mark.parametrize("conflict", ["move", "reject"])
+def test_an_alias_moves_whether_the_service_takes_it_from_another_version_or_refuses_to(
+    end: End, conflict: str
+) -> None:
+    end.mood(alias_conflict=conflict)
+    first, second = end.add("v1"), end.add("v2")
+    for version_id in (first, second, first):
+        end.registry.move_alias(end.model, PRODUCTION, version_id)
+        assert end.aliases()["production"] == version_id
+
+
+def test_default_moves_as_any_other_alias(end: End) -> None:
+    end.add("v1")
+    second = end.add("v2")
+
+    end.registry.move_alias(end.model, DEFAULT, second)
+
+    assert end.aliases() == {"default": second}
+
+
+def test_moving_an_alias_to_where_it_is_changes_nothing(end: End) -> None:
+    version_id = end.add()
+    for _ in range(2):
+        end.registry.move_alias(end.model, PRODUCTION, version_id)
+
+    assert end.aliases() == {"default": version_id, "production": version_id}
+
+
+def test_moving_one_alias_leaves_the_others(end: End) -> None:
+    first, second = end.add("v1"), end.add("v2")
+    end.registry.move_alias(end.model, PRODUCTION, first)
+    end.registry.move_alias(end.model, STAGING, first)
+
+    end.registry.move_alias(end.model, STAGING, second)
+
+    assert end.aliases() == {"default": first, "production": first, "staging": second}
+
+
+def test_an_alias_that_cannot_be_set_stays_where_it_was(end: End, request: pytest.FixtureRequest) -> None:
+    if "memory" not in request.node.name:
+        reason = "P9: move_alias takes the alias from its holder after any error, then fails again: nobody has it"
+        request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
+    version_id = end.add()
+    end.registry.move_alias(end.model, PRODUCTION, version_id)
+
+    with pytest.raises((TryAgain, NeedsPerson)):
+        end.registry.move_alias(end.model, PRODUCTION, "99")
+
+    assert end.aliases().get("production") == version_id
+
+
+def test_a_move_whose_reply_was_lost_is_made_by_moving_again(end: End) -> None:
+    first, second = end.add("v1"), end.add("v2")
+    end.registry.move_alias(end.model, PRODUCTION, first)
+    end.lose("move_alias")
+    with contextlib.suppress(TryAgain):
+        end.registry.move_alias(end.model, PRODUCTION, second)
+
+    end.registry.move_alias(end.model, PRODUCTION, second)
+
+    assert end.aliases()["production"] == second
+
+
+def test_an_alias_that_does_not_show_is_not_taken_for_set(end: End) -> None:
+    end.mood(list_lag=60.0)
+    version_id = end.add()
+
+    with pytest.raises(TryAgain):
+        end.registry.move_alias(end.model, PRODUCTION, version_id)
+
+    end.clock.sleep(60)
+    end.registry.move_alias(end.model, PRODUCTION, version_id)
+    assert end.aliases()["production"] == version_id
+
+
+def test_an_alias_is_removed_and_the_others_stay(end: End) -> None:
+    version_id = end.add()
+    end.registry.move_alias(end.model, PRODUCTION, version_id)
+    end.registry.move_alias(end.model, STAGING, version_id)
+
+    for _ in range(2):
+        end.registry.remove_alias(end.model, STAGING, version_id)
+
+    assert end.aliases() == {"default": version_id, "production": version_id}
+
+
+def test_an_alias_is_not_removed_from_a_version_that_it_does_not_name(end: End) -> None:
+    first, second = end.add("v1"), end.add("v2")
+    end.registry.move_alias(end.model, PRODUCTION, first)
+
+    end.registry.remove_alias(end.model, PRODUCTION, second)
+
+    assert end.aliases()["production"] == first
+
+
+def test_removing_an_alias_from_what_is_not_there_is_no_error(end: End) -> None:
+    end.registry.remove_alias(end.model, PRODUCTION, "1")
+    end.add()
+    end.registry.remove_alias(end.model, PRODUCTION, "99")
+
+    assert end.aliases().keys() == {"default"}
+
+
+def test_a_removal_whose_reply_was_lost_is_made_by_removing_again(end: End) -> None:
+    version_id = end.add()
+    end.registry.move_alias(end.model, PRODUCTION, version_id)
+    end.lose("remove_alias")
+    with contextlib.suppress(TryAgain):
+        end.registry.remove_alias(end.model, PRODUCTION, version_id)
+
+    end.registry.remove_alias(end.model, PRODUCTION, version_id)
+
+    assert end.aliases() == {"default": version_id}
+
+
+def test_default_cannot_be_removed(end: End) -> None:
+    version_id = end.add()
+
+    with pytest.raises(NeedsPerson):
+        end.registry.remove_alias(end.model, DEFAULT, version_id)
+
+    assert end.aliases() == {"default": version_id}
+
+
+def test_a_lost_reply_is_lost_once(end: End) -> None:
+    end.lose("register")
+    with pytest.raises(TryAgain):
+        end.register("v1")
+
+    assert end.add("v2") == "2"

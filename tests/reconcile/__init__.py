@@ -1,0 +1,1 @@
+"""Reconciler, Registrar and Passes, in memory."""
