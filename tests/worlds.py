@@ -169,7 +169,9 @@ class World:
 
     def sync(self, *, full: bool = False, allowed_removals: str | None = None) -> list[Report]:
         """Do one pass over all mappings."""
-        return self.passes.sync(self.specs, why="test", full=full, allowed_removals=allowed_removals)
+        return self.passes.sync(
+            self.specs, why="test", full=full, allowed_removals=[allowed_removals] if allowed_removals else []
+        )
 
     def dies_in_a_pass(self, after: int) -> bool:
         """Do one pass that dies when so many effects have been begun or ended; False if it came to its end."""

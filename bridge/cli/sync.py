@@ -17,7 +17,8 @@ def sync(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would change.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Look at Vertex even where the source is as it was.")] = False,
     allow_removals: Annotated[
-        str | None, typer.Option("--allow-removals", metavar="CHECKSUM", help="Let just these removals past the guard.")
+        list[str] | None,
+        typer.Option("--allow-removals", metavar="CHECKSUM", help="Let just these removals past the guard."),
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -29,5 +30,5 @@ def sync(
         if dry_run:
             reports = bridge.passes.plan(specs)
         else:
-            reports = bridge.passes.sync(specs, why="bridge sync", full=full, allowed_removals=allow_removals)
+            reports = bridge.passes.sync(specs, why="bridge sync", full=full, allowed_removals=allow_removals or ())
     finish(reports, as_json=as_json)

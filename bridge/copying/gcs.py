@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, cast
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage  # type: ignore[attr-defined]  # no py.typed  # noqa: TID251  this is its room
+from google.cloud import storage  # no py.typed  # noqa: TID251  this is its room
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # noqa: TID251  the same
 from pydantic import TypeAdapter, ValidationError
 from requests import RequestException
@@ -140,7 +140,8 @@ class GcsStorage:
                 f"the object's name {name[:60]!a}… would be longer than {MAX_PATH_BYTES} bytes",
                 "give the mapping a shorter bucket folder, or log the version with shorter file names",
             )
-        return self._client.bucket(bucket).blob(name, chunk_size=CHUNK)
+        blob: storage.Blob = self._client.bucket(bucket).blob(name, chunk_size=CHUNK)
+        return blob
 
 
 @contextlib.contextmanager
@@ -164,6 +165,8 @@ def _translated(what: str) -> Iterator[None]:
             f"{what}: there are no usable Google credentials here",
             "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS",
         ) from missing
+    except DataCorruption as corrupt:
+        raise TryAgain(f"{what}: other bytes arrived than were stored") from corrupt
     except (api.GoogleAPIError, InvalidResponse) as refused:
         raise NeedsPerson(
             f"{what}: Google Cloud Storage refused the request ({refused})", "mend what it names"

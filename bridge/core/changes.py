@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, assert_never
 
 if TYPE_CHECKING:
-    from bridge.core.model import Alias, ModelKey, SourceVersion, VersionRef
+    from bridge.core.model import Alias, Hold, ModelKey, SourceVersion, VersionRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +96,13 @@ class Plan:
     checksum: str  # over the changes and the states they were derived from
 
 
+def refuse_held(hold: Hold) -> Refusal:
+    """Say that a person holds an alias."""
+    until = f"until {hold.until}" if hold.until else "until it is lifted"
+    reason = f"{hold.who} holds it {until}: {hold.why}"
+    return Refusal(Kind.HELD, f"alias {hold.alias}", reason, "it follows when the hold ends")
+
+
 def change_kind(change: Change) -> str:
     """Name a change for journals and JSON: "copy", "register", "move-alias", "remove-alias"."""
     match change:
@@ -136,7 +143,8 @@ def checksum_of(*values: object) -> str:
 def _plain(value: object) -> object:
     if isinstance(value, frozenset):
         return sorted(value)
-    return asdict(value)  # type: ignore[call-overload]  # json's default= is only asked for what it cannot spell
+    # Field by field, so that values inside come here too; the class tells two with the same fields apart.
+    return {"class": type(value).__name__, **{each.name: getattr(value, each.name) for each in fields(value)}}  # type: ignore[arg-type]  # json's default= is only asked for what it cannot spell
 
 
 def _spell(ref: VersionRef | None) -> str:

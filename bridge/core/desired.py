@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bridge.core.changes import Kind, Refusal
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import DEFAULT, Alias
-from bridge.core.naming import spell_alias
+from bridge.core.naming import slug_alias, spell_alias
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,6 +25,7 @@ class Desired:
     aliases: Mapping[Alias, SourceVersion]
     refusals: tuple[Refusal, ...]  # what the source says that cannot be said in Vertex
     complete: bool  # False: absence from `aliases` means nothing
+    unclear: frozenset[Alias] = frozenset()  # what may have been meant by what was refused: absent, but not gone
 
 
 def desire(spec: MappingSpec, state: SourceState) -> Desired:
@@ -33,7 +34,7 @@ def desire(spec: MappingSpec, state: SourceState) -> Desired:
 
     An alias that cannot be spelled, or two that land on one name, become refusals; the rest is unharmed.
     """
-    aliases, refusals = _spell_all(spec, state)
+    aliases, refusals, unclear = _spell_all(spec, state)
     if spec.default_from is not None and spec.default_from in state.aliases:
         aliases[DEFAULT] = state.version(state.aliases[spec.default_from])
     wanted = {version.id for version in aliases.values()} | _unaliased(spec, state)
@@ -41,6 +42,7 @@ def desire(spec: MappingSpec, state: SourceState) -> Desired:
         versions=tuple(version for version in state.versions if version.id in wanted),
         aliases=aliases,
         refusals=tuple(refusals),
+        unclear=frozenset(unclear),
         complete=state.complete,
     )
 
@@ -58,14 +60,15 @@ def model_name(spec: MappingSpec, collection: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda group: groups[group[1]], spec.target.model)
 
 
-def _spell_all(spec: MappingSpec, state: SourceState) -> tuple[dict[Alias, SourceVersion], list[Refusal]]:
+def _spell_all(spec: MappingSpec, state: SourceState) -> tuple[dict[Alias, SourceVersion], list[Refusal], list[Alias]]:
     sources: dict[Alias, list[str]] = {}
-    refusals = []
+    refusals, unclear = [], []
     for name in sorted(state.aliases):
         try:
             alias = spell_alias(name, spec.aliases)
         except NeedsPerson as problem:
             refusals.append(Refusal(Kind.NAME, f"alias {name!a}", problem.reason, _at(spec, problem.remedy)))
+            unclear.append(slug_alias(name))
             continue
         if alias is not None:
             sources.setdefault(alias, []).append(name)
@@ -76,14 +79,15 @@ def _spell_all(spec: MappingSpec, state: SourceState) -> tuple[dict[Alias, Sourc
             reason = f"source aliases {both} all land on {alias!r}, and no one of them is preferred"
             remedy = _at(spec, "give each a name of its own under aliases, or null to drop it")
             refusals.append(Refusal(Kind.NAME, f"alias {alias}", reason, remedy))
+            unclear.append(alias)
         else:
             aliases[alias] = state.version(state.aliases[names[0]])
-    return aliases, refusals
+    return aliases, refusals, unclear
 
 
 def _unaliased(spec: MappingSpec, state: SourceState) -> set[str]:
     newest = spec.versions.newest
-    chosen = state.versions if newest is None else state.versions[len(state.versions) - newest :]
+    chosen = state.versions if newest is None else state.versions[max(0, len(state.versions) - newest) :]
     return {version.id for version in chosen}
 
 

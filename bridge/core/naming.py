@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from bridge.core.model import AliasRules, SourceVersion
 
+OWNER_LABEL = "bridge-owner"  # of a Vertex version: whose it is
+SOURCE_LABEL = "bridge-source"
 MANIFEST_NAME = ".bridge-manifest.json"
 MAX_PATH_BYTES = 1024  # of an object's name in GCS; the folder before it counts too
 
@@ -27,7 +29,7 @@ _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{1,62}")
 _HASHED = re.compile(r".*-x[0-9a-f]{10}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{1,63}")
-_VERSION_ALIAS = re.compile(r"v\d+")
+_VERSION_ALIAS = re.compile(r"v[0-9]+")
 # Bidirectional controls can make a name read as another; Unicode 16, property Bidi_Control.
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
@@ -129,7 +131,7 @@ def artifact_uri(base: str, model: str, version: SourceVersion) -> str:
     """
     content = version.digest or hashlib.sha256(version.id.encode()).hexdigest()
     digest12 = content[:12] if re.fullmatch(r"[0-9a-f]{12,}", content) else _short_hash(content, 12)
-    label = version.label if re.fullmatch(r"v?\d+", version.label) else _hashed_slug(version.label, 63)
+    label = version.label if re.fullmatch(r"v?[0-9]+", version.label) else _hashed_slug(version.label, 63)
     return f"{base.rstrip('/')}/{model}/{label}-{digest12}/"
 
 
@@ -151,12 +153,13 @@ def check_paths(paths: Iterable[str]) -> None:
     """Check every path and that no two mean the same file. Raises NeedsPerson."""
     seen: dict[str, str] = {}
     for path in paths:
-        twin = seen.setdefault(unicodedata.normalize("NFC", check_path(path)), path)
-        if twin != path:
+        name = unicodedata.normalize("NFC", check_path(path))
+        if name in seen:
             raise NeedsPerson(
-                f"two files of this version are named {twin!a} and {path!a}, which are one name in NFC",
+                f"two files of this version are named {seen[name]!a} and {path!a}, which are one name in NFC",
                 "log the version again with names that differ",
             )
+        seen[name] = path
 
 
 def _path_problem(path: str) -> str | None:  # noqa: PLR0911  one reason a line

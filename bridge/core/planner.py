@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
@@ -15,9 +15,11 @@ from bridge.core.changes import (
     RegisterVersion,
     RemoveAlias,
     checksum_of,
+    refuse_held,
 )
+from bridge.core.errors import Position
 from bridge.core.model import DEFAULT, Alias, Known, ModelKey, OnDrift, VersionRef
-from bridge.core.naming import artifact_uri
+from bridge.core.naming import OWNER_LABEL, artifact_uri
 from bridge.core.policy import permit
 
 if TYPE_CHECKING:
@@ -50,8 +52,11 @@ def make_plan(spec: MappingSpec, base: str, desired: Desired, actual: TargetStat
         default     -        any       any  (nothing: Vertex demands exactly one)
         any         any      any       any  Refusal: held, while a person holds the alias, if there was a change
 
+    An alias whose name at the source cannot be told for certain is left alone.
+
     A version that must be registered is copied first, unless its folder is already whole; one whose record
-    names a Vertex version that is gone was deleted by a person: drift. In a new model the version that
+    names a Vertex version that is gone was deleted by a person: drift. One that is there without our mark or a
+    record is a conflict, not registered twice. In a new model the version that
     `default` names is registered first, since Vertex gives `default` to the first one.
     A model that holds versions and none of ours is refused as a whole. At last the policy strikes what the
     mapping does not permit.
@@ -59,7 +64,8 @@ def make_plan(spec: MappingSpec, base: str, desired: Desired, actual: TargetStat
     steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known).steps()]
     changes = tuple(step for step in steps if not isinstance(step, Refusal))
     refusals = (*desired.refusals, *(step for step in steps if isinstance(step, Refusal)))
-    checksum = checksum_of(spec.name, changes, refusals, desired, actual)
+    # Where the mapping is written does not matter, what it says does: the container, for instance.
+    checksum = checksum_of(replace(spec, origin=Position("", 0, 0)), changes, refusals, desired, actual)
     return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum)
 
 
@@ -134,6 +140,13 @@ class _Planner:
 
     def arrive(self, version: SourceVersion) -> tuple[Change, ...] | Refusal:
         uri = self.uri(version)
+        if any(there.artifact_uri == uri for there in self.actual.versions):
+            return Refusal(
+                Kind.CONFLICT,
+                f"version {version.label}",
+                "Vertex has a version of its folder that does not carry the bridge's label or is in no record",
+                f"give that version the label {OWNER_LABEL} again, or delete it in Vertex",
+            )
         if self.spec.drift is OnDrift.REPORT:
             gone = next((r for r in self.known.records if r.artifact_uri == uri), None)
             if gone is not None:
@@ -192,7 +205,8 @@ class _Planner:
     def removals(self) -> Iterator[Change | Refusal]:
         for alias, version_id in sorted(self.known.mirrored.items()):
             holder = self.actual.holder(alias)
-            if alias == DEFAULT or alias in self.desired.aliases or holder is None:
+            still_meant = alias in self.desired.aliases or alias in self.desired.unclear
+            if alias == DEFAULT or still_meant or holder is None:
                 continue
             if holder.id == version_id and self.is_ours(holder):
                 yield self.unless_held(alias, self.removal(alias, holder))
@@ -209,12 +223,4 @@ class _Planner:
 
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
         hold = self.known.holds.get(alias)
-        if hold is None:
-            return step
-        until = f"until {hold.until}" if hold.until else "until it is lifted"
-        return Refusal(
-            Kind.HELD,
-            f"alias {alias}",
-            f"{hold.who} holds it {until}: {hold.why}",
-            "it follows when the hold ends",
-        )
+        return refuse_held(hold) if hold else step

@@ -18,6 +18,8 @@ from bridge.core.changes import (
 from bridge.core.model import Policy, State
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from bridge.core.changes import Plan
     from bridge.core.model import RemovalGuard
 
@@ -53,18 +55,22 @@ def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
             assert_never(step)
 
 
-def guard_removals(plan: Plan, guard: RemovalGuard, *, mirrored: int, allowed: str | None) -> Plan:
+def guard_removals(
+    plan: Plan, guard: RemovalGuard, *, mirrored: int, allowed: Collection[str] = (), beside: int = 0
+) -> Plan:
     """
-    Refuse all removals of a plan together if they are too many of the model's `mirrored` aliases.
+    Refuse all removals of a plan together if they are too many of the mapping's `mirrored` aliases.
 
-    `allowed` is the checksum, printed with such a refusal, of the removals that a person let pass.
+    `beside` is how many the mapping's other models lose in the same pass. `allowed` are checksums, printed with
+    such refusals, of the removals of single models that a person let pass.
     """
     removals = tuple(change for change in plan.changes if isinstance(change, RemoveAlias))
     checksum = checksum_of(plan.key, removals)
-    too_many = len(removals) >= guard.min_count and len(removals) > guard.max_share * mirrored
-    if not too_many or allowed == checksum:
+    count = len(removals) + beside
+    too_many = count >= guard.min_count and count > guard.max_share * mirrored
+    if not too_many or checksum in allowed:
         return plan
-    reason = f"{len(removals)} of {mirrored} mirrored aliases would be removed at once; more than {guard} is refused"
+    reason = f"{count} of {mirrored} mirrored aliases would be removed at once; more than {guard} is refused"
     remedy = f"if that is meant, run: bridge sync {plan.key.mapping} --allow-removals {checksum}"
     refused = (Refusal(Kind.GUARD, f"alias {removal.alias}", reason, remedy) for removal in removals)
     kept = tuple(change for change in plan.changes if change not in removals)

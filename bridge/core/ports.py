@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Manifest,
         MappingRecord,
         ModelKey,
+        ModelVersion,
         Serving,
         SourceVersion,
         StoredFile,
@@ -126,6 +127,10 @@ class Registry(Protocol):
         """Look at a model with all its versions; absent is `exists=False`. `committed` is left empty."""
         ...
 
+    def version(self, model: str, version_id: str) -> ModelVersion | None:
+        """Ask for one version; None only if Vertex says that there is none. It may show here before it is listed."""
+        ...
+
     def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:
         """
         Ask for a new version, without aliases; return the operation's name. Not idempotent: see reconcile.registering.
@@ -169,7 +174,7 @@ class Store(Protocol):
         ...
 
     def save_record(self, record: MappingRecord) -> None:
-        """Remember a registered version; a record of the same key and source id is replaced, but for `first_seen`."""
+        """Remember a registered version; a record of the same key and folder is replaced, but for `first_seen`."""
         ...
 
     def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:

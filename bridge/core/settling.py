@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.core.changes import MoveAlias, RegisterVersion, RemoveAlias
@@ -13,6 +13,7 @@ from bridge.core.records import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from bridge.core.changes import Change
     from bridge.core.model import Alias, Known, TargetState
     from bridge.core.records import EntryId, Intent, JournalEntry
 
@@ -25,6 +26,7 @@ class Settlement:
     landed: tuple[MappingRecord, ...]  # their intents are over
     mirrored: Mapping[Alias, str | None]  # aliases whose last setting changed; None: gone
     outcomes: Mapping[EntryId, Outcome]
+    still_open: Mapping[Change, EntryId] = field(default_factory=dict)  # registrations whose end is not known yet
 
 
 def settle(
@@ -39,6 +41,7 @@ def settle(
         register             yes                applied
         register             no                 stays open while its intent does, else abandoned
         move, remove alias   yes                applied, and remembered as set by us
+        move alias           on nobody          abandoned, and forgotten as set: we may have taken it away ourselves
         anything else        no                 abandoned: the plan will say whether it is still wanted
     """
     landed = tuple(record for intent in intents if (record := _record(intent, actual, now)) is not None)
@@ -46,6 +49,7 @@ def settle(
     waiting = {intent.artifact_uri for intent in intents} - landed_uris
     outcomes: dict[EntryId, Outcome] = {}
     mirrored: dict[Alias, str | None] = {}
+    still_open: dict[Change, EntryId] = {}
     for entry in unfinished:
         change = entry.change
         if took_effect(change, actual):
@@ -53,12 +57,15 @@ def settle(
             if isinstance(change, MoveAlias | RemoveAlias):
                 holder = actual.holder(change.alias)
                 mirrored[change.alias] = holder.id if holder else None
-        elif not (isinstance(change, RegisterVersion) and change.artifact_uri in waiting):
+        elif isinstance(change, RegisterVersion) and change.artifact_uri in waiting:
+            still_open[change] = entry.id
+        else:
             outcomes[entry.id] = Outcome.ABANDONED
-    replaced = {record.source.id for record in landed}
-    records = (*(record for record in known.records if record.source.id not in replaced), *landed)
+            if isinstance(change, MoveAlias) and actual.holder(change.alias) is None:
+                mirrored[change.alias] = None
+    records = (*(record for record in known.records if record.artifact_uri not in landed_uris), *landed)
     set_by_us = {alias: version for alias, version in {**known.mirrored, **mirrored}.items() if version is not None}
-    return Settlement(replace(known, records=records, mirrored=set_by_us), landed, mirrored, outcomes)
+    return Settlement(replace(known, records=records, mirrored=set_by_us), landed, mirrored, outcomes, still_open)
 
 
 def _record(intent: Intent, actual: TargetState, now: str) -> MappingRecord | None:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from bridge.core.changes import checksum_of
 from bridge.core.desired import desire, model_name
 from bridge.core.errors import BridgeError, NeedsPerson, Position
-from bridge.core.model import ModelKey, State
+from bridge.core.model import DEFAULT, ModelKey, State
 from bridge.core.naming import model_id
 from bridge.core.policy import is_settled, state_after
 from bridge.core.records import Status
-from bridge.reconcile.reconciler import Order, world_has_moved
+from bridge.reconcile.reconciler import Beside, Order, world_has_moved
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bridge.core.changes import Plan
     from bridge.core.model import MappingSpec, SourceState
@@ -61,7 +61,7 @@ class Passes:
         *,
         why: str,
         full: bool = False,
-        allowed_removals: str | None = None,
+        allowed_removals: Collection[str] = (),
     ) -> list[Report]:
         """
         Bring every model of these mappings to its desired state; one that fails does not hold up another.
@@ -71,11 +71,10 @@ class Passes:
         """
 
         def work(order: Order) -> Report:
-            order = replace(order, why=why, allowed_removals=allowed_removals)
-            unchanged = None if full else self._unchanged(order)
-            return unchanged or self._reconcile(order, checksum=None)
+            order = replace(order, why=why, allowed_removals=frozenset(allowed_removals))
+            return self._reconcile(order, checksum=None)
 
-        return self._over(specs, work, save=True)
+        return self._over(specs, work, save=True, skip=None if full else self._unchanged)
 
     def apply(self, specs: Sequence[MappingSpec], checksums: Mapping[ModelKey, str], *, why: str) -> list[Report]:
         """
@@ -101,12 +100,21 @@ class Passes:
         *,
         save: bool,
         only: frozenset[ModelKey] | None = None,
+        skip: Callable[[Order], Report | None] | None = None,
     ) -> list[Report]:
         found, troubled = self._orders(specs)
-        orders = {order.key: order for order in found if only is None or order.key in only}
         reports = {status.key: Report(status) for status in troubled if only is None or status.key in only}
-        if save:
-            for report in reports.values():
+        to_do = []
+        for order in found:
+            if only is not None and order.key not in only:
+                continue
+            if skip is not None and (report := skip(order)):
+                reports[order.key] = report
+            else:
+                to_do.append(order)
+        orders = {order.key: order for order in self._seen_together(to_do, found)}
+        for report in reports.values():
+            if save and "{" not in report.key.model:  # a pattern's own name: none of its models is known yet
                 self.store.save_status(report.status)
         lock = threading.Lock()
 
@@ -132,9 +140,9 @@ class Passes:
         for connection, group in by_connection.items():
             try:
                 sweep = self.source(connection).sweep([spec.source for spec in group])
-            except BridgeError as problem:
+            except Exception as problem:  # noqa: BLE001  one connection's trouble, or bug, does not hold up another
                 for spec in group:
-                    statuses += self._troubled(spec, State.DEGRADED, problem)
+                    statuses += self._troubled(spec, State.DEGRADED, _known(problem, connection))
                 continue
             for spec in group:
                 if (trouble := sweep.failed.get(spec.source)) is not None:
@@ -161,21 +169,34 @@ class Passes:
         """Say of every model of a mapping that its source could not be read; nothing else changes."""
         known = [status for status in self.store.statuses() if status.key.mapping == spec.name]
         if not known or not spec.source.is_pattern:
-            key = ModelKey(spec.name, model_id(spec.target.model))
+            key = ModelKey(spec.name, spec.target.model if spec.source.is_pattern else model_id(spec.target.model))
             return [self._status(key, state, problem, f"{spec.source.place}/{spec.source.name}")]
         return [self._status(status.key, state, problem, status.collection) for status in known]
+
+    def _seen_together(self, to_do: list[Order], found: list[Order]) -> list[Order]:
+        """Tell each order what the mapping's other models have and may lose in this pass."""
+        removed = {order.key: self._losses(order) for order in to_do}
+        mappings = {key.mapping for key, count in removed.items() if count}
+        mirrored = {o.key: len(self.store.mirrored(o.key)) for o in found if o.key.mapping in mappings}
+
+        def beside(order: Order) -> Beside:
+            others = [key for key in mirrored if key.mapping == order.key.mapping and key != order.key]
+            return Beside(sum(mirrored[key] for key in others), sum(removed.get(key, 0) for key in others))
+
+        return [replace(o, beside=beside(o)) if o.key.mapping in mappings else o for o in to_do]
+
+    def _losses(self, order: Order) -> int:
+        desired = desire(order.spec, order.state)
+        kept = {DEFAULT, *desired.aliases, *desired.unclear}
+        return sum(alias not in kept for alias in self.store.mirrored(order.key))
 
     # one model
 
     def _guarded(self, order: Order, work: Callable[[Order], Report]) -> Report:
         try:
             return work(order)
-        except BridgeError as known:
-            problem = known
-        except Exception as bug:
-            log.exception("unexpected error while working on %s", order.key)
-            problem = NeedsPerson(f"unexpected {type(bug).__name__}: {bug}", "report it with the log of this run")
-        return Report(self._status(order.key, State.FAILED, problem, order.state.collection))
+        except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
+            return Report(self._status(order.key, State.FAILED, _known(problem, order.key), order.state.collection))
 
     def _plan_one(self, order: Order) -> Report:
         plan = self.reconciler(order.spec).plan(order).plan
@@ -185,7 +206,7 @@ class Passes:
 
     def _unchanged(self, order: Order) -> Report | None:
         before = self.store.status(order.key)
-        if before is None or before.fingerprint is None or before.fingerprint != self._fingerprint(order):
+        if before is None or before.fingerprint != self._fingerprint(order):
             return None
         return Report(replace(before, looked_at=self.clock.now().isoformat()))
 
@@ -210,6 +231,14 @@ class Passes:
         """Return what differs whenever the mapping, its bucket, or what it makes of the source differs."""
         spec = replace(order.spec, origin=Position("", 0, 0))
         return checksum_of(spec, self.reconciler(order.spec).base, order.name, desire(spec, order.state))
+
+
+def _known(problem: Exception, what: object) -> BridgeError:
+    """Return an error of ours as it is; any other is a bug, which is logged."""
+    if isinstance(problem, BridgeError):
+        return problem
+    log.error("unexpected error while working on %s", what, exc_info=problem)
+    return NeedsPerson(f"unexpected {type(problem).__name__}: {problem}", "report it with the log of this run")
 
 
 def _orders_of(spec: MappingSpec, states: Sequence[SourceState]) -> list[Order]:

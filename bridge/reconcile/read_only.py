@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from bridge.core.model import Manifest, TargetState
+    from bridge.core.model import Manifest, ModelVersion, TargetState
     from bridge.core.ports import Copier, Registry
     from bridge.core.records import Operation
 
@@ -24,6 +24,10 @@ class ReadOnlyRegistry:
     def observe(self, model: str) -> TargetState:
         """See the port."""
         return self.registry.observe(model)
+
+    def version(self, model: str, version_id: str) -> ModelVersion | None:
+        """See the port."""
+        return self.registry.version(model, version_id)
 
     def operation(self, name: str) -> Operation:
         """See the port."""

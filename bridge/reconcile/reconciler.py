@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias, refuse_held
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.model import Known, ModelKey, State
+from bridge.core.model import DEFAULT, Known, ModelKey, State
 from bridge.core.naming import artifact_uri, sources_of
 from bridge.core.planner import make_plan
 from bridge.core.policy import guard_removals
@@ -17,12 +17,31 @@ from bridge.core.settling import Settlement, settle as settle_open
 from bridge.reconcile.registering import Registrar
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
-    from bridge.core.changes import Change, Plan
+    from bridge.core.changes import Change, Plan, Refusal
     from bridge.core.desired import Desired
-    from bridge.core.model import Alias, MappingSpec, RemovalGuard, SourceState, TargetState
+    from bridge.core.model import (
+        Alias,
+        MappingRecord,
+        MappingSpec,
+        RemovalGuard,
+        SourceState,
+        SourceVersion,
+        TargetState,
+        VersionRef,
+    )
     from bridge.core.ports import Clock, Copier, Registry, Source, Store
+    from bridge.core.records import EntryId, JournalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the mapping's other models have, and lose, in the same pass: the guard looks at a whole mapping."""
+
+    mirrored: int = 0
+    removed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +53,8 @@ class Order:
     name: str  # of the model, as the mapping writes it: Vertex's display name
     state: SourceState
     why: str = "sync"
-    allowed_removals: str | None = None  # the checksum that lets removals past the guard
+    allowed_removals: frozenset[str] = frozenset()  # the checksums of those that pass the guard
+    beside: Beside = Beside()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +91,44 @@ class Reconciler:
         desired = desire(order.spec, order.state)
         unfinished = self.store.unfinished(key)
         records = self.store.records(key)
-        actual = self.registry.observe(key.model)
-        known_folders = {record.artifact_uri for record in records}
-        folders = {artifact_uri(self.base, key.model, version) for version in desired.versions} - known_folders
-        folders |= {entry.change.artifact_uri for entry in unfinished if isinstance(entry.change, CopyFiles)}
-        committed = frozenset(folder for folder in folders if self.copier.manifest(folder) is not None)
-        actual = replace(actual, committed=committed)
+        actual = self._observe(key, desired, records, unfinished)
         now = self.clock.now()
         known = Known(records, self.store.mirrored(key), self.store.seen_before(key), self.store.holds(key, now))
         settlement = settle_open(known, unfinished, self.store.intents(key), actual, now.isoformat())
         plan = make_plan(order.spec, self.base, desired, actual, settlement.known)
-        mirrored = len(settlement.known.mirrored)
-        plan = guard_removals(plan, self.guard, mirrored=mirrored, allowed=order.allowed_removals)
+        plan = guard_removals(
+            plan,
+            self.guard,
+            mirrored=len(settlement.known.mirrored) + order.beside.mirrored,
+            beside=order.beside.removed,
+            allowed=order.allowed_removals,
+        )
         return Sight(desired, actual, settlement, plan)
+
+    def _observe(
+        self,
+        key: ModelKey,
+        desired: Desired,
+        records: Sequence[MappingRecord],
+        unfinished: Sequence[JournalEntry],
+    ) -> TargetState:
+        """Look at the model; a version of ours that the list does not show is asked for, since lists may lag."""
+        actual = self.registry.observe(key.model)
+        listed = {version.id for version in actual.versions}
+        folders = {artifact_uri(self.base, key.model, version): version for version in desired.versions}
+        unlisted = [r for r in records if r.artifact_uri in folders and r.version_id not in listed]
+        asked = (self.registry.version(key.model, record.version_id) for record in unlisted)
+        versions = (*actual.versions, *(version for version in asked if version is not None))
+        for record in records:
+            folders.pop(record.artifact_uri, None)
+        copied = {e.change.artifact_uri: e.change.version for e in unfinished if isinstance(e.change, CopyFiles)}
+        whole = (folder for folder, version in (folders | copied).items() if self._is_whole(folder, version))
+        return replace(actual, versions=versions, committed=frozenset(whole))
+
+    def _is_whole(self, folder: str, version: SourceVersion) -> bool:
+        """Tell whether a folder holds just this version; if it holds another, copying it will say so."""
+        manifest = self.copier.manifest(folder)
+        return manifest is not None and manifest.source_digest == version.digest
 
     def reconcile(self, order: Order, *, checksum: str | None = None) -> Sight:
         """
@@ -96,11 +141,28 @@ class Reconciler:
         if checksum is not None and sight.plan.checksum != checksum:
             raise world_has_moved(order.key)
         self._write_down(order.key, sight)
+        if sight.plan.changes:
+            # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
+            self._show(order, State.PENDING, "changes are under way")
+        done: list[Change] = []
+        late: list[Refusal] = []
         for change in sight.plan.changes:
-            self._apply(order, change)
+            if refusal := self._held(order, change):
+                late.append(refusal)
+                continue
+            self._apply(order, change, sight.settlement.still_open.get(change))
+            done.append(change)
         if order.state.complete:
             self.store.save_seen(order.key, frozenset(sight.desired.aliases))
-        return sight
+        plan = replace(sight.plan, changes=tuple(done), refusals=(*sight.plan.refusals, *late))
+        return replace(sight, plan=plan)
+
+    def _held(self, order: Order, change: Change) -> Refusal | None:
+        """Look for a hold that was put on since the plan was made: files may have been copied for hours."""
+        if not isinstance(change, MoveAlias | RemoveAlias):
+            return None
+        hold = self.store.holds(order.key, self.clock.now()).get(change.alias)
+        return refuse_held(hold) if hold else None
 
     def _write_down(self, key: ModelKey, sight: Sight) -> None:
         """Save what the settlement found, and aliases that already are where they should be."""
@@ -119,9 +181,13 @@ class Reconciler:
             if holder and in_place and settlement.known.mirrored.get(alias) != holder.id:
                 self.store.save_mirrored(key, alias, holder.id)
 
-    def _apply(self, order: Order, change: Change) -> None:
-        """Make one change between two journal lines; one whose end is unknown stays open: the next pass settles it."""
-        entry = self.store.begin(order.key, change, order.why, self.clock.now())
+    def _apply(self, order: Order, change: Change, begun: EntryId | None) -> None:
+        """
+        Make one change between two journal lines; one whose end is unknown stays open: the next pass settles it.
+
+        `begun` is the line of an earlier attempt at the same change that is still open.
+        """
+        entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
         try:
             detail = self._effect(order, change)
         except NeedsPerson as problem:
@@ -140,8 +206,9 @@ class Reconciler:
                 self._show(order, State.REGISTERING, f"registering {version.label}")
                 registrar = Registrar(self.registry, self.store, self.clock, self.settle)
                 return f"@{registrar.register(key, change, order.spec, order.name).version_id}"
-            case MoveAlias(alias, artifact_uri=folder):
+            case MoveAlias(alias, artifact_uri=folder, previous=previous):
                 version_id = self._version_id(key, folder)
+                self._still_where_it_was(key, alias, previous, version_id)
                 self.registry.move_alias(key.model, alias, version_id)
                 self.store.save_mirrored(key, alias, version_id)
                 return f"@{version_id}"
@@ -152,6 +219,14 @@ class Reconciler:
                 return f"was on @{previous.version_id}"
             case _:
                 assert_never(change)
+
+    def _still_where_it_was(self, key: ModelKey, alias: Alias, previous: VersionRef | None, to: str) -> None:
+        """Make sure that nobody has moved an alias since the plan was made; `default` may come with a new model."""
+        holder = self.registry.observe(key.model).holder(alias)
+        found = holder.id if holder else None
+        expected = previous.version_id if previous else None
+        if found not in (expected, to) and not (alias == DEFAULT and previous is None):
+            raise TryAgain(f"alias {alias} of model {key.model} was moved to @{found} while this pass was under way")
 
     def _version_id(self, key: ModelKey, folder: str) -> str:
         # The plan registers a version before it moves an alias to it, so there is a record.

@@ -88,6 +88,7 @@ class Registrar:
         return str(min(ids)) if ids else None
 
     def _send(self, intent: Intent, spec: MappingSpec, name: str) -> str:
+        self._refuse_foreign(intent)
         sent = replace(intent, sent_at=self.clock.now().isoformat(), operation=None)
         self.store.save_intent(sent)
         try:
@@ -103,10 +104,23 @@ class Registrar:
             raise
         self.store.save_intent(replace(sent, operation=operation_name))
         operation = self._wait(operation_name)
+        if operation.version_id is None and operation.error is None:
+            raise TryAgain(f"Vertex has forgotten {operation_name} before it told how it ended")
         if operation.version_id is None:
             raise self._given_up(intent, operation)
         # A second version, from a reply that was lost beyond the settle window, loses to the lowest id.
         return self._look(intent) or operation.version_id
+
+    def _refuse_foreign(self, intent: Intent) -> None:
+        """Refuse to add to a model that holds versions and none of ours: a person made it since the plan was."""
+        folders = {record.artifact_uri for record in self.store.records(intent.key)}
+        versions = self.registry.observe(intent.key.model).versions
+        if versions and not any(version.marked and version.artifact_uri in folders for version in versions):
+            self.store.close_intent(intent.key, intent.artifact_uri)
+            raise NeedsPerson(
+                f"Vertex model {intent.key.model!r} has come to exist, and is not this bridge's",
+                "choose another target model, or delete that one in Vertex if nobody needs it",
+            )
 
     def _wait(self, name: str) -> Operation:
         pause, until = FIRST_POLL, self.clock.now() + PATIENCE

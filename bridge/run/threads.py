@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,5 +31,11 @@ class ThreadRunner:
                 work(key)
 
         with ThreadPoolExecutor(max_workers=self._workers, thread_name_prefix="reconcile") as pool:
-            for done in [pool.submit(locked, key) for key in keys]:
-                done.result()
+            work_of_all = [pool.submit(locked, key) for key in keys]
+            try:
+                wait(work_of_all)
+            except BaseException:  # Ctrl-C: what has not begun does not begin
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        for done in work_of_all:
+            done.result()

@@ -81,7 +81,7 @@ def model_versions(project: str, location: str, model: str) -> list[tuple[str, l
 
 def bucket_files(bucket: str) -> list[tuple[str, int, str]]:
     """List a bucket's objects: name, size in bytes, crc32c."""
-    from google.cloud import storage  # type: ignore[attr-defined]  # no py.typed  # noqa: TID251  the same
+    from google.cloud import storage  # no py.typed  # noqa: TID251  the same
 
     with storage.Client(project="anything") as client:
         return [(blob.name, blob.size, blob.crc32c) for blob in client.list_blobs(bucket)]

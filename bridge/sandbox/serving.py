@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from bridge.sandbox.breaking import TRANSPORT, FaultyApp
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
 LOOPBACK = "127.0.0.1"
+
+
+class _Protocol(HttpToolsProtocol):
+    """uvicorn's, with the transport in each request's scope: only who has it can break a connection."""
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        cast("dict[str, Any]", self.scope)["extensions"] = {TRANSPORT: self.transport}
 
 
 class HttpServer:
@@ -40,10 +51,21 @@ class HttpServer:
         return f"http://{LOOPBACK}:{self.port}"
 
     def start(self, app: ASGIApp) -> None:
-        """Serve `app`; return when connections are accepted. Raises RuntimeError if it cannot start."""
+        """
+        Serve `app`, through the faults that are armed; return when connections are accepted.
+
+        Raises RuntimeError if it cannot start.
+        """
         self._socket.listen(1024)
         config = uvicorn.Config(
-            app, log_config=None, access_log=False, lifespan="off", ws="none", timeout_graceful_shutdown=1
+            FaultyApp(app),
+            http=_Protocol,
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+            ws="none",
+            timeout_keep_alive=60,
+            timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(config)
         ready = threading.Event()

@@ -89,7 +89,7 @@ class SqlStore:
 
     def save_record(self, record: MappingRecord) -> None:
         """Remember a registered version, in place of an earlier record of it; that one's `first_seen` stays."""
-        self._put(records, record_row(record), by=("mapping", "model", "source_id"), keep=("first_seen",))
+        self._put(records, record_row(record), by=("mapping", "model", "artifact_uri"), keep=("first_seen",))
 
     def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
         """Return the aliases as last set: alias -> Vertex version id."""

@@ -98,7 +98,7 @@ records = Table(
     Column("artifact_uri", NAME, nullable=False),
     Column("version_id", NAME, nullable=False),
     Column("first_seen", NAME, nullable=False),
-    UniqueConstraint("mapping", "model", "source_id", name="one_record_per_source_version"),
+    UniqueConstraint("mapping", "model", "artifact_uri", name="one_record_per_folder"),
 )
 
 mirrored = Table(

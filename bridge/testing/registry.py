@@ -160,6 +160,14 @@ class MemoryRegistry:
             self._begin("observe")
             return self._observe(model)
 
+    def version(self, model: str, version_id: str) -> ModelVersion | None:
+        """See the port. `list_lag` is of lists alone."""
+        with self._lock:
+            self._begin("version")
+            there = self._models.get(model)
+            version = there.version(version_id) if there else None
+            return None if there is None or version is None else self._shown(there, version)
+
     def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:  # noqa: ARG002  what the version is and how it is served is not kept
         """See the port."""
         with self._lock:
@@ -207,9 +215,6 @@ class MemoryRegistry:
                 self.interrupt()
             self._name(there, alias, version)
             self._answer("move_alias")
-            holder = self._observe(model).holder(alias)
-            if holder is None or holder.id != version_id:
-                raise TryAgain(f"alias {alias} of model {model} was set on @{version_id}, but does not show there yet")
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """See the port."""
@@ -238,13 +243,14 @@ class MemoryRegistry:
         there = self._models.get(model)
         if there is None:
             return TargetState(model, exists=False)
-        shared = there.marked and self.label_scope == "model"
-        listed = (
-            ModelVersion(str(each.number), each.artifact_uri, frozenset(each.aliases), each.marked or shared)
-            for each in there.versions
-            if each.listed_from <= self._clock.now()
-        )
+        listed = (self._shown(there, each) for each in there.versions if each.listed_from <= self._clock.now())
         return TargetState(model, exists=True, versions=tuple(listed))
+
+    def _shown(self, model: _Model, version: _Version) -> ModelVersion:
+        shared = model.marked and self.label_scope == "model"
+        return ModelVersion(
+            str(version.number), version.artifact_uri, frozenset(version.aliases), version.marked or shared
+        )
 
     def _settle(self) -> None:
         """Let every upload take effect whose time has come, in the order of the times."""

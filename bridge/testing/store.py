@@ -27,7 +27,7 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._records: defaultdict[ModelKey, dict[str, MappingRecord]] = defaultdict(dict)  # by source id
+        self._records: defaultdict[ModelKey, dict[str, MappingRecord]] = defaultdict(dict)  # by folder
         self._mirrored: defaultdict[ModelKey, dict[Alias, str]] = defaultdict(dict)
         self._journal: list[JournalEntry] = []  # an entry's id is its place, counted from 1
         self._unfinished: dict[EntryId, ModelKey] = {}
@@ -52,8 +52,8 @@ class MemoryStore:
         _utc(record.first_seen)
         with self._lock:
             of_key = self._records[record.key]
-            earlier = of_key.get(record.source.id, record)
-            of_key[record.source.id] = replace(record, first_seen=earlier.first_seen)
+            earlier = of_key.get(record.artifact_uri, record)
+            of_key[record.artifact_uri] = replace(record, first_seen=earlier.first_seen)
 
     def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
         """Return the aliases as last set: alias -> Vertex version id."""

@@ -31,7 +31,7 @@ def translated(what: str) -> Iterator[None]:
             f"{what}: Vertex AI refuses access ({denied.message})",
             "give the bridge's account the role roles/aiplatform.user in the project",
         ) from denied
-    except (api.ServerError, api.RetryError, auth.TransportError) as unwell:
+    except (api.ServerError, api.Cancelled, api.RetryError, auth.TransportError) as unwell:
         raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell).__name__})") from unwell
     except (auth.DefaultCredentialsError, auth.RefreshError) as missing:
         raise NeedsPerson(

@@ -8,6 +8,8 @@ client has no timeout of its own, so every call is given one.
 
 from __future__ import annotations
 
+from typing import Any
+
 import grpc
 from google.api_core import exceptions as api
 from google.api_core.retry import Retry, if_exception_type
@@ -17,13 +19,11 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
 )
 
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.model import Alias, ModelVersion, Serving, SourceVersion, TargetState
-from bridge.core.naming import label_value
+from bridge.core.model import DEFAULT, Alias, ModelVersion, Serving, SourceVersion, TargetState
+from bridge.core.naming import OWNER_LABEL, SOURCE_LABEL, label_value
 from bridge.core.records import Operation
 from bridge.vertex.errors import translated
 
-OWNER_LABEL = "bridge-owner"
-SOURCE_LABEL = "bridge-source"
 TIMEOUT = 30.0  # seconds per call
 _PAGE = 100
 _LASTING = (3, 5, 7, 9, 11, 12, 16)  # grpc codes of an operation's error that trying again does not mend
@@ -60,16 +60,25 @@ class VertexRegistry:
                 listed = list(self._client.list_model_versions(request, timeout=TIMEOUT, retry=_RETRY))
             except api.NotFound:
                 return TargetState(model, exists=False)
-        versions = (
-            ModelVersion(
-                version.version_id,
-                f"{version.artifact_uri.rstrip('/')}/",
-                frozenset(Alias(alias) for alias in version.version_aliases),
-                version.labels.get(OWNER_LABEL) == self._owner,
-            )
-            for version in listed
+        versions = sorted((self._version(version) for version in listed), key=lambda version: int(version.id))
+        return TargetState(model, exists=True, versions=tuple(versions))
+
+    def version(self, model: str, version_id: str) -> ModelVersion | None:
+        """See the port."""
+        with translated(f"asking for version @{version_id} of model {model}"):
+            try:
+                found = self._client.get_model(name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT, retry=_RETRY)
+            except api.NotFound:
+                return None
+        return self._version(found)
+
+    def _version(self, version: v1.Model) -> ModelVersion:
+        return ModelVersion(
+            version.version_id,
+            f"{version.artifact_uri.rstrip('/')}/",
+            frozenset(Alias(alias) for alias in version.version_aliases),
+            version.labels.get(OWNER_LABEL) == self._owner,
         )
-        return TargetState(model, exists=True, versions=tuple(sorted(versions, key=lambda version: int(version.id))))
 
     def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:
         """See the port. No alias is sent, so `default` stays where it is, but for a model's first version."""
@@ -116,29 +125,45 @@ class VertexRegistry:
         """See the port. Whether Vertex lists an upload under its model is not known: it is one check of several."""
         with translated(f"listing the operations of model {model}"):
             try:
-                listed = self._client.list_operations({"name": self._name(model)}, timeout=TIMEOUT, retry=_RETRY)
+                listed = self._operations(self._name(model))
             except (api.NotFound, api.MethodNotImplemented):
                 return ()
-        return tuple(operation.name for operation in listed.operations if not operation.done)
+        return tuple(operation.name for operation in listed if not operation.done)
+
+    def _operations(self, name: str) -> list[Any]:
+        listed: list[Any] = []
+        token = ""
+        while True:
+            request = {"name": name, "page_token": token}
+            page = self._client.list_operations(request, timeout=TIMEOUT, retry=_RETRY)
+            listed += page.operations
+            token = page.next_page_token
+            if not token:
+                return listed
 
     def move_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """
         See the port.
 
         Documents say that Vertex takes the alias from whoever has it; nobody here has seen it. If it refuses
-        instead, or leaves it on both, the alias is taken from the other version first, or at last.
+        that, the alias is taken from the other version first, and given back if it cannot be set then; if it
+        leaves the alias on both, it is taken from the other at last.
         """
         try:
             self._merge(model, version_id, alias)
-        except (NeedsPerson, TryAgain):
+        except NeedsPerson:
             others = self._others(model, alias, version_id)
-            if not others:
+            if not others or alias == DEFAULT:
                 raise
             self._take(model, alias, others)
-            self._merge(model, version_id, alias)
+            try:
+                self._merge(model, version_id, alias)
+            except (NeedsPerson, TryAgain):
+                self._merge(model, others[0], alias)
+                raise
         self._take(model, alias, self._others(model, alias, version_id))
-        holder = self.observe(model).holder(alias)
-        if holder is None or holder.id != version_id:
+        there = self.version(model, version_id)
+        if there is None or alias not in there.aliases:
             raise TryAgain(f"alias {alias} of model {model} was set on @{version_id}, but does not show there yet")
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:

@@ -105,10 +105,19 @@ def test_a_record_is_replaced_but_for_the_time_it_was_first_seen(store: Store) -
     first = record("v7", first_seen=NINE, version_id="1")
     store.save_record(first)
     store.save_record(record("v8", first_seen=NINE))
-    again = MappingRecord(KEY, replace(first.source, label="v70", digest=None), "gs://b/v70/", "2", TEN.isoformat())
+    again = MappingRecord(KEY, replace(first.source, id="other", digest=None), first.artifact_uri, "2", TEN.isoformat())
     store.save_record(again)
 
     assert store.records(KEY) == (replace(again, first_seen=first.first_seen), record("v8"))
+
+
+def test_a_source_version_has_a_record_for_each_folder_it_was_registered_from(store: Store) -> None:
+    first = record("v7", first_seen=NINE, version_id="1")
+    moved = replace(first, artifact_uri="gs://elsewhere/v7/", version_id="2", first_seen=TEN.isoformat())
+    store.save_record(first)
+    store.save_record(moved)
+
+    assert store.records(KEY) == (first, moved)
 
 
 def test_one_source_version_can_be_recorded_under_two_keys(store: Store) -> None:

@@ -162,20 +162,12 @@ def test_a_death_in_the_first_pass_ever_leaves_nothing_behind_that_the_second_do
         assert_calm(world, ends, f"died at point {point}")
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the entry of a registration that died stays open when the next pass registers: it is settled too early",
-)
 def test_one_quiet_pass_leaves_nothing_open_in_the_journal() -> None:
     for point, world in deaths(three_models):
         world.quiet_pass()
         assert [spec for spec in world.specs if world.store.unfinished(world_key(spec))] == [], f"died at point {point}"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a death between the record of a new folder and the alias leaves the alias on a version 'not ours'",
-)
 def test_a_move_to_another_bucket_folder_recovers_from_death_at_any_point() -> None:
     def moved() -> World:
         world = World([mapping()])
@@ -190,7 +182,6 @@ def test_a_move_to_another_bucket_folder_recovers_from_death_at_any_point() -> N
         assert_calm(world, ends, f"died at point {point}")
 
 
-@pytest.mark.xfail(strict=True, reason="P2: a lagging list looks like a deletion, and healing registers again")
 def test_a_healing_mapping_recovers_from_death_at_any_point_under_a_lagging_list() -> None:
     def lagging() -> World:
         world = World([replace(mapping(), drift=OnDrift.HEAL)])
@@ -204,11 +195,6 @@ def test_a_healing_mapping_recovers_from_death_at_any_point_under_a_lagging_list
         assert broken_promises(world) == [], f"died at point {point}"
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="P1: a plan of alias moves alone leaves the old fingerprint in the status, so a source that goes back to it "
-    "after a death is 'unchanged', and the alias stays where the dead pass had moved it",
-)
 def test_a_source_that_goes_back_after_a_death_is_followed() -> None:
     def back_and_forth() -> World:
         world = World()

@@ -243,7 +243,6 @@ def test_one_connections_failure_does_not_hold_up_another() -> None:
     assert [report.status.state for report in reports] == [State.DEGRADED, State.SYNCED]
 
 
-@pytest.mark.xfail(strict=True, reason="only BridgeError is caught around a sweep: a bug in one source ends the pass")
 def test_one_connections_bug_does_not_hold_up_another() -> None:
     world = two_models()
     world.specs[0] = replace(world.specs[0], source=replace(world.specs[0].source, connection="broken"))
@@ -339,7 +338,6 @@ def test_a_patterns_known_models_degrade_each_by_name() -> None:
     assert [report.status.collection for report in reports] == [FACES, OCR]
 
 
-@pytest.mark.xfail(strict=True, reason="the status of 'vision-{task}', a model that cannot exist, stays for ever")
 def test_a_pattern_that_was_unreadable_at_first_leaves_no_status_of_a_model_that_does_not_exist() -> None:
     world = World([pattern()])
     world.publish("production", collection=OCR)
@@ -416,7 +414,6 @@ def test_a_saved_plan_is_looked_at_even_if_all_was_well() -> None:
     assert report.plan is not None
 
 
-@pytest.mark.xfail(strict=True, reason="the container is not in a plan's checksum, so another one is registered")
 def test_a_saved_plan_is_refused_when_the_mappings_container_has_changed() -> None:
     world = World()
     world.publish("production")
@@ -558,7 +555,6 @@ def test_a_looser_guard_lets_more_pass() -> None:
     assert world.names() == {"default": "v0"}
 
 
-@pytest.mark.xfail(strict=True, reason="promises.md guards the aliases of a mapping; the code guards each model alone")
 def test_removals_that_are_spread_over_the_models_of_a_mapping_are_too_many_too() -> None:
     world = World([pattern()])
     versions = [world.publish("production", collection=f"{OCR}-{number}") for number in range(5)]
@@ -594,10 +590,6 @@ def test_an_alias_that_no_source_name_spells_is_removed_without_asking() -> None
     assert "is_gone" not in world.source.calls
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a name that two source aliases share is absent from desired.aliases, and so taken for removed",
-)
 def test_a_source_alias_whose_name_another_one_takes_too_stays_where_it_is() -> None:
     world = World([replace(mapping(), aliases=AliasRules({}, others="slug"))])
     version = world.publish("Prod EU")
@@ -612,7 +604,6 @@ def test_a_source_alias_whose_name_another_one_takes_too_stays_where_it_is() -> 
     assert report.status.state is State.BLOCKED
 
 
-@pytest.mark.xfail(strict=True, reason="the same: the removal that must not be is tried, and fails the model")
 def test_rival_names_block_and_do_not_fail() -> None:
     world = World([replace(mapping(), aliases=AliasRules({"champion": Alias("production")}))])
     version = world.publish("champion", "staging")

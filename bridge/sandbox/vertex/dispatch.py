@@ -6,10 +6,12 @@ import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from bridge.sandbox.vertex.breaking import Breaking
 from bridge.sandbox.vertex.endpoints import Endpoints
 from bridge.sandbox.vertex.errors import refusal
 from bridge.sandbox.vertex.evaluations import Evaluations
 from bridge.sandbox.vertex.locations import Locations
+from bridge.sandbox.vertex.methods import wire
 from bridge.sandbox.vertex.models import Models
 from bridge.sandbox.vertex.operations import Operations
 from bridge.sandbox.vertex.prediction import Predictions
@@ -42,6 +44,7 @@ class Dispatcher:
         self._state = state
         self._traffic = traffic
         self._lock = threading.Lock()
+        self._breaking = Breaking(traffic)
         self._quotas = Quotas(state.clock)
         self._operations = Operations(state)
         self._handlers = _handlers(state, self._operations)
@@ -65,13 +68,14 @@ class Dispatcher:
         """
         Answer one call, or raise Refused. `request` is the callee's to change.
 
-        Faults of single calls belong here: before the lock (delays, refusals) and after it (lost replies).
+        Raises Struck, over REST, if a fault is to keep the call from being worked on.
         """
         handler = self._handlers.get(method.name)
         if handler is None:
             raise self.refuse_unknown(method.name, write=method.is_write)
-        self._traffic.note("vertex", method.name, write=method.is_write)
-        with self._lock:
+        fault = self._breaking.note(method)
+        question = method.name, wire(request)
+        with self._lock, self._operations.struck_by(fault):
             self._operations.settle()
             with self._state.storage.transaction():
                 if self._state.switches.quotas:
@@ -83,7 +87,7 @@ class Dispatcher:
                     )
                 answer = handler(request)
             self._break_reply(method)
-        return answer
+        return self._breaking.spoil(fault, question, answer)
 
     def refuse_unknown(self, name: str, *, write: bool) -> Refused:
         """Count a call that the stand-in does not serve, and make its refusal."""

@@ -16,6 +16,7 @@ Code: TypeAlias = Literal[
     "INTERNAL",
     "INVALID_ARGUMENT",
     "NOT_FOUND",
+    "PERMISSION_DENIED",
     "RESOURCE_EXHAUSTED",
     "UNAVAILABLE",
     "UNIMPLEMENTED",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -18,8 +20,9 @@ from bridge.sandbox.vertex.messages import (
 from bridge.sandbox.vertex.names import parent_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from bridge.sandbox.faults import Fault, Kind
     from bridge.sandbox.vertex.messages import Message, MessageType
     from bridge.sandbox.vertex.state import State
 
@@ -48,6 +51,16 @@ class Operations:
         self._state = state
         self._database = state.storage.database
         self._works: dict[str, Work] = {}
+        self._fault: Kind | None = None  # of the call that is being answered
+
+    @contextmanager
+    def struck_by(self, fault: Fault | None) -> Iterator[None]:
+        """Have the operation that this call begins, if it begins one, go as the fault says."""
+        self._fault = fault.kind if fault else None
+        try:
+            yield
+        finally:
+            self._fault = None
 
     def add(self, method: str, work: Work) -> None:
         """Say what operations of `method` do."""
@@ -68,10 +81,14 @@ class Operations:
         name = f"{parent}/operations/{self._state.storage.new_id()}"
         work = self._works[method]
         generic = types.GenericOperationMetadata(create_time=moment(now), update_time=moment(now))
-        commit_at = now + switches.commit_delay
+        # SQLite keeps an infinite REAL, and nothing is ever due then.
+        commit_at = now + (math.inf if self._fault == "operation_never_ends" else switches.commit_delay)
+        outcome = None
+        if self._fault == "operation_fails":
+            outcome = _failed(refusal("INTERNAL", f"{method}: the sandbox was told to fail here")).SerializeToString()
         self._database.execute(
-            "INSERT INTO operations (name, method, resource, request, metadata, begun_at, commit_at, done_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO operations (name, method, resource, request, metadata, begun_at, commit_at, done_at, outcome) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 name,
                 method,
@@ -81,6 +98,7 @@ class Operations:
                 now,
                 commit_at,
                 max(commit_at, now + switches.operation_seconds),
+                outcome,
             ),
         )
         self.settle()

@@ -7,7 +7,7 @@ import binascii
 import logging
 import re
 import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -80,11 +80,13 @@ class Gateway:
                 accounts.create_user_for_key(database, key, now=self.clock.now())
             return accounts.find_asker(database, key)
 
-    def answer(self, authorization: str, request: Mapping[str, Any]) -> Answer:
-        """Answer a GraphQL request: `query`, `variables`, `operationName`."""
+    def answer(self, authorization: str, request: Mapping[str, Any], *, blind: bool = False) -> Answer:
+        """Answer a GraphQL request (`query`, `variables`, `operationName`); `blind`: as to a member of nothing."""
         asker = self.asker(authorization)
         if asker is None:
             return NOT_LOGGED_IN
+        if blind:
+            asker = replace(asker, entity_keys=frozenset())
         if refusal := self._rate_limited(asker):
             return refusal
         missing = self.switches.unknown_fields

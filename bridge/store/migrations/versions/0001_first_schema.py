@@ -41,7 +41,7 @@ def _versions() -> None:
         sa.Column("artifact_uri", NAME, nullable=False),
         sa.Column("version_id", NAME, nullable=False),
         sa.Column("first_seen", NAME, nullable=False),
-        sa.UniqueConstraint("mapping", "model", "source_id", name="one_record_per_source_version"),
+        sa.UniqueConstraint("mapping", "model", "artifact_uri", name="one_record_per_folder"),
     )
     op.create_table(
         "intents",

@@ -1,0 +1,1 @@
+"""Copying and the bucket, beyond what the ports promise."""

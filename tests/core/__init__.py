@@ -1,0 +1,1 @@
+"""What the bridge means, tested from its docstrings: no ends, no clock, no network."""

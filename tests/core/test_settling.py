@@ -1,0 +1,178 @@
+"""What a crash left open, row by row."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.core.records import EntryId, Intent, JournalEntry, Outcome
+from bridge.core.settling import Settlement, settle
+from tests.core.builders import KEY, copy, foreign, known, move, ours, record, register, remove, uri, version, vertex
+
+if TYPE_CHECKING:
+    from bridge.core.changes import Change
+    from bridge.core.model import Known, TargetState
+
+NOW = "2026-01-05T09:00:00+00:00"  # the time that builders.record() has, too
+SENT = "2026-01-05T08:59:00+00:00"
+ENTRY = EntryId(1)
+
+
+def intent(label: str) -> Intent:
+    return Intent(KEY, version(label), uri(label), sent_at=SENT, operation=None)
+
+
+def begun(change: Change, entry: EntryId = ENTRY) -> JournalEntry:
+    return JournalEntry(entry, KEY, change, "sync", SENT, outcome=None, detail="", finished=None)
+
+
+def settled(
+    *open_: JournalEntry | Intent, actual: TargetState | None = None, remembered: Known | None = None
+) -> Settlement:
+    entries = [each for each in open_ if isinstance(each, JournalEntry)]
+    intents = [each for each in open_ if isinstance(each, Intent)]
+    return settle(remembered or known(), entries, intents, actual or vertex(), NOW)
+
+
+# Intents
+
+
+def test_an_intent_whose_version_is_visible_becomes_a_record() -> None:
+    settlement = settled(intent("v7"), actual=vertex(ours("v7")))
+    assert settlement.landed == (record("v7"),)
+    assert settlement.known.records == (record("v7"),)
+
+
+def test_an_intent_with_several_versions_takes_the_lowest_id_as_a_number() -> None:
+    actual = vertex(ours("v7", at="10"), ours("v7", at="9"), ours("v7", at="11"))
+    assert settled(intent("v7"), actual=actual).landed == (record("v7", "9"),)
+
+
+@pytest.mark.parametrize(
+    "actual",
+    [
+        pytest.param(vertex(), id="no model"),
+        pytest.param(vertex(ours("v6")), id="another version"),
+        pytest.param(vertex(ours("v7", marked=False)), id="its folder without our mark"),
+        pytest.param(vertex(foreign("7", marked=True)), id="our mark on another folder"),
+        pytest.param(vertex(ours("v6"), whole=["v7"]), id="its folder whole but not registered"),
+    ],
+)
+def test_an_intent_whose_version_is_not_visible_stays_open(actual: TargetState) -> None:
+    settlement = settled(intent("v7"), actual=actual, remembered=known("v6"))
+    assert settlement == Settlement(known("v6"), landed=(), mirrored={}, outcomes={}, still_open={})
+
+
+def test_a_landed_version_replaces_the_record_of_the_same_folder() -> None:
+    remembered = known("v5", "v7", "v6")
+    settlement = settled(intent("v7"), actual=vertex(ours("v7", at="12")), remembered=remembered)
+    assert settlement.known.records == (record("v5"), record("v6"), record("v7", "12"))
+
+
+# Journal entries
+
+
+@pytest.mark.parametrize(
+    ("change", "actual"),
+    [
+        pytest.param(copy("v7"), vertex(whole=["v7"]), id="copy"),
+        pytest.param(register("v7"), vertex(ours("v7")), id="register"),
+        pytest.param(move("production", "v7"), vertex(ours("v7", "production")), id="move alias"),
+        pytest.param(remove("production", "v7"), vertex(ours("v7")), id="remove alias"),
+    ],
+)
+def test_what_is_visible_was_applied(change: Change, actual: TargetState) -> None:
+    assert settled(begun(change), actual=actual).outcomes == {ENTRY: Outcome.APPLIED}
+
+
+@pytest.mark.parametrize(
+    ("change", "actual"),
+    [
+        pytest.param(copy("v7"), vertex(), id="copy"),
+        pytest.param(register("v7"), vertex(), id="register"),
+        pytest.param(move("production", "v7"), vertex(ours("v6", "production"), ours("v7")), id="move alias"),
+        pytest.param(remove("production", "v7"), vertex(ours("v7", "production")), id="remove alias"),
+    ],
+)
+def test_what_is_not_visible_and_has_no_intent_is_abandoned(change: Change, actual: TargetState) -> None:
+    settlement = settled(begun(change), actual=actual, remembered=known("v6", mirrored={"production": "6"}))
+    assert settlement.outcomes == {ENTRY: Outcome.ABANDONED}
+    assert settlement.mirrored == {}
+    assert settlement.known.mirrored == {"production": "6"}
+
+
+def test_a_registration_stays_open_while_its_intent_does() -> None:
+    settlement = settled(begun(register("v7")), intent("v7"))
+    assert settlement.outcomes == {}
+    assert settlement.still_open == {register("v7"): ENTRY}
+
+
+def test_a_registration_is_abandoned_though_another_version_has_an_intent() -> None:
+    assert settled(begun(register("v7")), intent("v6")).outcomes == {ENTRY: Outcome.ABANDONED}
+
+
+def test_a_registration_is_applied_with_its_intent() -> None:
+    settlement = settled(begun(register("v7")), intent("v7"), actual=vertex(ours("v7")))
+    assert settlement.outcomes == {ENTRY: Outcome.APPLIED}
+    assert settlement.landed == (record("v7"),)
+
+
+@pytest.mark.parametrize("change", [copy("v7"), move("production", "v7")], ids=["copy", "move"])
+def test_an_open_intent_keeps_nothing_open_but_its_registration(change: Change) -> None:
+    assert settled(begun(change), intent("v7")).outcomes == {ENTRY: Outcome.ABANDONED}
+
+
+# What is remembered of aliases
+
+
+def test_a_move_that_took_effect_is_remembered_as_set_by_us() -> None:
+    remembered = known("v6", mirrored={"production": "6", "staging": "6"})
+    actual = vertex(ours("v6", "staging"), ours("v7", "production"))
+    settlement = settled(begun(move("production", "v7", "v6")), actual=actual, remembered=remembered)
+    assert settlement.mirrored == {"production": "7"}
+    assert settlement.known.mirrored == {"production": "7", "staging": "6"}
+
+
+def test_a_move_that_left_the_alias_on_nobody_is_abandoned_and_forgotten_as_set() -> None:
+    remembered = known("v6", "v7", mirrored={"production": "6", "staging": "6"})
+    actual = vertex(ours("v6", "staging"), ours("v7"))
+    settlement = settled(begun(move("production", "v7", "v6")), actual=actual, remembered=remembered)
+    assert settlement.outcomes == {ENTRY: Outcome.ABANDONED}
+    assert settlement.mirrored == {"production": None}
+    assert settlement.known.mirrored == {"staging": "6"}
+
+
+def test_a_removal_that_took_effect_is_forgotten() -> None:
+    remembered = known("v6", mirrored={"production": "6", "staging": "6"})
+    settlement = settled(begun(remove("production", "v6")), actual=vertex(ours("v6")), remembered=remembered)
+    assert settlement.mirrored == {"production": None}
+    assert settlement.known.mirrored == {"staging": "6"}
+
+
+# All of it
+
+
+def test_each_entry_is_settled_by_itself() -> None:
+    actual = vertex(ours("v6", "production"), ours("v7"), whole=["v8"])
+    settlement = settled(
+        begun(copy("v8"), EntryId(1)),
+        begun(register("v8"), EntryId(2)),
+        begun(move("production", "v7", "v6"), EntryId(3)),
+        begun(remove("staging", "v6"), EntryId(4)),
+        intent("v8"),
+        intent("v7"),
+        actual=actual,
+    )
+    assert settlement.outcomes == {
+        1: Outcome.APPLIED,
+        3: Outcome.ABANDONED,
+        4: Outcome.APPLIED,
+    }
+    assert settlement.landed == (record("v7"),)
+
+
+def test_without_anything_open_nothing_becomes_known() -> None:
+    remembered = known("v6", mirrored={"production": "6"}, seen=["production"])
+    settlement = settled(actual=vertex(ours("v6", "production")), remembered=remembered)
+    assert settlement == Settlement(remembered, landed=(), mirrored={}, outcomes={}, still_open={})

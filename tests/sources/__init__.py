@@ -1,0 +1,1 @@
+"""W&B as a source, beyond what the port promises."""

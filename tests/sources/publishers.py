@@ -1,0 +1,201 @@
+"""People at the source, one per end: they publish, move aliases, delete and tag, so that a source can be read."""
+
+from __future__ import annotations
+
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING, Protocol
+
+import wandb
+
+from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.model import CollectionSelector
+from bridge.sandbox.address import API_KEY, ORG_ENTITY, ORGANIZATION
+from bridge.sandbox.wandb.switches import WandbSwitches
+from bridge.sources.wandb.source import WandbSource
+from bridge.testing.source import MemorySource
+from tests.sources.servers import Between, Reply, graphql_error
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    import pytest
+
+    from bridge.core.model import SourceVersion
+    from bridge.core.ports import Source
+    from bridge.sandbox.world import World
+
+PLACE = "wandb-registry-model"
+REGISTRY = f"{ORG_ENTITY}/{PLACE}"
+_numbers = count(1)
+
+
+def new_name(stem: str = "detector") -> str:
+    """Return the name of a collection that nobody else uses."""
+    return f"{stem}-{next(_numbers)}-of-source-tests"
+
+
+def selector(
+    name: str,
+    *,
+    is_pattern: bool = False,
+    tags: frozenset[str] = frozenset(),
+    aliases: frozenset[str] | None = None,
+    place: str = PLACE,
+) -> CollectionSelector:
+    """Select a collection of the registry that all these tests share."""
+    return CollectionSelector("acme", place, name, is_pattern=is_pattern, tags=tags, aliases=aliases)
+
+
+class Publisher(Protocol):
+    """What a person can do at a source. `name` is the last part of a collection's path, labels are "v0"."""
+
+    @property
+    def source(self) -> Source:
+        """Return the source that reads what is published here."""
+        ...
+
+    def publish(self, name: str, files: Mapping[str, bytes], *aliases: str) -> str:
+        """Add a version, move the aliases to it; return its label."""
+        ...
+
+    def alias(self, name: str, label: str, alias: str) -> None:
+        """Move an alias to a version."""
+        ...
+
+    def unalias(self, name: str, label: str, alias: str) -> None:
+        """Take an alias from a version."""
+        ...
+
+    def delete(self, name: str, label: str) -> None:
+        """Delete a version with its aliases."""
+        ...
+
+    def delete_collection(self, name: str) -> None:
+        """Delete a collection; the next one of that name starts at v0 again."""
+        ...
+
+    def tag(self, name: str, *tags: str) -> None:
+        """Give a collection tags."""
+        ...
+
+    def outage(self) -> AbstractContextManager[None]:
+        """Make the service fail, for the time of a with block."""
+        ...
+
+    def lockout(self) -> AbstractContextManager[None]:
+        """Make the service refuse the reader, for the time of a with block."""
+        ...
+
+
+@dataclass
+class MemoryPublisher:
+    """Writes into a MemorySource."""
+
+    source: MemorySource = field(default_factory=lambda: MemorySource("acme"))
+
+    def publish(self, name: str, files: Mapping[str, bytes], *aliases: str) -> str:
+        return self.source.publish(f"{REGISTRY}/{name}", files, *aliases).label
+
+    def alias(self, name: str, label: str, alias: str) -> None:
+        self.source.alias(self._version(name, label), alias)
+
+    def unalias(self, name: str, label: str, alias: str) -> None:
+        assert self._version(name, label)
+        self.source.unalias(f"{REGISTRY}/{name}", alias)
+
+    def delete(self, name: str, label: str) -> None:
+        self.source.delete(self._version(name, label))
+
+    def delete_collection(self, name: str) -> None:
+        self.source.delete_collection(f"{REGISTRY}/{name}")
+
+    def tag(self, name: str, *tags: str) -> None:
+        self.source.collection(f"{REGISTRY}/{name}", tags=tags)
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        self.source.problem = TryAgain("the source is unwell")
+        yield
+        self.source.problem = None
+
+    @contextmanager
+    def lockout(self) -> Iterator[None]:
+        self.source.problem = NeedsPerson("the source refuses access", "ask for access")
+        yield
+        self.source.problem = None
+
+    def _version(self, name: str, label: str) -> SourceVersion:
+        chosen = selector(name)
+        [state] = self.source.sweep([chosen]).found[chosen]
+        return next(version for version in state.versions if version.label == label)
+
+
+@dataclass
+class SandboxPublisher:
+    """Seeds the stand-in, and moves aliases with the real SDK; what the source reads passes `between`."""
+
+    source: WandbSource
+    world: World
+    between: Between
+
+    def publish(self, name: str, files: Mapping[str, bytes], *aliases: str) -> str:
+        seeded = self.world.wandb.seed_version(f"{REGISTRY}/{name}", files, aliases=aliases)
+        return f"v{seeded.version_index}"
+
+    def alias(self, name: str, label: str, alias: str) -> None:
+        artifact = self._api().artifact(f"{REGISTRY}/{name}:{label}")
+        artifact.aliases.append(alias)
+        artifact.save()
+
+    def unalias(self, name: str, label: str, alias: str) -> None:
+        artifact = self._api().artifact(f"{REGISTRY}/{name}:{label}")
+        artifact.aliases.remove(alias)
+        artifact.save()
+
+    def delete(self, name: str, label: str) -> None:
+        self._api().artifact(f"{REGISTRY}/{name}:{label}").unlink()
+
+    def delete_collection(self, name: str) -> None:
+        self._api().artifact_collection("model", f"{REGISTRY}/{name}").delete()
+
+    def tag(self, name: str, *tags: str) -> None:
+        collection = self._api().artifact_collection("model", f"{REGISTRY}/{name}")
+        collection.tags = list(tags)
+        collection.save()
+
+    @contextmanager
+    def outage(self) -> Iterator[None]:
+        self.between.answers["*"] = graphql_error("the database is away")
+        yield
+        del self.between.answers["*"]
+
+    @contextmanager
+    def lockout(self) -> Iterator[None]:
+        self.between.answers["*"] = Reply(403, b'{"error": "permission denied"}')
+        yield
+        del self.between.answers["*"]
+
+    def _api(self) -> wandb.Api:
+        return wandb.Api(overrides={"base_url": self.world.wandb.url}, api_key=API_KEY)
+
+
+def keep_wandb_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the SDK write below `folder` only, and say nothing."""
+    monkeypatch.setenv("WANDB_SILENT", "true")
+    for name in ("DIR", "CACHE_DIR", "DATA_DIR", "CONFIG_DIR", "ARTIFACT_DIR"):
+        monkeypatch.setenv(f"WANDB_{name}", str(folder))
+
+
+@contextmanager
+def sandbox_people(world: World) -> Iterator[SandboxPublisher]:
+    """Open a source over the stand-in; its switches are as they were afterwards."""
+    with (
+        Between(world.wandb.url) as between,
+        closing(WandbSource("acme", between.url, lambda: API_KEY, ORGANIZATION)) as source,
+    ):
+        yield SandboxPublisher(source, world, between)
+        world.wandb.switches = WandbSwitches()

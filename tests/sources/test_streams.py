@@ -1,0 +1,232 @@
+"""Bytes over connections that break, from URLs that expire, from servers that misbehave."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.sources.streams import PIECE, STALLS, open_url
+from tests.sources.servers import HANG_UP, Asked, Reply, ScriptedServer, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONTENT = bytes(range(256)) * 1000
+LARGE = bytes(range(256)) * (12 * PIECE // 256 // 4)  # three pieces
+
+
+@pytest.fixture
+def session() -> Iterator[requests.Session]:
+    with requests.Session() as opened:
+        yield opened
+
+
+@contextmanager
+def opened(session: requests.Session, server: ScriptedServer, start: int = 0) -> Iterator[Iterator[bytes]]:
+    """Open the server's only file; the URL that a renewal gives says how many there were."""
+    renewals = 0
+
+    def url(renew: bool) -> str:  # noqa: FBT001  the shape that open_url asks for
+        nonlocal renewals
+        renewals += renew
+        return f"{server.url}/file?renewed={renewals}"
+
+    with open_url(session, url, "'model.bin' of fraud:v7", start) as pieces:
+        yield pieces
+
+
+def read(session: requests.Session, server: ScriptedServer, start: int = 0) -> bytes:
+    with opened(session, server, start) as pieces:
+        return b"".join(pieces)
+
+
+@pytest.mark.parametrize("cuts", [(0,), (1,), (100, 0, 7), (len(CONTENT) - 1001,), (0, 0, 5, 0, 0, 9)])
+@pytest.mark.parametrize("start", [0, 1000])
+def test_a_connection_that_breaks_is_taken_up_where_it_broke(
+    session: requests.Session, cuts: tuple[int, ...], start: int
+) -> None:
+    with ScriptedServer(serving(CONTENT, *cuts)) as server:
+        assert read(session, server, start) == CONTENT[start:]
+        offsets = [asked.start for asked in server.asked]
+
+    assert offsets == [start + sum(cuts[:n]) for n in range(len(cuts) + 1)]
+
+
+def test_a_large_file_comes_in_pieces_and_breaks_between_them_do_no_harm(session: requests.Session) -> None:
+    with ScriptedServer(serving(LARGE, PIECE, PIECE + 17)) as server, opened(session, server) as pieces:
+        sizes = [len(piece) for piece in pieces]
+
+    assert max(sizes) <= PIECE
+    assert sum(sizes) == len(LARGE)
+
+
+def test_a_chunked_body_that_breaks_is_taken_up_too(session: requests.Session) -> None:
+    left = [Reply(200, CONTENT, cut=500, chunked=True)]
+
+    def script(asked: Asked) -> Reply:
+        return left.pop() if left else serving(CONTENT)(asked)
+
+    with ScriptedServer(script) as server:
+        assert read(session, server) == CONTENT
+
+
+def test_a_connection_that_never_brings_a_byte_is_given_up(session: requests.Session) -> None:
+    with ScriptedServer(lambda asked: Reply(206 if asked.start else 200, CONTENT, cut=0)) as server:
+        with pytest.raises(TryAgain, match="broke 3 times at byte 0"):
+            read(session, server)
+
+        assert len(server.asked) == STALLS
+
+
+def test_bytes_that_came_before_the_connection_was_given_up_are_right(session: requests.Session) -> None:
+    with ScriptedServer(serving(CONTENT, 10, 0, 0, 0)) as server, opened(session, server) as pieces:
+        assert next(pieces) == CONTENT[:10]
+        with pytest.raises(TryAgain, match="at byte 10"):
+            next(pieces)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_expired_url_is_renewed_and_reading_goes_on_at_the_offset(session: requests.Session, status: int) -> None:
+    whole = serving(CONTENT, 300)
+
+    def script(asked: Asked) -> Reply:
+        expired = asked.start > 0 and asked.path.endswith("renewed=0")
+        return Reply(status, b"Request has expired") if expired else whole(asked)
+
+    with ScriptedServer(script) as server:
+        assert read(session, server) == CONTENT
+        assert [(asked.path[-1], asked.start) for asked in server.asked] == [("0", 0), ("0", 300), ("1", 300)]
+
+
+def test_a_new_url_that_is_refused_too_needs_a_person(session: requests.Session) -> None:
+    with ScriptedServer(lambda _: Reply(403)) as server, pytest.raises(NeedsPerson, match="even with a new URL"):
+        read(session, server)
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504])
+def test_a_server_that_is_unwell_is_asked_again_later(session: requests.Session, status: int) -> None:
+    with ScriptedServer(lambda _: Reply(status)) as server, pytest.raises(TryAgain) as caught:
+        read(session, server)
+
+    assert str(status) in str(caught.value)
+    assert "'model.bin' of fraud:v7" in str(caught.value)
+    assert caught.value.after is None
+
+
+@pytest.mark.parametrize(
+    ("said", "after"),
+    [
+        ("7", 7.0),
+        ("Wed, 21 Oct 2026 07:28:00 GMT", None),
+        ("", None),
+        pytest.param(
+            "\u00b2",
+            None,
+            marks=pytest.mark.xfail(strict=True, raises=ValueError, reason="str.isdigit is True for a superscript two"),
+        ),
+    ],
+)
+def test_a_server_says_when_to_come_back(session: requests.Session, said: str, after: float | None) -> None:
+    with (
+        ScriptedServer(lambda _: Reply(429, headers={"Retry-After": said})) as server,
+        pytest.raises(TryAgain) as caught,
+    ):
+        read(session, server)
+
+    assert caught.value.after == after
+
+
+def test_a_server_that_becomes_unwell_in_the_middle_is_reported_between_two_pieces(session: requests.Session) -> None:
+    left = [Reply(200, CONTENT, cut=300)]
+    with ScriptedServer(lambda _: left.pop() if left else Reply(503)) as server, opened(session, server) as pieces:
+        assert next(pieces) == CONTENT[:300]
+        with pytest.raises(TryAgain):
+            next(pieces)
+
+
+@pytest.mark.parametrize("status", [400, 404, 410, 204, 304])
+def test_any_other_answer_needs_a_person(session: requests.Session, status: int) -> None:
+    with ScriptedServer(lambda _: Reply(status)) as server, pytest.raises(NeedsPerson, match=f"HTTP {status}"):
+        read(session, server)
+
+
+@pytest.mark.parametrize("start", [len(CONTENT), len(CONTENT) + 5])
+def test_nothing_is_left_behind_the_end(session: requests.Session, start: int) -> None:
+    with ScriptedServer(serving(CONTENT)) as server:
+        assert read(session, server, start) == b""
+
+
+def test_a_connection_that_breaks_just_before_its_end_is_known_to_be_whole_by_416(session: requests.Session) -> None:
+    padded = Reply(200, CONTENT + b"!", cut=len(CONTENT))
+    left = [padded]
+    with ScriptedServer(lambda asked: left.pop() if left else serving(CONTENT)(asked)) as server:
+        assert read(session, server) == CONTENT
+
+
+def test_an_empty_file_is_one_request_and_no_bytes(session: requests.Session) -> None:
+    with ScriptedServer(serving(b"")) as server:
+        assert read(session, server) == b""
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("start", [0, 5])
+def test_a_server_that_ignores_ranges_cannot_be_taken_up(session: requests.Session, start: int) -> None:
+    def script(asked: Asked) -> Reply:
+        return Reply(200, CONTENT, cut=None if "range" in asked.headers else 10)
+
+    with ScriptedServer(script) as server, pytest.raises(NeedsPerson, match="ignores ranges"):
+        read(session, server, start)
+
+
+def test_bodies_are_asked_for_as_they_are(session: requests.Session) -> None:
+    with ScriptedServer(serving(CONTENT, 5)) as server:
+        read(session, server)
+
+        assert [asked.headers["accept-encoding"] for asked in server.asked] == ["identity", "identity"]
+
+
+def test_a_redirect_is_followed_with_the_range(session: requests.Session) -> None:
+    def script(asked: Asked) -> Reply:
+        return serving(CONTENT)(asked) if asked.path == "/there" else Reply(302, headers={"Location": "/there"})
+
+    with ScriptedServer(script) as server:
+        assert read(session, server, 9) == CONTENT[9:]
+
+
+@pytest.mark.parametrize("hang_ups", [1, 2])
+def test_a_server_that_hangs_up_is_asked_again_at_once(session: requests.Session, hang_ups: int) -> None:
+    left = [HANG_UP] * hang_ups
+    with ScriptedServer(lambda asked: left.pop() if left else serving(CONTENT)(asked)) as server:
+        assert read(session, server) == CONTENT
+
+
+def test_a_server_that_only_hangs_up_is_given_up(session: requests.Session) -> None:
+    with ScriptedServer(lambda _: HANG_UP) as server, pytest.raises(TryAgain, match="ConnectionError"):
+        read(session, server)
+
+
+def test_a_server_that_is_not_there_is_asked_again_later(session: requests.Session) -> None:
+    with ScriptedServer(serving(CONTENT)) as server:
+        pass
+    with pytest.raises(TryAgain):
+        read(session, server)
+
+
+def test_an_error_of_the_address_giver_goes_through(session: requests.Session) -> None:
+    def url(renew: bool) -> str:  # noqa: FBT001  the shape that open_url asks for
+        raise NeedsPerson(f"no URL, renew={renew}", "none")
+
+    with open_url(session, url, "f") as pieces, pytest.raises(NeedsPerson, match="renew=False"):
+        next(pieces)
+
+
+def test_who_stops_reading_gives_the_connection_back(session: requests.Session) -> None:
+    with ScriptedServer(serving(LARGE)) as server:
+        for _ in range(3):
+            with opened(session, server) as pieces:
+                next(pieces)
+        assert read(session, server) == LARGE
