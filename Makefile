@@ -3,16 +3,20 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 JOBS ?= auto
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
 
 .PHONY: demo test check format lint types layers lock clean
 
 demo: $(READY)
 	$(BIN)/bridge demo
 
+# pytest's own summary is the last line, whatever the coverage says after the tests.
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report=
+	$(BIN)/python -m pytest -n $(JOBS) --cov --cov-report= | tee .test-output
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='bridge/core/*,bridge/reconcile/*'
+	@tail -n 1 .test-output
 
 check: format lint types layers test
 
@@ -40,4 +44,4 @@ $(READY): requirements.lock pyproject.toml
 	touch $@
 
 clean:
-	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage*
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage* .test-output

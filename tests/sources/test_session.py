@@ -53,7 +53,8 @@ def version(people: SandboxPublisher) -> SourceVersion:
 
 @pytest.fixture
 def stranger(people: SandboxPublisher) -> Iterator[WandbSource]:
-    """Return a source whose key is another account's."""
+    """Return a source whose key is another account's, who is in no organization."""
+    people.world.wandb.create_user("stranger", api_key=STRANGER)
     with closing(WandbSource("acme", people.between.url, lambda: STRANGER, ORGANIZATION)) as source:
         yield source
 
@@ -169,6 +170,11 @@ def test_a_key_that_is_none_needs_a_person_and_is_not_repeated(people: SandboxPu
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.xfail(
+    strict=True,
+    reason="wandb.teardown() for one connection leaves every other one's Api with AlreadyJoinedError for ever: it is "
+    "neither in WandbSession._ERRORS nor taken for a lost core",
+)
 def test_a_refused_key_does_not_disturb_another_connection(people: SandboxPublisher, version: SourceVersion) -> None:
     people.world.wandb.switches = WandbSwitches(unknown_api_key="refuse")
     with (
@@ -300,8 +306,10 @@ def test_what_is_denied_silently_is_missing_by_name_and_nobody_describes_it(
     chosen = selector(name_of(version))
 
     assert chosen in stranger.sweep([chosen]).failed
-    with pytest.raises(NeedsPerson):
+    with pytest.raises(BridgeError):
         stranger.describe(version)
+    with pytest.raises(BridgeError):
+        stranger.is_gone(version.collection, "production")
 
 
 @pytest.mark.xfail(
@@ -309,9 +317,13 @@ def test_what_is_denied_silently_is_missing_by_name_and_nobody_describes_it(
     reason="is_gone says True to an account that may not see the registry: the SDK's \"project … not found under "
     'entity …" is no positive answer; only "artifact membership … not found in …" is',
 )
-def test_an_alias_is_not_gone_because_the_registry_is_not_seen(stranger: WandbSource, version: SourceVersion) -> None:
+def test_an_alias_is_not_gone_because_the_registry_is_not_seen(
+    people: SandboxPublisher, version: SourceVersion
+) -> None:
+    people.between.answers["ArtifactMembershipByName"] = Reply(200, b'{"data": {"project": null}}')
+
     with pytest.raises(BridgeError):
-        stranger.is_gone(version.collection, "production")
+        people.source.is_gone(version.collection, "production")
 
 
 @pytest.mark.xfail(
