@@ -5,6 +5,7 @@ Every error the bridge raises on purpose.
     ├── ConfigError      a file says something that cannot be meant; where, what, and what was probably meant
     ├── TryAgain         the outside was unwell, or it is too early; the same pass may succeed later
     └── NeedsPerson      nothing will change by itself: why, and what a person can do
+        ├── NotFound         a service says positively that there is no such thing
         └── IntegrityError   bytes are not what the source said they are
 
 A vendor's error is translated into one of the last three where it enters, once.
@@ -74,6 +75,10 @@ class NeedsPerson(BridgeError):
         super().__init__(f"{reason}; {remedy}")
         self.reason = reason
         self.remedy = remedy
+
+
+class NotFound(NeedsPerson):
+    """A service says positively that there is no such thing, or none that this account may see."""
 
 
 class IntegrityError(NeedsPerson):

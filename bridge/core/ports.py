@@ -47,7 +47,7 @@ class Source(Protocol):
         """
         Look at the aliases and versions of all selected collections, in as few requests as the service allows.
 
-        A collection without versions is found and empty; one that does not exist is failed, with NeedsPerson.
+        A collection without versions is found and empty; one that does not exist is failed, with NotFound.
         Versions that carry no alias that a selector asks for may be left out if all its selectors name aliases.
         Raises TryAgain or NeedsPerson if the connection as a whole cannot be read.
         """

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.changes import checksum_of
 from bridge.core.desired import desire, model_name
-from bridge.core.errors import BridgeError, NeedsPerson, Position
+from bridge.core.errors import BridgeError, NeedsPerson, NotFound, Position
 from bridge.core.model import DEFAULT, ModelKey, State
 from bridge.core.naming import model_id
 from bridge.core.policy import is_settled, state_after
@@ -146,7 +146,7 @@ class Passes:
                 continue
             for spec in group:
                 if (trouble := sweep.failed.get(spec.source)) is not None:
-                    state = State.FAILED if isinstance(trouble, NeedsPerson) else State.DEGRADED
+                    state = State.FAILED if isinstance(trouble, NotFound) else State.DEGRADED
                     statuses += self._troubled(spec, state, trouble)
                 for order in _orders_of(spec, sweep.found.get(spec.source, ())):
                     orders[spec.target.connection, order.key.model].append(order)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import xxhash
 
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile, Digest, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 
@@ -143,7 +143,7 @@ class MemorySource:
             chosen = [path for path in sorted(self._collections) if self._selects(selector, path)]
             problem = next((self.failing[path] for path in chosen if path in self.failing), None)
             if problem is None and not chosen and not selector.is_pattern:
-                problem = NeedsPerson(
+                problem = NotFound(
                     f"connection {self.connection!r} has no collection {selector.name!r} in {selector.place}",
                     "check the spelling",
                 )
@@ -169,6 +169,8 @@ class MemorySource:
         self._begin("open")
         self.meanwhile()
         held = self._of(version)
+        if file.path not in held.files:
+            raise NeedsPerson(f"{version} has no file {file.path!a}", "log the version again")
         content = held.served.get(file.path, held.files[file.path])
         yield (content[at : at + PIECE] for at in range(start, len(content), PIECE))
 

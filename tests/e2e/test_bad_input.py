@@ -46,7 +46,7 @@ def test_an_unknown_organization_is_named(desk: Desk) -> None:
     path.write_text(path.read_text().replace("organization: acme", "organization: acne"))
     done = desk.bridge("sync")
     assert done.code == 1
-    assert "[DEGRADED]" in done.out
+    assert "[FAILED]" in done.out
     assert "'acne' not found" in done.out
 
 

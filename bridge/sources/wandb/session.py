@@ -16,28 +16,41 @@ from typing import TYPE_CHECKING, TypeVar
 import wandb
 from wandb import Api, Artifact
 from wandb.apis.public import ArtifactCollection
-from wandb.errors import AuthenticationError, CommError, Error
+from wandb.errors import AuthenticationError, Error
 from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
+from wandb.sdk.lib.asyncio_manager import AlreadyJoinedError
+from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.sdk.mailbox import MailboxClosedError
 
-from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
+from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Api", "Artifact", "ArtifactCollection", "ArtifactManifestEntry", "NotFound", "WandbSession"]
+__all__ = ["Api", "Artifact", "ArtifactCollection", "ArtifactManifestEntry", "NoSuchVersion", "WandbSession"]
 
 T = TypeVar("T")
 
 _DENIED = (401, 403)
-# RuntimeError: "registry search is not enabled" is what the SDK makes of a server that does not answer.
-_ERRORS = (Error, MailboxClosedError, ValueError, OSError, RuntimeError)
+# All that the SDK was seen to raise. RuntimeError ("registry search is not enabled"), AttributeError and LookupError
+# are what it makes of a server that does not answer, or of half an answer.
+_ERRORS = (
+    Error,
+    WandbApiFailedError,
+    MailboxClosedError,
+    AlreadyJoinedError,
+    ValueError,
+    OSError,
+    RuntimeError,
+    AttributeError,
+    LookupError,
+)
 _NOT_FOUND = ("not found", "Could not find")
-_TIMED_OUT = "did not respond in time"
+_NO_SUCH_VERSION = "artifact membership"
 
 
-class NotFound(NeedsPerson):
-    """W&B says positively that there is no such thing."""
+class NoSuchVersion(NotFound):
+    """The collection is there, and nothing in it has that label or alias."""
 
 
 class WandbSession:
@@ -85,29 +98,39 @@ class WandbSession:
 
     def _translated(self, problem: Exception) -> BridgeError:
         where = f"W&B connection {self._name!r} ({self._base_url})"
-        cause = getattr(problem, "exc", None) or problem
+        cause = _cause(problem)
         status = getattr(getattr(cause, "response", None), "http_status", None) or None
         if isinstance(cause, ValueError) and any(text in str(cause) for text in _NOT_FOUND):
-            return NotFound(f"{where}: {cause}", "check the name, and that the API key's account may see it")
-        if status in _DENIED or (isinstance(problem, AuthenticationError) and _TIMED_OUT not in str(problem)):
+            kind = NoSuchVersion if str(cause).startswith(_NO_SUCH_VERSION) else NotFound
+            return kind(f"{where}: {cause}", "check the name, and that the API key's account may see it")
+        if status in _DENIED or isinstance(cause, AuthenticationError):
             return NeedsPerson(
                 f"{where} refused the API key" + (f" (HTTP {status})" if status else ""),
                 "give the connection the key of an account that may read these collections",
             )
-        if isinstance(cause, ValueError) and not isinstance(problem, CommError):
-            return NeedsPerson(f"{where}: {cause}", "mend at W&B what it names")
+        if isinstance(cause, ValueError):
+            return NeedsPerson(f"{where}: {_short(cause)}", "mend at W&B what it names")
         return TryAgain(f"{where} does not answer as it should: {_short(problem)}")
 
 
-def _core_is_lost(problem: Exception) -> bool:
-    """Tell whether the core process may be dead; an AuthenticationError says so too, unless it is of a time-out."""
-    cause = getattr(problem, "exc", None)
+def _cause(problem: Exception) -> BaseException:
+    """Return what an error of the SDK is made of: it wraps, as `exc`, or as the cause of an AuthenticationError."""
     if isinstance(problem, AuthenticationError):
-        return _TIMED_OUT not in str(problem)
-    return isinstance(problem, MailboxClosedError | ConnectionError) or isinstance(
-        cause, MailboxClosedError | ConnectionError
-    )
+        return problem.__cause__ or problem
+    return getattr(problem, "exc", None) or problem
 
 
-def _short(problem: Exception) -> str:
+def _core_is_lost(problem: Exception) -> bool:
+    """
+    Tell whether the core process may be dead, or was torn down for another connection of this process.
+
+    An AuthenticationError says so too, unless the core itself has told that the server refused, or did not answer.
+    """
+    cause = _cause(problem)
+    if isinstance(problem, AuthenticationError):
+        return not isinstance(cause, WandbApiFailedError)
+    return isinstance(cause, MailboxClosedError | AlreadyJoinedError | ConnectionError)
+
+
+def _short(problem: BaseException) -> str:
     return (str(problem).splitlines() or [""])[0][:200] or type(problem).__name__

@@ -5,17 +5,18 @@ from __future__ import annotations
 import hashlib
 import re
 from collections import defaultdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 import requests
 import xxhash
 
-from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, TryAgain
+from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, Digest, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 from bridge.sources.streams import open_url
-from bridge.sources.wandb.session import NotFound, WandbSession
+from bridge.sources.waiting import within
+from bridge.sources.wandb.session import NoSuchVersion, WandbSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,10 +24,14 @@ if TYPE_CHECKING:
 
     from bridge.sources.wandb.session import Api, Artifact, ArtifactCollection, ArtifactManifestEntry
 
+Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
+Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
+
 REGISTRY_PREFIX = "wandb-registry-"
 PAGE = 1000  # versions or collections in one answer
 FILES_PAGE = 5000
 MOST_URL_LISTS = 32  # versions whose file URLs are remembered at a time
+GIVE_UP_AFTER = 2  # places in a row that W&B did not answer for
 MOST_NAMES = 200  # collections that are asked for by name in one filter
 
 
@@ -34,14 +39,23 @@ class WandbSource:
     """
     One connection to W&B.
 
-    A quiet sweep costs one request per 1,000 versions of each registry that is watched, whatever the number
-    of collections, and one per project collection.
+    A sweep costs, whatever the number of collections, a request per 1,000 versions of each registry that is
+    watched, and one per 1,000 collections where a pattern or tags choose them; and two per project collection.
     """
 
-    def __init__(self, name: str, base_url: str, api_key: Callable[[], str], organization: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        api_key: Callable[[], str],
+        organization: str | None = None,
+        *,
+        patience: float = 60.0,  # seconds for a manifest, which the SDK itself would try for 20 minutes
+    ) -> None:
         self._name = name
         self._base_url = base_url.rstrip("/")
         self._organization = organization
+        self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key)
         self._http = requests.Session()
         self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
@@ -53,34 +67,43 @@ class WandbSource:
     # sweep
 
     def sweep(self, selectors: Sequence[CollectionSelector]) -> Sweep:
-        """See the port."""
-        found: dict[CollectionSelector, tuple[SourceState, ...]] = {}
-        failed: dict[CollectionSelector, BridgeError] = {}
+        """See the port. What cannot be read fails alone; if two places in a row do not answer, the rest is not tried."""
+        found: Found = {}
+        failed: Failed = {}
         by_place: dict[str, list[CollectionSelector]] = defaultdict(list)
         for selector in selectors:
-            by_place[selector.place].append(selector)
-        for place, group in by_place.items():
-            if "/" not in place:
-                self._sweep_registry(place, group, found, failed)
-                continue
-            for selector in group:
+            # The collections of a project are asked for one by one, those of a registry together.
+            by_place[selector.place if "/" not in selector.place else f"{selector.place}/{selector.name}"].append(
+                selector
+            )
+        in_a_row = 0
+        problem: BridgeError = TryAgain("")
+        for group in by_place.values():
+            if in_a_row < GIVE_UP_AFTER:
                 try:
-                    found[selector] = (self._project_collection(selector),)
-                except NeedsPerson as problem:
-                    failed[selector] = problem
+                    self._sweep_place(group, found, failed)
+                except TryAgain as unwell:
+                    in_a_row, problem = in_a_row + 1, unwell
+                except NeedsPerson as refused:
+                    problem = refused
+                else:
+                    in_a_row = 0
+                    continue
+            failed |= dict.fromkeys(group, problem)
         return Sweep(found, failed)
 
-    def _sweep_registry(
-        self,
-        place: str,
-        group: list[CollectionSelector],
-        found: dict[CollectionSelector, tuple[SourceState, ...]],
-        failed: dict[CollectionSelector, BridgeError],
-    ) -> None:
-        rows = self._registry_rows(place, group)
+    def _sweep_place(self, group: list[CollectionSelector], found: Found, failed: Failed) -> None:
+        place = group[0].place
+        if "/" in place:
+            for selector in group:
+                found[selector] = (self._project_collection(selector),)
+            return
+        rows = self._registry_rows(place, group, failed)
         listed = self._listed_collections(place, group, rows)
         for selector in group:
             names = _chosen(selector, listed)
+            if selector in failed:
+                continue
             if not names and not selector.is_pattern:
                 failed[selector] = self._missing(selector)
                 continue
@@ -89,18 +112,41 @@ class WandbSource:
             except TryAgain as problem:
                 failed[selector] = problem
 
-    def _registry_rows(self, place: str, group: list[CollectionSelector]) -> dict[str, list[Artifact]]:
-        """List the versions of a registry with their aliases, by collection."""
+    def _registry_rows(self, place: str, group: list[CollectionSelector], failed: Failed) -> dict[str, list[Artifact]]:
+        """
+        List the versions of a registry with their aliases, by collection.
+
+        One artifact that the SDK cannot read (101 keys of metadata) ends a whole listing; then the collections
+        that are known by name are listed one by one, and only its own is failed.
+        """
+        names = _names(group)
+        try:
+            return self._listing(place, group, names)
+        except NotFound:
+            raise
+        except NeedsPerson:
+            if names is None or len(names) == 1:
+                raise
+        rows: dict[str, list[Artifact]] = {}
+        for name in names:
+            try:
+                rows |= self._listing(place, group, [name])
+            except NeedsPerson as problem:
+                failed |= {selector: problem for selector in group if selector.name == name}
+        return rows
+
+    def _listing(
+        self, place: str, group: list[CollectionSelector], names: list[str] | None
+    ) -> dict[str, list[Artifact]]:
         wanted = [selector.aliases for selector in group]
         alias_filter = None
         if None not in wanted:
-            alias_filter = {"alias": {"$in": sorted(frozenset().union(*(names or () for names in wanted)))}}
+            alias_filter = {"alias": {"$in": sorted(frozenset().union(*(aliases or () for aliases in wanted)))}}
         registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
-        exact = _names(group)
 
         def rows(api: Api) -> dict[str, list[Artifact]]:
             registries = api.registries(self._organization, filter=registry)
-            place = registries if exact is None else registries.collections(filter={"name": {"$in": exact}})
+            place = registries if names is None else registries.collections(filter={"name": {"$in": names}})
             by_collection: dict[str, list[Artifact]] = defaultdict(list)
             for artifact in place.versions(filter=alias_filter, per_page=PAGE):
                 by_collection[artifact.name.rpartition(":")[0]].append(artifact)
@@ -127,9 +173,20 @@ class WandbSource:
             search = api.registries(self._organization, filter=registry).collections(filter=only, per_page=PAGE)
             return {c.name: _Listed(_path(c, c.name), frozenset(c.tags)) for c in search}
 
-        return listed | self._session.call(collections)
+        listed |= self._session.call(collections)
+        if not listed and not self._session.call(lambda api: list(api.registries(self._organization, filter=registry))):
+            raise NotFound(
+                f"W&B connection {self._name!r} has no registry {registry['name']!r} in {self._organization!r}",
+                "check the spelling, and that the API key's account may see it",
+            )
+        return listed
 
     def _project_collection(self, selector: CollectionSelector) -> SourceState:
+        if selector.is_pattern or selector.tags:
+            raise NeedsPerson(
+                f"collections of the project {selector.place} cannot be chosen by a pattern or by tags",
+                "name each of them in a mapping of its own, or link them into a registry",
+            )
         path = f"{selector.place}/{selector.name}"
 
         def rows(api: Api) -> list[Artifact]:
@@ -155,8 +212,8 @@ class WandbSource:
                     raise TryAgain(f"{path}: alias {alias!r} moved while W&B was listing it")
         return SourceState(path, name, tuple(versions), aliases)
 
-    def _missing(self, selector: CollectionSelector) -> NeedsPerson:
-        return NeedsPerson(
+    def _missing(self, selector: CollectionSelector) -> NotFound:
+        return NotFound(
             f"W&B connection {self._name!r} has no collection {selector.name!r} in {selector.place}",
             "check the spelling, and that the API key's account may see it",
         )
@@ -178,7 +235,11 @@ class WandbSource:
 
     def describe(self, version: SourceVersion) -> tuple[ArtifactFile, ...]:
         """See the port. The manifest is checked against the artifact's own digest, which covers paths and digests."""
-        manifest = self._session.call(lambda api: self._same(api, version).manifest)
+        manifest = within(
+            self._patience,
+            lambda: self._session.call(lambda api: self._same(api, version).manifest),
+            f"the manifest of {version}",
+        )
         entries = {str(path): entry for path, entry in manifest.entries.items()}
         check_paths(entries)
         files = tuple(_file(version, path, entries[path]) for path in sorted(entries))
@@ -208,7 +269,7 @@ class WandbSource:
         """See the port. `artifact_exists()` is no proof: it says False for 401, 403, 429 and 500 too."""
         try:
             self._session.call(lambda api: api.artifact(f"{collection}:{alias}"))
-        except NotFound:
+        except NoSuchVersion:
             return True
         return False
 
