@@ -98,7 +98,7 @@ def spell_alias(name: str, rules: AliasRules) -> Alias | None:
 def sources_of(alias: Alias, rules: AliasRules) -> tuple[str, ...]:
     """Return the source aliases known to be spelled `alias`; with `alias_style: slug` there may be others."""
     named = (name for name, spelled in rules.named.items() if spelled == alias)
-    passed = alias not in rules.named and rules.others != "drop" and not is_version_alias(alias)
+    passed = alias not in {DEFAULT, *rules.named} and rules.others != "drop" and not is_version_alias(alias)
     return (*named, alias) if passed else tuple(named)
 
 
@@ -131,7 +131,7 @@ def artifact_uri(base: str, model: str, version: SourceVersion) -> str:
     """
     content = version.digest or hashlib.sha256(version.id.encode()).hexdigest()
     digest12 = content[:12] if re.fullmatch(r"[0-9a-f]{12,}", content) else _short_hash(content, 12)
-    label = version.label if re.fullmatch(r"v?[0-9]+", version.label) else _hashed_slug(version.label, 63)
+    label = version.label if re.fullmatch(r"v?[0-9]{1,18}", version.label) else _hashed_slug(version.label, 63)
     return f"{base.rstrip('/')}/{model}/{label}-{digest12}/"
 
 
@@ -170,8 +170,8 @@ def _path_problem(path: str) -> str | None:  # noqa: PLR0911  one reason a line
         return "it has an empty part, '.' or '..'"
     if "\\" in path and any(part == ".." for part in re.split(r"[\\/]", path)):
         return "it climbs with backslashes"
-    if any(unicodedata.category(c) in ("Cc", "Cs") or c in _BIDI for c in path):
-        return "it holds a control, bidirectional or surrogate character"
+    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in _BIDI for c in path):
+        return "it holds a control, line-ending, bidirectional or surrogate character"
     if len(path.encode()) > MAX_PATH_BYTES:
         return f"it is longer than {MAX_PATH_BYTES} bytes"
     if path.startswith(".well-known/acme-challenge/"):

@@ -115,7 +115,8 @@ class _Planner:
         yield from self.removals()
 
     def is_ours(self, version: ModelVersion) -> bool:
-        return version.marked and any(record.artifact_uri == version.artifact_uri for record in self.known.records)
+        own = ((record.artifact_uri, record.version_id) for record in self.known.records)
+        return version.marked and (version.artifact_uri, version.id) in own
 
     def uri(self, version: SourceVersion) -> str:
         return artifact_uri(self.base, self.actual.model, version)
@@ -223,4 +224,4 @@ class _Planner:
 
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
         hold = self.known.holds.get(alias)
-        return refuse_held(hold) if hold else step
+        return step if hold is None or isinstance(step, Refusal) else refuse_held(hold)

@@ -194,6 +194,13 @@ def test_an_incomplete_listing_still_brings_and_moves_what_it_shows() -> None:
     assert says(plan) == [*ARRIVE, "move production v6 -> v7", "refuse waiting: alias staging"]
 
 
+@pytest.mark.parametrize("order", [["ab", "cd", "ef"], ["ef", "cd", "ab"]], ids=" ".join)
+def test_removals_are_in_the_order_of_their_names(order: list[str]) -> None:
+    remembered = known("v6", mirrored=dict.fromkeys(order, "6"), seen=[])
+    plan = planned(desired(), vertex(ours("v6", *order)), remembered)
+    assert says(plan) == ["remove ab from v6", "remove cd from v6", "remove ef from v6"]
+
+
 def test_an_alias_whose_name_at_the_source_is_not_certain_is_left_alone() -> None:
     remembered = known("v6", mirrored={"production": "6", "staging": "6"}, seen=[])
     plan = planned(desired(unclear=["production"]), vertex(ours("v6", "production", "staging")), remembered)

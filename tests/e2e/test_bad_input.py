@@ -54,7 +54,7 @@ def test_a_wrong_api_key_removes_nothing_and_is_not_shown(desk: Desk, monkeypatc
     desk.publish(b"weights", "production")
     desk.bridge("sync")
     desk.world.wandb.switches = replace(desk.world.wandb.switches, unknown_api_key="refuse")
-    wrong = "local-" + "b" * 40
+    wrong = f"local-wrong-key-{desk.number:030}"
     monkeypatch.setenv("WANDB_API_KEY", wrong)
     try:
         done = desk.bridge("sync")
@@ -100,8 +100,14 @@ def test_a_file_whose_bytes_do_not_match_is_not_registered_and_moves_no_alias(de
     [
         ("../../etc/passwd", "'../../etc/passwd', which is refused: it has an empty part, '.' or '..'"),
         ("/etc/passwd", "'/etc/passwd', which is refused: it is empty or absolute"),
-        ("model\x00.pkl", r"'model\x00.pkl', which is refused: it holds a control, bidirectional or surrogate"),
-        ("model\u202elkp.exe", r"'model\u202elkp.exe', which is refused: it holds a control, bidirectional"),
+        (
+            "model\x00.pkl",
+            r"'model\x00.pkl', which is refused: it holds a control, line-ending, bidirectional or surrogate",
+        ),
+        (
+            "model\u202elkp.exe",
+            r"'model\u202elkp.exe', which is refused: it holds a control, line-ending, bidirectional",
+        ),
         (".well-known/acme-challenge/x", "which is refused: GCS keeps .well-known/acme-challenge/ for itself"),
         ("x" * 1025, "which is refused: it is longer than 1024 bytes"),
         (".bridge-manifest.json", "which is refused: the bridge's own manifest has that name"),

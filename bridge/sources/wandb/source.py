@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections import defaultdict
 from typing import TYPE_CHECKING, TypeAlias
 from urllib.parse import quote
 
 import requests
-import xxhash
 
-from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
-from bridge.core.model import ArtifactFile, CollectionSelector, Digest, SourceState, SourceVersion, Sweep
+from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
+from bridge.core.model import ArtifactFile, CollectionSelector, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
+from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
+from bridge.sources.wandb.manifests import artifact_file, check_manifest
 from bridge.sources.wandb.session import NoSuchVersion, WandbSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from bridge.sources.wandb.session import Api, Artifact, ArtifactCollection, ArtifactManifestEntry
+    from bridge.sources.wandb.session import Api, Artifact
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
 Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
@@ -32,7 +31,6 @@ PAGE = 1000  # versions or collections in one answer
 FILES_PAGE = 5000
 MOST_URL_LISTS = 32  # versions whose file URLs are remembered at a time
 GIVE_UP_AFTER = 2  # places in a row that W&B did not answer for
-MOST_NAMES = 200  # collections that are asked for by name in one filter
 
 
 class WandbSource:
@@ -67,7 +65,7 @@ class WandbSource:
     # sweep
 
     def sweep(self, selectors: Sequence[CollectionSelector]) -> Sweep:
-        """See the port. What cannot be read fails alone; if two places in a row do not answer, the rest is not tried."""
+        """See the port. What cannot be read fails alone; after two places that did not answer, no more are tried."""
         found: Found = {}
         failed: Failed = {}
         by_place: dict[str, list[CollectionSelector]] = defaultdict(list)
@@ -90,6 +88,8 @@ class WandbSource:
                     in_a_row = 0
                     continue
             failed |= dict.fromkeys(group, problem)
+        if failed and not found and not any(isinstance(each, NotFound) for each in failed.values()):
+            raise next(iter(failed.values()))  # nothing could be read, so it is the connection
         return Sweep(found, failed)
 
     def _sweep_place(self, group: list[CollectionSelector], found: Found, failed: Failed) -> None:
@@ -101,7 +101,7 @@ class WandbSource:
         rows = self._registry_rows(place, group, failed)
         listed = self._listed_collections(place, group, rows)
         for selector in group:
-            names = _chosen(selector, listed)
+            names = chosen(selector, listed)
             if selector in failed:
                 continue
             if not names and not selector.is_pattern:
@@ -117,22 +117,23 @@ class WandbSource:
         List the versions of a registry with their aliases, by collection.
 
         One artifact that the SDK cannot read (101 keys of metadata) ends a whole listing; then the collections
-        that are known by name are listed one by one, and only its own is failed.
+        are listed one by one, and only the selectors of its own are failed.
         """
-        names = _names(group)
+        names = names_of(group)
         try:
             return self._listing(place, group, names)
         except NotFound:
             raise
         except NeedsPerson:
-            if names is None or len(names) == 1:
+            if names is not None and len(names) == 1:
                 raise
+        listed = self._collections(place, None)
         rows: dict[str, list[Artifact]] = {}
-        for name in names:
+        for name in sorted({name for selector in group for name in chosen(selector, listed)}):
             try:
                 rows |= self._listing(place, group, [name])
             except NeedsPerson as problem:
-                failed |= {selector: problem for selector in group if selector.name == name}
+                failed |= {selector: problem for selector in group if name in chosen(selector, listed)}
         return rows
 
     def _listing(
@@ -156,24 +157,25 @@ class WandbSource:
 
     def _listed_collections(
         self, place: str, group: list[CollectionSelector], rows: dict[str, list[Artifact]]
-    ) -> dict[str, _Listed]:
+    ) -> dict[str, Listed]:
         """Say which collections there are: those with rows, and, where that is not enough, those W&B lists."""
-        listed = {name: _Listed(_path(versions[0], name)) for name, versions in rows.items()}
-        exact = _names(group)
-        if exact is not None and not any(selector.tags for selector in group):
-            absent = sorted(set(exact) - set(listed))
-            if not absent:
-                return listed
-            only: dict[str, object] | None = {"name": {"$in": absent}}
-        else:
-            only = None
+        listed = {name: Listed(path_of(versions[0], name)) for name, versions in rows.items()}
+        names = names_of(group)
+        if names is None or any(selector.tags for selector in group):
+            return listed | self._collections(place, None)
+        absent = sorted(set(names) - set(listed))
+        return listed | self._collections(place, absent) if absent else listed
+
+    def _collections(self, place: str, names: list[str] | None) -> dict[str, Listed]:
+        """List a registry's collections, or those of these names. Raises NotFound if there is no such registry."""
         registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
+        only: dict[str, object] | None = None if names is None else {"name": {"$in": names}}
 
-        def collections(api: Api) -> dict[str, _Listed]:
+        def collections(api: Api) -> dict[str, Listed]:
             search = api.registries(self._organization, filter=registry).collections(filter=only, per_page=PAGE)
-            return {c.name: _Listed(_path(c, c.name), frozenset(c.tags)) for c in search}
+            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in search}
 
-        listed |= self._session.call(collections)
+        listed = self._session.call(collections)
         if not listed and not self._session.call(lambda api: list(api.registries(self._organization, filter=registry))):
             raise NotFound(
                 f"W&B connection {self._name!r} has no registry {registry['name']!r} in {self._organization!r}",
@@ -242,8 +244,8 @@ class WandbSource:
         )
         entries = {str(path): entry for path, entry in manifest.entries.items()}
         check_paths(entries)
-        files = tuple(_file(version, path, entries[path]) for path in sorted(entries))
-        _check_manifest(version, {path: entry.digest for path, entry in entries.items()})
+        files = tuple(artifact_file(version, path, entries[path]) for path in sorted(entries))
+        check_manifest(version, {path: entry.digest for path, entry in entries.items()})
         return files
 
     def open(
@@ -289,54 +291,3 @@ class WandbSource:
             return {file.name: file.direct_url for file in files}
 
         return self._session.call(urls)
-
-
-class _Listed:
-    """A collection that exists."""
-
-    def __init__(self, path: str, tags: frozenset[str] = frozenset()) -> None:
-        self.path = path
-        self.tags = tags
-
-
-def _path(thing: Artifact | ArtifactCollection, name: str) -> str:
-    return f"{thing.entity}/{thing.project}/{name}"
-
-
-def _names(group: list[CollectionSelector]) -> list[str] | None:
-    """Return the names of all selected collections, or None if they are too many or not known by name."""
-    names = sorted({selector.name for selector in group})
-    return None if any(selector.is_pattern for selector in group) or len(names) > MOST_NAMES else names
-
-
-def _chosen(selector: CollectionSelector, listed: dict[str, _Listed]) -> list[str]:
-    if selector.is_pattern:
-        names = [name for name in sorted(listed) if re.fullmatch(selector.name, name)]
-    else:
-        names = [selector.name] if selector.name in listed else []
-    return [name for name in names if selector.tags <= listed[name].tags]
-
-
-def _file(version: SourceVersion, path: str, entry: ArtifactManifestEntry) -> ArtifactFile:
-    if entry.ref is not None:
-        raise NeedsPerson(
-            f"{path!a} of {version} is a reference to {str(entry.ref)[:80]!a}, and references are not copied",
-            "log the file itself, with add_file instead of add_reference",
-        )
-    algorithm = (entry.extra or {}).get("alg", "MD5")
-    if algorithm not in ("MD5", "XXH128"):
-        raise NeedsPerson(
-            f"{path!a} of {version} has a digest by {algorithm!a}", "upgrade the bridge to one that knows it"
-        )
-    return ArtifactFile(path, entry.size or 0, Digest("md5" if algorithm == "MD5" else "xxh128", entry.digest))
-
-
-def _check_manifest(version: SourceVersion, digests: dict[str, str]) -> None:
-    """Compare the manifest with the artifact's digest: MD5 or XXH128 over its sorted paths and digests (measured)."""
-    listing = "wandb-artifact-manifest-v1\n" + "".join(f"{path}:{digests[path]}\n" for path in sorted(digests))
-    text = listing.encode()
-    if version.digest not in (hashlib.md5(text).hexdigest(), xxhash.xxh128(text).hexdigest()):  # noqa: S324  W&B's choice
-        raise IntegrityError(
-            f"the manifest of {version} does not have the digest {version.digest} that W&B gives for the artifact",
-            "log the version again; if it happens again, tell W&B",
-        )

@@ -1,0 +1,41 @@
+"""Which collections of a registry the selectors mean."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bridge.core.model import CollectionSelector
+    from bridge.sources.wandb.session import Artifact, ArtifactCollection
+
+MOST_NAMES = 200  # collections that are asked for by name in one filter
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A collection that exists."""
+
+    path: str
+    tags: frozenset[str] = frozenset()
+
+
+def path_of(thing: Artifact | ArtifactCollection, name: str) -> str:
+    """Return the full path of a collection, from anything in it: "acme_org/wandb-registry-model/fraud-detector"."""
+    return f"{thing.entity}/{thing.project}/{name}"
+
+
+def names_of(group: list[CollectionSelector]) -> list[str] | None:
+    """Return the names of all selected collections, or None if they are too many or not known by name."""
+    names = sorted({selector.name for selector in group})
+    return None if any(selector.is_pattern for selector in group) or len(names) > MOST_NAMES else names
+
+
+def chosen(selector: CollectionSelector, listed: dict[str, Listed]) -> list[str]:
+    """Return the names of the listed collections that a selector means, in order."""
+    if selector.is_pattern:
+        names = [name for name in sorted(listed) if re.fullmatch(selector.name, name)]
+    else:
+        names = [selector.name] if selector.name in listed else []
+    return [name for name in names if selector.tags <= listed[name].tags]
