@@ -23,6 +23,8 @@ def sandbox(
     context: typer.Context,
     data: Annotated[Path | None, typer.Option("--data", help="Keep everything here, over restarts.")] = None,
     port_base: PortBase = PORT_BASE,
+    *,
+    mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Also start a real MLflow server.")] = True,
 ) -> None:
     """Run the sandbox until it is interrupted."""
     if context.invoked_subcommand is not None:
@@ -34,7 +36,7 @@ def sandbox(
         signal.signal(number, lambda *_: done.set())
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-sandbox-")))
-        stack.enter_context(World(folder, port_base))
+        stack.enter_context(World(folder, port_base, mlflow=mlflow))
         say("sandbox ready")
         done.wait()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, Self
 
 import requests
@@ -9,7 +10,10 @@ import requests
 from bridge.sandbox import address
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORGANIZATION, PROJECT, REGISTRY, TEAM
 from bridge.sandbox.clock import SandboxClock
+from bridge.sandbox.control import Control
 from bridge.sandbox.gcs.server import GcsServer
+from bridge.sandbox.mlflow.server import MlflowServer
+from bridge.sandbox.serving import HttpServer
 from bridge.sandbox.traffic import Traffic
 from bridge.sandbox.vertex.server import VertexServer
 from bridge.sandbox.wandb.server import WandbServer
@@ -20,27 +24,37 @@ if TYPE_CHECKING:
 
 class World:
     """
-    Stand-ins for W&B, Vertex AI and GCS below one folder; a context manager that starts and stops them.
+    Stand-ins for W&B, Vertex AI and GCS, and if `mlflow` a real MLflow server, below one folder.
 
-    With `port_base` N they have the ports N, N+2 (Vertex, REST), N+3 (Vertex, gRPC) and N+4; without it,
-    free ones. A user, a team, an organization with one registry, and a bucket are there from the start.
+    A context manager that starts and stops them. With `port_base` N they have the ports that address.py gives;
+    without it, free ones. A user, a team, an organization with one registry, and a bucket are there from the start.
     """
 
-    def __init__(self, data: Path, port_base: int | None = None) -> None:
-        def port(offset: int) -> int:
-            return 0 if port_base is None else port_base + offset
-
+    def __init__(self, data: Path, port_base: int | None = None, *, mlflow: bool = False) -> None:
         self.traffic = Traffic()
         self.clock = SandboxClock()
-        traffic, clock = self.traffic, self.clock
-        self.wandb = WandbServer(data / "wandb", traffic=traffic, clock=clock, port=port(address.WANDB))
-        self.gcs = GcsServer(data / "gcs", traffic=traffic, clock=clock, port=port(address.GCS))
+        self._data = data
+        self._ports = dict.fromkeys(address.OFFSETS, 0)
+        if port_base is not None:
+            self._ports = {name: port_base + offset for name, offset in address.OFFSETS.items()}
+        self._control = HttpServer(self._ports["control"])
+        self._ports["control"] = self._control.port
+        self._with_mlflow = mlflow
+        self._build()
+
+    def _build(self) -> None:
+        traffic, clock, ports, data = self.traffic, self.clock, self._ports, self._data
+        self.mlflow: MlflowServer | None = None
+        if self._with_mlflow:
+            self.mlflow = MlflowServer(data / "mlflow", traffic=traffic, port=ports["mlflow"])
+        self.wandb = WandbServer(data / "wandb", traffic=traffic, clock=clock, port=ports["wandb"])
+        self.gcs = GcsServer(data / "gcs", traffic=traffic, clock=clock, port=ports["gcs"])
         self.vertex = VertexServer(
             data / "vertex",
             traffic=traffic,
             clock=clock,
-            grpc_port=port(address.VERTEX_GRPC),
-            rest_port=port(address.VERTEX_REST),
+            grpc_port=ports["vertex_grpc"],
+            rest_port=ports["vertex_rest"],
             object_names=self.gcs.object_names,
         )
 
@@ -53,6 +67,12 @@ class World:
 
     def start(self) -> None:
         """Start every server and make what there is to start from; returns when all of them answer."""
+        self._control.start(Control(self).app())
+        self._start()
+
+    def _start(self) -> None:
+        if self.mlflow is not None:
+            self.mlflow.start_in_background()
         self.wandb.start()
         self.gcs.start()
         self.vertex.start()
@@ -64,17 +84,53 @@ class World:
         )
         if answer.status_code not in (requests.codes.ok, requests.codes.conflict):
             answer.raise_for_status()
+        if self.mlflow is not None:
+            self.mlflow.wait_until_ready()
         self.traffic.reset()
 
     def stop(self) -> None:
         """Stop every server. Idempotent."""
+        self._stop()
+        self._control.stop()
+
+    def _stop(self) -> None:
+        if self.mlflow is not None:
+            self.mlflow.stop()
         self.wandb.stop()
         self.gcs.stop()
         self.vertex.stop()
 
+    def reset(self) -> None:
+        """Forget all data, calls, faults and switches, at the same addresses; time does not go back."""
+        places = {
+            "wandb": self.wandb.url,
+            "gcs": self.gcs.url,
+            "vertex_rest": self.vertex.rest_url,
+            "vertex_grpc": self.vertex.grpc_address,
+        } | ({"mlflow": self.mlflow.url} if self.mlflow else {})
+        self._ports |= {name: int(place.rpartition(":")[2]) for name, place in places.items()}
+        self._stop()
+        for part in ("wandb", "gcs", "vertex", "mlflow"):
+            shutil.rmtree(self._data / part, ignore_errors=True)
+        self.traffic.faults.disarm()
+        self._build()
+        self._start()
+
+    @property
+    def control_url(self) -> str:
+        """The base URL of the control API."""
+        return self._control.url
+
     def environment(self) -> dict[str, str]:
         """Return the variables that point unmodified scripts at this sandbox."""
-        return address.variables(self.wandb.url, self.vertex.rest_url, self.vertex.grpc_address, self.gcs.url)
+        return address.variables(
+            wandb=self.wandb.url,
+            mlflow=self.mlflow.url if self.mlflow else None,
+            vertex_rest=self.vertex.rest_url,
+            vertex_grpc=self.vertex.grpc_address,
+            gcs=self.gcs.url,
+            control=self.control_url,
+        )
 
     def connections(self) -> str:
         """Return the `connections:` of a bridge.yaml that speaks to this sandbox."""

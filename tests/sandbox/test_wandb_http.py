@@ -279,11 +279,11 @@ def test_memberships_under_a_collection_can_be_unknown(server: WandbServer, wire
 
 
 def test_what_is_not_implemented_says_so(wire: Wire) -> None:
-    status, message = wire.refused('{ entity(name: "acme-team") { triggers { edges { node { id } } } } }')
-    assert (status, message) == (200, "the sandbox does not implement Entity.triggers")
-    assert wire.refused_change("deleteTrigger", {"triggerID": "x"}) == (
+    query = '{ project(entityName: "acme_org", name: "wandb-registry-model") { totalSweeps } }'
+    assert wire.refused(query) == (200, "the sandbox does not implement Project.totalSweeps")
+    assert wire.refused_change("deleteInvite", {"id": "x"}) == (
         200,
-        "the sandbox does not implement Mutation.deleteTrigger",
+        "the sandbox does not implement Mutation.deleteInvite",
     )
 
 

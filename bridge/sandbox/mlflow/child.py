@@ -13,7 +13,9 @@ import socket
 import sys
 import threading
 
-HOME = "mlflow-artifacts:/"  # what `mlflow server --serve-artifacts` takes for --default-artifact-root
+
+class BeyondLoopback(Exception):
+    """Not an OSError, which MLflow's HTTP sessions would take for a failure to try again after."""
 
 
 def stay_home(event: str, arguments: tuple[object, ...]) -> None:
@@ -35,7 +37,7 @@ def _refuse_unless_loopback(host: object) -> None:
     except ValueError:
         is_loopback = False
     if not is_loopback:
-        raise PermissionError(f"the sandbox does not leave this machine, and {name!r} is beyond it")
+        raise BeyondLoopback(f"the sandbox does not leave this machine, and {name!r} is beyond it")
 
 
 def die_with_parent() -> None:
@@ -60,7 +62,7 @@ def main() -> None:
     from mlflow.server.handlers import initialize_backend_stores  # noqa: PLC0415  the same
 
     store = os.environ["_MLFLOW_SERVER_FILE_STORE"]
-    initialize_backend_stores(store, store, HOME)
+    initialize_backend_stores(store, store, os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"])
     from mlflow.server.fastapi_app import app  # noqa: PLC0415  the same
 
     # No lifespan: it sweeps up Docker containers and home folders of MLflow's assistant, which are not ours.

@@ -42,8 +42,8 @@ def method_name(verb: str, path: str) -> str:
     return f"{name} {verb}" if name == ARTIFACTS or name.rpartition("/")[2] in _NOUNS else name
 
 
-def is_write(verb: str, path: str) -> bool:
-    """Say whether a request may change anything: all but GET, and those POSTs that only ask."""
+def is_write(verb: str, name: str) -> bool:
+    """Say whether a request of this name may change anything: all but GET, and those POSTs that only ask."""
     if verb in _READING:
         return False
-    return verb != "POST" or not _ASKING.search(path)
+    return verb != "POST" or not _ASKING.search(name)

@@ -74,15 +74,15 @@ class MlflowProcess:
         finally:
             connection.close()
 
-    def stop(self) -> None:
-        """End the process and whatever it has started: SIGTERM, and SIGKILL after 5 s. Idempotent."""
+    def stop(self, patience: float = 5.0) -> None:
+        """End the process and whatever it has started: SIGTERM, and SIGKILL after `patience` s. Idempotent."""
         process, self._process = self._process, None
         if process is None:
             return
         assert process.stdin is not None  # noqa: S101  start() gave it a pipe
         self._signal(process, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=5)
+            process.wait(timeout=patience)
         self._signal(process, signal.SIGKILL)
         process.wait()
         process.stdin.close()

@@ -44,8 +44,8 @@ class Proxy:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Note the request, and pass it on unless its fault is that the caller may see nothing."""
         request = Request(scope, receive)
-        verb, path = request.method, scope["path"]
-        fault = self._traffic.note("mlflow", method_name(verb, path), write=is_write(verb, path))
+        name = method_name(request.method, scope["path"])
+        fault = self._traffic.note("mlflow", name, write=is_write(request.method, name))
         if fault is not None and fault.kind == "empty":
             await JSONResponse({})(scope, receive, send)  # as if without permission: facts-mlflow.md, section 8
             return

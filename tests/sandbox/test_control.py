@@ -1,0 +1,99 @@
+"""The control API sets the scene and tells what happened."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+import wandb
+
+from bridge.sandbox.address import API_KEY, BUCKET
+from bridge.sandbox.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with World(tmp_path_factory.mktemp("controlled")) as world:
+        yield world
+
+
+def ask(world: World, method: str, path: str, body: object = None) -> Any:  # noqa: ANN401  whatever it answers
+    answer = requests.request(method, f"{world.control_url}{path}", json=body, timeout=20)
+    return answer.json() if answer.content else answer.status_code
+
+
+def test_it_explains_itself(own: World) -> None:
+    text = requests.get(own.control_url, timeout=5).text
+    assert "POST   /faults" in text
+
+
+def test_calls_are_counted_by_service_and_method(own: World) -> None:
+    assert ask(own, "DELETE", "/calls") == 204
+    requests.get(f"{own.gcs.url}/storage/v1/b/{BUCKET}", timeout=5)
+    assert ask(own, "GET", "/calls") == [{"service": "gcs", "method": "buckets.get", "write": False, "count": 1}]
+
+
+def test_a_fault_is_armed_shown_and_lifted(own: World) -> None:
+    number = ask(own, "POST", "/faults", {"service": "gcs", "kind": "status", "status": 503})["number"]
+    assert ask(own, "GET", "/faults")[str(number)]["kind"] == "status"
+    assert requests.get(f"{own.gcs.url}/storage/v1/b/{BUCKET}", timeout=5).status_code == 503
+    ask(own, "POST", "/faults", {"service": "gcs", "kind": "reset", "count": None})
+    assert ask(own, "DELETE", "/faults/999") == 204
+    assert ask(own, "DELETE", "/faults") == 204
+    assert ask(own, "GET", "/faults") == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "error"),
+    [
+        ({"service": "gcs", "kind": "operation_fails"}, "gcs cannot do 'operation_fails'"),
+        ({"service": "gcs", "kind": "status", "often": 3}, "often"),
+        ({"kind": "status"}, "service"),
+    ],
+)
+def test_a_fault_that_makes_no_sense_is_refused_in_a_sentence(own: World, body: object, error: str) -> None:
+    assert error in ask(own, "POST", "/faults", body)["error"]
+
+
+def test_switches_are_shown_and_changed(own: World) -> None:
+    assert ask(own, "GET", "/switches/vertex")["alias_conflict"] == "move"
+    assert ask(own, "PATCH", "/switches/vertex", {"alias_conflict": "reject"})["alias_conflict"] == "reject"
+    assert own.vertex.switches.alias_conflict == "reject"
+    assert ask(own, "PATCH", "/switches/wandb", {"url_lifetime": 5})["url_lifetime"] == 5
+    assert "alias_conflict" in ask(own, "PATCH", "/switches/vertex", {"alias_conflict": "sometimes"})["error"]
+    assert "a switch has no 'aliases'; choose from" in ask(own, "PATCH", "/switches/vertex", {"aliases": 1})["error"]
+    assert ask(own, "GET", "/switches/gcs")["error"] == "'gcs' has no switches; choose wandb or vertex"
+
+
+def test_time_passes_when_it_is_told_to(own: World) -> None:
+    before = ask(own, "GET", "/clock")["now"]
+    assert ask(own, "POST", "/clock", {"advance": 3600})["now"] >= before + 3600
+
+
+def test_people_and_their_organizations_are_made(own: World) -> None:
+    ask(own, "POST", "/wandb/organizations", {"name": "umbrella", "registries": ["model", "dataset"]})
+    ask(own, "POST", "/wandb/teams", {"name": "umbrella-ml", "organization": "umbrella"})
+    made = ask(own, "POST", "/wandb/users", {"name": "ann", "api_key": "local-" + "n" * 40, "organization": "umbrella"})
+    assert "api_key" not in made
+    api = wandb.Api(overrides={"base_url": own.wandb.url}, api_key="local-" + "n" * 40)
+    assert sorted(registry.name for registry in api.registries("umbrella")) == ["dataset", "model"]
+    assert "organization" in ask(own, "POST", "/wandb/teams", {"name": "x"})["error"]
+    assert ask(own, "POST", "/wandb/teams", {"name": "x", "organization": "nobody"})["error"]
+
+
+def test_a_reset_forgets_everything_at_the_same_addresses(own: World) -> None:
+    environment = own.environment()
+    own.wandb.seed_version("acme_org/wandb-registry-model/gone", {"f": b"1"})
+    ask(own, "POST", "/faults", {"service": "gcs", "kind": "reset", "count": None})
+    assert ask(own, "POST", "/reset") == 204
+    assert own.environment() == environment
+    assert ask(own, "GET", "/faults") == {}
+    assert ask(own, "GET", "/calls") == []
+    api = wandb.Api(overrides={"base_url": own.wandb.url}, api_key=API_KEY)
+    assert list(api.registries("acme").collections()) == []
