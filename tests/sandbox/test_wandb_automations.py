@@ -786,6 +786,16 @@ def test_localhost_is_loopback(bench: Bench) -> None:
     assert bench.history() == [("Finished", 202)]
 
 
+def test_no_proxy_is_asked(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench.on_alias("direct")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    for exception in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(exception, raising=False)
+    bench.seed("direct", "x")
+    assert set(bench.history()) == {("Finished", 202)}
+    monkeypatch.undo()
+
+
 @pytest.mark.parametrize("status", [500, 429, 302])
 def test_any_other_answer_than_success_is_a_failure_and_not_tried_again(bench: Bench, status: int) -> None:
     name = f"answers-{status}"

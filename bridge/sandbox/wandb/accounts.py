@@ -96,6 +96,16 @@ def create_user_for_key(database: sqlite3.Connection, api_key: str, *, now: floa
     _join_all(database)
 
 
+def set_secret(database: sqlite3.Connection, entity: str, name: str, value: str) -> None:
+    """Keep a secret of an entity, in place of one of the same name. Raises LookupError if there is no such entity."""
+    row = database.execute("SELECT key FROM entities WHERE name = ?", (entity,)).fetchone()
+    if row is None:
+        raise LookupError(f"no entity {entity!r}: create it before its secrets")
+    database.execute(
+        "INSERT OR REPLACE INTO team_secrets (entity_key, name, value) VALUES (?, ?, ?)", (row[0], name, value)
+    )
+
+
 def _join_all(database: sqlite3.Connection) -> None:
     database.execute(
         "INSERT OR IGNORE INTO organization_members SELECT o.key, u.key FROM organizations o, users u WHERE u.joins_all"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from bridge.sandbox.wandb.artifacts import Alias, Artifact, Membership
 from bridge.sandbox.wandb.collections import Collection, find_collection, make_collection, touch, type_or_new
 from bridge.sandbox.wandb.errors import Refused
+from bridge.sandbox.wandb.events import Event, announce
 from bridge.sandbox.wandb.projects import check_may_write, project_or_new, project_to_write, role_in
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ def set_alias(context: Context, membership: Membership, alias: str) -> None:
         alias,
     )
     _touched(context, membership)
+    where = membership.artifactCollection(context)
+    announce(context, Event("ADD_ARTIFACT_ALIAS", where, membership, aliases=(alias,)))
 
 
 def drop_alias(context: Context, membership: Membership, alias: str) -> None:
@@ -68,6 +71,13 @@ def add_member(context: Context, collection_key: int, artifact_key: int) -> Memb
     context.write("UPDATE collections SET next_version = next_version + 1 WHERE key = ?", collection_key)
     touch(context, collection_key)
     return context.get(Membership, key)
+
+
+def add_link(context: Context, portfolio: Collection, artifact_key: int, aliases: tuple[str, ...]) -> Membership:
+    """Make a version a member of a portfolio; `aliases` are those that it will be given there."""
+    membership = add_member(context, portfolio.key, artifact_key)
+    announce(context, Event("LINK_MODEL", portfolio, membership, aliases=aliases))
+    return membership
 
 
 def remove_member(context: Context, membership: Membership) -> None:
@@ -149,9 +159,10 @@ class AliasMutations:
         portfolio = portfolio_to_link(context, given, artifact)
         place = "collection_key = ? AND artifact_key = ?"
         membership = context.find(Membership, place, portfolio.key, artifact.key)
-        membership = membership or add_member(context, portfolio.key, artifact.key)
         latest = ["latest"] if context.switches.latest_moves_on_link else []
-        for alias in dict.fromkeys([*aliases_of(given), *latest]):
+        aliases = tuple(dict.fromkeys([*aliases_of(given), *latest]))
+        membership = membership or add_link(context, portfolio, artifact.key, aliases)
+        for alias in aliases:
             set_alias(context, membership, alias)
         return {
             "versionIndex": membership.version_index,
@@ -167,6 +178,7 @@ class AliasMutations:
         membership = context.find(Membership, place, portfolio.key, artifact.key)
         if membership is None or portfolio.collection_type != "PORTFOLIO":
             raise Refused(f"artifact is not linked into {portfolio.name!r}", 404)
+        announce(context, Event("UNLINK_ARTIFACT", portfolio, membership))
         remove_member(context, membership)
         return {"success": True}
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.wandb.collections import Collection, CollectionTag, check_name, find_collection, touch, type_or_new
 from bridge.sandbox.wandb.errors import Refused
+from bridge.sandbox.wandb.events import Event, announce
 from bridge.sandbox.wandb.projects import check_may_write, project_to_write
 
 if TYPE_CHECKING:
@@ -52,22 +53,20 @@ class CollectionMutations:
     def createArtifactCollectionTagAssignments(self, context: Context, given: dict[str, Any]) -> dict[str, Any]:
         """Add tags to a collection."""
         collection = _by_names(context, given)
-        for tag in given["tags"]:
-            context.write(
-                "INSERT OR IGNORE INTO collection_tags (collection_key, name) VALUES (?, ?)",
-                collection.key,
-                tag["tagName"],
-            )
+        for name in (tag["tagName"] for tag in given["tags"]):
+            if _tag(context, collection, name) is None:
+                context.write("INSERT INTO collection_tags (collection_key, name) VALUES (?, ?)", collection.key, name)
+                announce(context, Event("ADD_COLLECTION_TAG", collection, tags=(name,)))
         touch(context, collection.key)
         return {"tags": context.children(CollectionTag, "collection_key", collection.key)}
 
     def deleteArtifactCollectionTagAssignments(self, context: Context, given: dict[str, Any]) -> dict[str, Any]:
         """Remove tags from a collection; those it has not are ignored."""
         collection = _by_names(context, given)
-        for tag in given["tags"]:
-            context.write(
-                "DELETE FROM collection_tags WHERE collection_key = ? AND name = ?", collection.key, tag["tagName"]
-            )
+        for name in (tag["tagName"] for tag in given["tags"]):
+            if (tag := _tag(context, collection, name)) is not None:
+                context.write("DELETE FROM collection_tags WHERE key = ?", tag.key)
+                announce(context, Event("REMOVE_COLLECTION_TAG", collection, tags=(name,)))
         touch(context, collection.key)
         return {"success": True}
 
@@ -87,6 +86,10 @@ def _by_names(context: Context, given: dict[str, Any]) -> Collection:
     return collection
 
 
+def _tag(context: Context, collection: Collection, name: str) -> CollectionTag | None:
+    return context.find(CollectionTag, "collection_key = ? AND name = ?", collection.key, name)
+
+
 def _updated(context: Context, collection: Collection, given: dict[str, Any]) -> dict[str, Any]:
     name = given.get("name") or collection.name
     check_name(name)
@@ -100,6 +103,7 @@ def _updated(context: Context, collection: Collection, given: dict[str, Any]) ->
 
 
 def _deleted(context: Context, collection: Collection) -> dict[str, Any]:
+    context.write("DELETE FROM automations WHERE collection_key = ?", collection.key)  # that they go with it is a guess
     context.write("UPDATE collections SET state = 'DELETED' WHERE key = ?", collection.key)
     touch(context, collection.key)
     return {"artifactCollection": context.get(Collection, collection.key)}

@@ -7,9 +7,10 @@ import uuid
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.wandb.aliases import add_member, set_alias
-from bridge.sandbox.wandb.artifacts import Artifact
+from bridge.sandbox.wandb.artifacts import Artifact, ArtifactTag
 from bridge.sandbox.wandb.blobs import blob_of_file, blob_of_manifest
 from bridge.sandbox.wandb.errors import Refused
+from bridge.sandbox.wandb.events import Event, announce, announce_tag
 from bridge.sandbox.wandb.files import name_bytes
 from bridge.sandbox.wandb.manifests import Entry, manifest_digest, read_manifest, write_manifest
 
@@ -50,9 +51,12 @@ def commit(context: Context, artifact: Artifact) -> None:
         context.now,
         artifact.key,
     )
+    announce(context, Event("CREATE_ARTIFACT", place.artifactCollection(context), place))
     pending = json.loads(str(context.value("SELECT pending_aliases FROM artifacts WHERE key = ?", artifact.key)))
     for alias in dict.fromkeys([*pending, "latest"]):
         set_alias(context, place, alias)
+    for tag in context.children(ArtifactTag, "artifact_key", artifact.key):
+        announce_tag(context, "ADD_ARTIFACT_TAG", [place], tag.name)
     if artifact.run_key is not None:
         context.write(
             "INSERT OR IGNORE INTO run_artifacts (run_key, artifact_key, direction) VALUES (?, ?, 'output')",

@@ -22,7 +22,7 @@ from graphql import (
     validate,
 )
 
-from bridge.sandbox.wandb import accounts, versions
+from bridge.sandbox.wandb import accounts, deliveries, versions
 from bridge.sandbox.wandb.context import Asker, Context
 from bridge.sandbox.wandb.resolvers import NESTED_MEMBERSHIPS, root_of, schema_without
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.clock import SandboxClock
     from bridge.sandbox.wandb.blobs import Blobs
+    from bridge.sandbox.wandb.deliveries import Courier
     from bridge.sandbox.wandb.signing import Signer
     from bridge.sandbox.wandb.store import Store
     from bridge.sandbox.wandb.switches import WandbSwitches
@@ -57,9 +58,17 @@ class Gateway:
     """What every request shares: the store, the files, the clock, the switches."""
 
     def __init__(
-        self, store: Store, blobs: Blobs, signer: Signer, clock: SandboxClock, switches: WandbSwitches
+        self,
+        store: Store,
+        blobs: Blobs,
+        signer: Signer,
+        clock: SandboxClock,
+        switches: WandbSwitches,
+        *,
+        courier: Courier,
     ) -> None:
         self.store = store
+        self.courier = courier
         self.blobs = blobs
         self.signer = signer
         self.clock = clock
@@ -97,7 +106,7 @@ class Gateway:
             document = _valid(schema, str(request.get("query") or ""))
         except Invalid as error:
             return Answer({"errors": error.errors}, 400)
-        self._expire()
+        self._let_time_pass()
         return self._executed(schema, document, asker, request)
 
     def context(self, database: sqlite3.Connection, asker: Asker) -> Context:
@@ -124,12 +133,18 @@ class Gateway:
                 _check(result)
         except Failed as failed:
             return failed.answer
+        if changes:
+            self.courier.wake()
         return Answer({"data": result.data})
 
-    def _expire(self) -> None:
+    def _let_time_pass(self) -> None:
+        """Do what has become due since the last request: versions expire, late webhooks are sent."""
         now = self.clock.now()
         with self.store.reading() as database:
             due = versions.expired(database, now)
+            late = deliveries.is_due(database, now)
+        if late:
+            self.courier.wake()
         if due:
             with self.store.writing() as database:
                 versions.expire(database, now)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
@@ -238,6 +239,17 @@ class EntityProjects:
     ) -> Page[Project]:
         """List projects."""
         return list_projects(context, entity, project_filter(filters)).page(context, first, after, order)
+
+
+class UserProjects:
+    """A field of `User`: projects."""
+
+    @staticmethod
+    def projects(user: User, context: Context, *, after: str | None = None, first: int | None = None) -> Page[Project]:
+        """List the projects of all that the asker is a member of; of another user, none (both are guesses)."""
+        keys = context.asker.entity_keys if user.key == context.asker.user_key else ()
+        mine = Sql("projects.entity_key IN (SELECT value FROM json_each(?))", (json.dumps(sorted(keys)),))
+        return Listing(Project, where=mine).page(context, first, after)
 
 
 def visible_projects(context: Context, entity: Entity) -> Sql:

@@ -25,6 +25,17 @@ from bridge.sandbox.wandb.artifacts import (
     ArtifactTag,
     Membership,
 )
+from bridge.sandbox.wandb.automation_changes import AutomationMutations
+from bridge.sandbox.wandb.automations import (
+    Automation,
+    EntityAutomations,
+    FilterEventTriggeringCondition,
+    GenericWebhookIntegration,
+    GenericWebhookTriggeredAction,
+    NoOpTriggeredAction,
+    OrganizationAutomations,
+    ProjectAutomations,
+)
 from bridge.sandbox.wandb.collection_changes import CollectionMutations
 from bridge.sandbox.wandb.collections import (
     ArtifactType,
@@ -37,7 +48,7 @@ from bridge.sandbox.wandb.files import ArtifactFile, ArtifactFiles, MembershipFi
 from bridge.sandbox.wandb.ids import timestamp
 from bridge.sandbox.wandb.paging import Edge, Page, PageInfo
 from bridge.sandbox.wandb.people import Entity, Member, Organization, PeopleMutations, PeopleQueries, User
-from bridge.sandbox.wandb.projects import EntityProjects, Project, ProjectMember, ProjectQueries
+from bridge.sandbox.wandb.projects import EntityProjects, Project, ProjectMember, ProjectQueries, UserProjects
 from bridge.sandbox.wandb.registries import RegistryMutations
 from bridge.sandbox.wandb.run_changes import RunMutations
 from bridge.sandbox.wandb.runs import ArtifactRuns, ProjectRuns, Run, RunFile
@@ -63,6 +74,7 @@ class Mutation(
     UploadMutations,
     VersionMutations,
     RunMutations,
+    AutomationMutations,
 ):
     """The root of all changes."""
 
@@ -72,11 +84,11 @@ class Mutation(
 ANSWERED_BY: dict[str, tuple[type, ...]] = {
     "Query": (Query,),
     "Mutation": (Mutation,),
-    "User": (User,),
+    "User": (User, UserProjects),
     "Member": (Member,),
-    "Organization": (Organization,),
-    "Entity": (Entity, EntityProjects, EntityCollections, EntityVersions),
-    "Project": (Project, ProjectCollections, ProjectVersions, ProjectRuns),
+    "Organization": (Organization, OrganizationAutomations),
+    "Entity": (Entity, EntityProjects, EntityCollections, EntityVersions, EntityAutomations),
+    "Project": (Project, ProjectCollections, ProjectVersions, ProjectRuns, ProjectAutomations),
     "ProjectMember": (ProjectMember,),
     "ProjectTeamMember": (ProjectMember,),
     "ArtifactType": (ArtifactType,),
@@ -90,6 +102,11 @@ ANSWERED_BY: dict[str, tuple[type, ...]] = {
     "FileUpload": (Upload,),
     "Run": (Run,),
     "RunFile": (RunFile,),
+    "Trigger": (Automation,),
+    "FilterEventTriggeringCondition": (FilterEventTriggeringCondition,),
+    "GenericWebhookTriggeredAction": (GenericWebhookTriggeredAction,),
+    "NoOpTriggeredAction": (NoOpTriggeredAction,),
+    "GenericWebhookIntegration": (GenericWebhookIntegration,),
     "PageInfo": (PageInfo,),
 }
 NESTED_MEMBERSHIPS = frozenset(

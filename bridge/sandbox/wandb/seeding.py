@@ -8,12 +8,13 @@ import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.sandbox.wandb.aliases import add_member, set_alias
+from bridge.sandbox.wandb.aliases import add_link, add_member, set_alias
 from bridge.sandbox.wandb.artifacts import Artifact
 from bridge.sandbox.wandb.blobs import blob_of_file, blob_of_manifest
 from bridge.sandbox.wandb.collections import Collection, find_collection, make_collection, touch, type_or_new
 from bridge.sandbox.wandb.commits import keep_files
 from bridge.sandbox.wandb.context import Asker, Context
+from bridge.sandbox.wandb.events import Event, announce
 from bridge.sandbox.wandb.files import ArtifactFile, name_bytes
 from bridge.sandbox.wandb.manifests import Entry, manifest_digest, md5_digest, write_manifest
 from bridge.sandbox.wandb.people import Entity
@@ -79,10 +80,12 @@ def seed_version(
         manifest_blob,
         key,
     )
+    announce(context, Event("CREATE_ARTIFACT", sequence, born))
     set_alias(context, born, "latest")
     portfolio = _collection(context, project, "PORTFOLIO", name, artifact_type)
-    place = add_member(context, portfolio.key, key)
-    for alias in dict.fromkeys([*aliases, "latest"]):
+    wanted = tuple(dict.fromkeys([*aliases, "latest"]))
+    place = add_link(context, portfolio, key, wanted)
+    for alias in wanted:
         set_alias(context, place, alias)
     return SeededVersion(context.get(Artifact, key).id, digest, place.version_index)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.serving import HttpServer
-from bridge.sandbox.wandb import accounts, seeding
+from bridge.sandbox.wandb import accounts, deliveries, seeding
 from bridge.sandbox.wandb.blobs import Blobs
+from bridge.sandbox.wandb.deliveries import Courier
 from bridge.sandbox.wandb.gateway import Gateway
 from bridge.sandbox.wandb.routes import Routes
 from bridge.sandbox.wandb.signing import Signer
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from bridge.sandbox.clock import SandboxClock
     from bridge.sandbox.traffic import Traffic
+    from bridge.sandbox.wandb.deliveries import Delivery
     from bridge.sandbox.wandb.seeding import SeededVersion
 
 
@@ -37,7 +39,8 @@ class WandbServer:
         self._store = Store(data / "wandb.sqlite", clock)
         blobs = Blobs(data / "blobs")
         signer = Signer(self._url, self._store.secret(), clock)
-        self._gateway = Gateway(self._store, blobs, signer, clock, WandbSwitches())
+        self._courier = Courier(self._store, clock)
+        self._gateway = Gateway(self._store, blobs, signer, clock, WandbSwitches(), courier=self._courier)
         self._app = Routes(self._gateway, traffic).app()
 
     @property
@@ -55,12 +58,14 @@ class WandbServer:
         self._gateway.switches = switches
 
     def start(self) -> None:
-        """Accept requests."""
+        """Accept requests, and send the webhooks that are still to be sent."""
+        self._courier.start()
         self._http.start(self._app)
 
     def stop(self) -> None:
         """Accept no more requests, and close the database. Idempotent."""
         self._http.stop()
+        self._courier.stop()
         self._store.close()
 
     def create_organization(self, name: str, *, registries: Sequence[str] = ("model",)) -> None:
@@ -82,6 +87,30 @@ class WandbServer:
         with self._store.writing() as database:
             accounts.create_user(database, name, api_key, organization, team, now=self._clock.now())
 
+    def set_secret(self, entity: str, name: str, value: str) -> None:
+        """Set a secret of a team, which its webhooks call by this name. Raises LookupError if there is no such team."""
+        with self._store.writing() as database:
+            accounts.set_secret(database, entity, name, value)
+
+    def deliveries(self) -> list[Delivery]:
+        """Return the history of all automations, in the order in which webhooks were or will be sent."""
+        with self._store.reading() as database:
+            return deliveries.history(database)
+
+    def wait_for_deliveries(self, timeout: float = 10.0) -> None:
+        """
+        Wait until every webhook is sent that is due and not held back by the switch `webhook_delivery`.
+
+        The server must be started. Raises TimeoutError after so many seconds of real time.
+        """
+        self._courier.wait(timeout)
+
+    def release_deliveries(self) -> None:
+        """Send the late webhooks whose delay is over by now, and half a pair whose other half never came."""
+        with self._store.writing() as database:
+            deliveries.release_halves(database)
+        self._courier.wake()
+
     def seed_version(
         self,
         collection: str,
@@ -98,11 +127,12 @@ class WandbServer:
 
         `files` are names, hostile ones too, and bytes. `digests` replaces what a manifest says of a file; to
         `references`, name -> URI, nothing is stored. The version is born in the project `seeded` of the first
-        team of the same organization, else of the entity itself. `latest` is set as a link would.
+        team of the same organization, else of the entity itself. `latest` is set as a link would, and automations
+        are triggered.
         """
         with self._store.writing() as database:
             context = seeding.seeder(self._gateway, database)
-            return seeding.seed_version(
+            seeded = seeding.seed_version(
                 context,
                 collection,
                 files,
@@ -112,6 +142,8 @@ class WandbServer:
                 digests=digests or {},
                 references=references or {},
             )
+        self._courier.wake()
+        return seeded
 
     def seed_collections(
         self, count: int, versions: int, *, registry: str, alias: str = "production", prefix: str = "seeded"
@@ -119,7 +151,7 @@ class WandbServer:
         """
         Fill a registry, `entity/project`, with `count` new collections of `versions` versions without files.
 
-        The first version of each has `alias`, the last has `latest`.
+        The first version of each has `alias`, the last has `latest`. No automation is triggered.
         """
         with self._store.writing() as database:
             context = seeding.seeder(self._gateway, database)

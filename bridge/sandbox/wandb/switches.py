@@ -29,6 +29,10 @@ class WandbSwitches:
     rate_limit: Literal["off", "with_headers", "without_headers"] = "off"
     rate_limit_requests: int = 0  # GraphQL requests a user may make per window; 0: every one is refused
     rate_limit_window: float = 60.0  # seconds, by the SandboxClock
+    webhook_signature: Literal["base64", "none"] = "base64"  # with a secret that is empty, or that nobody has set
+    webhook_delivery: Literal["once", "doubled", "skipped", "late", "reordered"] = "once"  # reordered: pairs swapped
+    webhook_delay: float = 0.0  # seconds that a late one is held back, by the SandboxClock
+    webhook_cooldown: float = 0.0  # seconds after an event in which its automation heeds no other; 0: none
     features_off: frozenset[str] = frozenset()  # names of serverInfo.features that are not enabled
     unknown_fields: frozenset[str] = frozenset()  # "Type.field" that an older server's schema has not
     server_version: str = "0.80.0"

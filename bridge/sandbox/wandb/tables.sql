@@ -191,3 +191,46 @@ CREATE TABLE IF NOT EXISTS run_artifacts (
     direction TEXT NOT NULL CHECK (direction IN ('input', 'output')),
     UNIQUE (run_key, artifact_key, direction)
 );
+
+-- Automations --------------------------------------------------------------------------------------------------
+
+CREATE TABLE IF NOT EXISTS team_secrets (
+    entity_key INTEGER NOT NULL REFERENCES entities (key), name TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (entity_key, name)
+) WITHOUT ROWID;
+
+-- Webhooks of a team; the two `_ref` columns are names of its secrets.
+CREATE TABLE IF NOT EXISTS integrations (
+    key INTEGER PRIMARY KEY, entity_key INTEGER NOT NULL REFERENCES entities (key), name TEXT NOT NULL,
+    url_endpoint TEXT NOT NULL, access_token_ref TEXT, secret_ref TEXT, created_at REAL NOT NULL,
+    UNIQUE (entity_key, name)
+);
+
+-- The scope is the collection; if there is none, the project; if there is none, the entity. Without an integration
+-- an automation does nothing.
+CREATE TABLE IF NOT EXISTS automations (
+    key INTEGER PRIMARY KEY, entity_key INTEGER NOT NULL REFERENCES entities (key),
+    project_key INTEGER REFERENCES projects (key) ON DELETE CASCADE,
+    collection_key INTEGER REFERENCES collections (key) ON DELETE CASCADE,
+    name TEXT NOT NULL, description TEXT, enabled INTEGER NOT NULL, event_type TEXT NOT NULL,
+    event_filter TEXT NOT NULL, integration_key INTEGER REFERENCES integrations (key), request_payload TEXT,
+    last_triggered_at REAL, created_at REAL NOT NULL, updated_at REAL,
+    UNIQUE (entity_key, name)
+);
+
+CREATE INDEX IF NOT EXISTS automations_by_event ON automations (event_type);
+
+-- What automations did, and what they still have to: sent in order of `position`, not before `due_at`.
+CREATE TABLE IF NOT EXISTS deliveries (
+    key INTEGER PRIMARY KEY, automation_key INTEGER NOT NULL REFERENCES automations (key) ON DELETE CASCADE,
+    position INTEGER NOT NULL, event_type TEXT NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('Finished', 'Failed', 'Pending')),
+    happened_at REAL NOT NULL, due_at REAL NOT NULL DEFAULT 0, ended_at REAL,
+    url TEXT, headers TEXT, body BLOB NOT NULL DEFAULT x'', http_status INTEGER, reason TEXT
+);
+
+CREATE INDEX IF NOT EXISTS deliveries_to_send ON deliveries (position) WHERE state = 'Pending';
+
+CREATE INDEX IF NOT EXISTS deliveries_by_position ON deliveries (position);
+
+CREATE INDEX IF NOT EXISTS deliveries_by_automation ON deliveries (automation_key);

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bridge.sandbox.wandb.aliases import remove_member, touch_artifact
-from bridge.sandbox.wandb.artifacts import Alias, Artifact, Membership
+from bridge.sandbox.wandb.artifacts import Alias, Artifact, ArtifactTag, Membership
 from bridge.sandbox.wandb.errors import Refused
+from bridge.sandbox.wandb.events import announce_tag
 from bridge.sandbox.wandb.projects import check_may_write
 
 if TYPE_CHECKING:
@@ -56,6 +57,26 @@ def artifact_to_write(context: Context, id_: str) -> Artifact:
     return artifact
 
 
+def _add_tag(context: Context, artifact: Artifact, name: str) -> None:
+    if _tag(context, artifact, name) is None:
+        context.write("INSERT INTO artifact_tags (artifact_key, name) VALUES (?, ?)", artifact.key, name)
+        announce_tag(context, "ADD_ARTIFACT_TAG", _places(context, artifact), name)
+
+
+def _remove_tag(context: Context, artifact: Artifact, name: str) -> None:
+    if (tag := _tag(context, artifact, name)) is not None:
+        context.write("DELETE FROM artifact_tags WHERE key = ?", tag.key)
+        announce_tag(context, "REMOVE_ARTIFACT_TAG", _places(context, artifact), name)
+
+
+def _tag(context: Context, artifact: Artifact, name: str) -> ArtifactTag | None:
+    return context.find(ArtifactTag, "artifact_key = ? AND name = ?", artifact.key, name)
+
+
+def _places(context: Context, artifact: Artifact) -> list[Membership]:
+    return context.find_all(Membership, "artifact_key = ? ORDER BY key", artifact.key)
+
+
 class VersionMutations:
     """Changes to versions."""
 
@@ -68,11 +89,9 @@ class VersionMutations:
         if given.get("ttlDurationSeconds") is not None:
             set_ttl(context, artifact, given["ttlDurationSeconds"])
         for tag in given.get("tagsToAdd") or ():
-            context.write(
-                "INSERT OR IGNORE INTO artifact_tags (artifact_key, name) VALUES (?, ?)", artifact.key, tag["tagName"]
-            )
+            _add_tag(context, artifact, tag["tagName"])
         for tag in given.get("tagsToDelete") or ():
-            context.write("DELETE FROM artifact_tags WHERE artifact_key = ? AND name = ?", artifact.key, tag["tagName"])
+            _remove_tag(context, artifact, tag["tagName"])
         touch_artifact(context, artifact.key)
         return {"artifact": context.get(Artifact, artifact.key)}
 
