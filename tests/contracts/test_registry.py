@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from google.api_core.exceptions import NotFound
-from google.cloud import (  # type: ignore[attr-defined]  # no py.typed
+from google.cloud import (
     aiplatform_v1 as v1,  # noqa: TID251  cleans up after live tests
     storage,  # noqa: TID251  the same
 )

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 import xxhash
 
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, SourceState
 from bridge.sources.wandb.source import WandbSource
 from tests.sources.publishers import (
@@ -179,7 +179,7 @@ def test_a_collection_that_does_not_exist_is_failed_and_the_others_are_found(she
 
     assert set(sweep.found) == {shelf.chosen}
     assert set(sweep.failed) == {absent}
-    assert isinstance(sweep.failed[absent], NeedsPerson)
+    assert isinstance(sweep.failed[absent], NotFound)
     assert absent.name in str(sweep.failed[absent])
 
 
@@ -324,7 +324,7 @@ def test_a_collection_that_was_deleted_is_failed(people: Publisher) -> None:
     sweep = people.source.sweep([selector(name)])
 
     assert sweep.found == {}
-    assert isinstance(sweep.failed[selector(name)], NeedsPerson)
+    assert isinstance(sweep.failed[selector(name)], NotFound)
 
 
 def test_an_alias_of_another_collection_does_not_count(people: Publisher) -> None:
@@ -453,10 +453,7 @@ def test_a_file_name_that_cannot_be_copied_is_refused(people: Publisher, path: s
         people.source.describe(only(people, name))
 
 
-def test_a_file_that_the_version_does_not_have_is_not_read(people: Publisher, request: pytest.FixtureRequest) -> None:
-    if isinstance(people, MemoryPublisher):
-        reason = "MemorySource.open raises KeyError for a path that the version does not have"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=KeyError, reason=reason))
+def test_a_file_that_the_version_does_not_have_is_not_read(people: Publisher) -> None:
     name = new_name()
     people.publish(name, {"f": b"1"})
     version = only(people, name)
@@ -468,12 +465,6 @@ def test_a_file_that_the_version_does_not_have_is_not_read(people: Publisher, re
 # when the service is unwell
 
 
-RAW_ERROR = (
-    "WandbSession._ERRORS lacks WandbApiFailedError, which registries().versions() and .collections() raise as it is: "
-    "a sweep that W&B answers with an error ends in an exception that is no BridgeError"
-)
-
-
 @pytest.fixture
 def listed_version(people: Publisher) -> SourceVersion:
     name = new_name()
@@ -482,26 +473,19 @@ def listed_version(people: Publisher) -> SourceVersion:
 
 
 @pytest.fixture(params=["from the start", "later"])
-def when(request: pytest.FixtureRequest, people: Publisher) -> str:
+def _when(request: pytest.FixtureRequest, people: Publisher) -> None:
     """Let it happen before the source ever connected, or to one that did."""
     if request.param == "later":
         people.source.sweep([selector("any")])
-        if not isinstance(people, MemoryPublisher):
-            request.applymarker(pytest.mark.xfail(strict=True, reason=RAW_ERROR))
-    return str(request.param)
 
 
-def test_a_sweep_of_a_service_that_is_unwell_is_for_another_time(
-    people: Publisher, when: str, request: pytest.FixtureRequest
-) -> None:
-    if when == "from the start" and not isinstance(people, MemoryPublisher):
-        reason = "Api() makes an AuthenticationError of any failure, and the session believes it: the key is blamed"
-        request.applymarker(pytest.mark.xfail(strict=True, raises=NeedsPerson, reason=reason))
+@pytest.mark.usefixtures("_when")
+def test_a_sweep_of_a_service_that_is_unwell_is_for_another_time(people: Publisher) -> None:
     with people.outage(), pytest.raises(TryAgain):
         people.source.sweep([selector("any")])
 
 
-@pytest.mark.usefixtures("when")
+@pytest.mark.usefixtures("_when")
 def test_a_sweep_of_a_service_that_denies_access_needs_a_person(people: Publisher) -> None:
     with people.lockout(), pytest.raises(NeedsPerson):
         people.source.sweep([selector("any")])

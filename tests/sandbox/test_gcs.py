@@ -70,7 +70,7 @@ def running(data: Path, clock: SandboxClock | None = None) -> Iterator[GcsServer
 
 def client_of(url: str) -> Client:
     options = {"api_endpoint": url}
-    return storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options)  # type: ignore[attr-defined]  # no types
+    return storage.Client(project="p", credentials=AnonymousCredentials(), client_options=options)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -259,7 +259,7 @@ def test_a_taken_model_id_is_refused_unless_the_switch_makes_a_version_of_it(
     name = upload(clients, location).model
     with pytest.raises(exceptions.Conflict, match="exists"):
         begin_upload(clients, location)
-    sandbox.switch(duplicate_model_id="new version", new_version_display_name="ignored")
+    sandbox.switch(existing_model_id="new_version", new_version_display_name="ignored")
     assert upload(clients, location, display_name="Other").model_version_id == "2"
     assert clients.models.get_model(name=name).display_name == "Churn"
 
@@ -290,7 +290,7 @@ def test_a_new_version_names_its_model_anew(clients: Clients, location: str) -> 
 
 def test_a_second_upload_at_the_same_time_can_be_refused(sandbox: Sandbox, over_grpc: Clients, location: str) -> None:
     upload(over_grpc, location)
-    sandbox.switch(concurrent_uploads="second refused", operation_seconds=5)
+    sandbox.switch(concurrent_uploads="second refused", lro_seconds=5)
     begin_upload(over_grpc, location, new=False)
     with pytest.raises(exceptions.Aborted):
         begin_upload(over_grpc, location, new=False)
@@ -576,7 +576,7 @@ def test_a_deleted_version_takes_its_aliases_along_and_its_id_is_not_given_again
     assert aliases(clients, name) == {"default": "1"}
     assert upload(clients, location, new=False).model_version_id == "3"
     clients.models.delete_model_version(name=f"{name}@3").result()
-    sandbox.switch(version_id_reuse="after deletion")
+    sandbox.switch(reuse_version_ids="after_deletion")
     assert upload(clients, location, new=False).model_version_id == "2"
 
 
@@ -590,7 +590,7 @@ def test_the_only_and_the_default_version_are_not_deleted(sandbox: Sandbox, clie
         clients.models.delete_model_version(name=f"{name}@1")
     with pytest.raises(exceptions.BadRequest, match="names no version"):
         clients.models.delete_model_version(name=name)
-    sandbox.switch(delete_default_version="allow")
+    sandbox.switch(delete_default="allow")
     clients.models.delete_model_version(name=f"{name}@1").result()
     assert aliases(clients, name) == {"default": "3"}
 
@@ -646,7 +646,7 @@ def test_evaluations_belong_to_a_version(clients: Clients, location: str) -> Non
 def test_an_operation_takes_effect_and_ends_when_its_time_has_come(
     sandbox: Sandbox, clients: Clients, location: str
 ) -> None:
-    sandbox.switch(commit_delay=5, operation_seconds=20, list_lag=5)
+    sandbox.switch(commit_delay=5, lro_seconds=20, list_lag=5)
     name, operation = f"{location}/models/churn", begin_upload(clients, location).operation.name
     assert operation.startswith(f"{name}/operations/")
     with pytest.raises(exceptions.NotFound):
@@ -680,7 +680,7 @@ def test_operations_are_listed_where_the_switches_say(sandbox: Sandbox, clients:
         found = clients.models.list_operations({"name": parent, "filter": expression})
         return [operation.name for operation in found.operations]
 
-    sandbox.switch(operation_seconds=5)
+    sandbox.switch(lro_seconds=5)
     of_model = begin_upload(clients, location).operation.name
     assert (listed(f"{location}/models/churn"), listed(location)) == ([of_model], [])
     assert (listed(f"{location}/models/churn", "done=true"), listed(location)) == ([], [])
@@ -711,7 +711,7 @@ def test_an_operation_can_be_cancelled_before_it_takes_effect_and_deleted_when_d
 
 
 def test_waiting_for_an_operation_returns_at_once(sandbox: Sandbox, over_rest: Clients, location: str) -> None:
-    sandbox.switch(operation_seconds=5)
+    sandbox.switch(lro_seconds=5)
     name = begin_upload(over_rest, location).operation.name
     assert not over_rest.models.wait_operation({"name": name, "timeout": {"seconds": 60}}).done
 
@@ -726,7 +726,7 @@ def test_data_and_open_operations_survive_a_restart(tmp_path: Path, location: st
 
     server, channel, clients = start()
     name = upload(clients, location, version_aliases=["golden"]).model
-    server.switches = VertexSwitches(commit_delay=5, operation_seconds=9)
+    server.switches = VertexSwitches(commit_delay=5, lro_seconds=9)
     operation = begin_upload(clients, location, new=False, version_aliases=["golden"]).operation.name
     channel.close()
     server.stop()

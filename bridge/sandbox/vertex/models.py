@@ -191,7 +191,7 @@ class Models:
         if self._versions.version(name.model, number).deployed_models:
             raise refusal("FAILED_PRECONDITION", f"{whole} is deployed")
         is_default = self._storage.aliases(name.model)[DEFAULT] == number
-        if is_default and self._state.switches.delete_default_version == "refuse":
+        if is_default and self._state.switches.delete_default == "reject":
             raise refusal("FAILED_PRECONDITION", f"{whole} is the default version: give `default` to another first")
         return number
 

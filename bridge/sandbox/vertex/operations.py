@@ -97,7 +97,7 @@ class Operations:
                 pack(work.metadata(generic_metadata=generic)).SerializeToString(),
                 now,
                 commit_at,
-                max(commit_at, now + switches.operation_seconds),
+                max(commit_at, now + switches.lro_seconds),
                 outcome,
             ),
         )

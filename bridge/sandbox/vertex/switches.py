@@ -24,15 +24,15 @@ class VertexSwitches:
     How the stand-in behaves where the service's own behaviour is unknown (facts-vertex, section 12).
 
     Times are seconds of the SandboxClock. An operation that is begun at t takes effect at t + commit_delay and
-    says "done" at t + max(operation_seconds, commit_delay); lists show a new version list_lag after its effect.
+    says "done" at t + max(lro_seconds, commit_delay); lists show a new version list_lag after its effect.
     """
 
     alias_conflict: Literal["move", "reject"] = "move"  # an alias that another version has; `default` moves always
     label_scope: Literal["model", "version"] = "model"  # whose are the labels of a model's first upload?
-    version_id_reuse: Literal["never", "after deletion"] = "never"
-    delete_default_version: Literal["refuse", "allow"] = "refuse"  # allow: `default` goes to the latest
+    reuse_version_ids: Literal["never", "after_deletion"] = "never"
+    delete_default: Literal["reject", "allow"] = "reject"  # allow: `default` goes to the latest
     remove_default_code: Literal["INVALID_ARGUMENT", "FAILED_PRECONDITION", "ignored"] = "INVALID_ARGUMENT"
-    duplicate_model_id: Literal["ALREADY_EXISTS", "new version"] = "ALREADY_EXISTS"
+    existing_model_id: Literal["already_exists", "new_version"] = "already_exists"
     etag_conflict_code: Literal["ABORTED", "FAILED_PRECONDITION"] = "ABORTED"
     artifact_check: Literal["none", "at upload", "in operation", "at deploy"] = "none"
     alias_order: Literal["insertion", "sorted", "shuffled"] = "insertion"
@@ -41,7 +41,7 @@ class VertexSwitches:
     operations_list_lag: float = 0.0  # seconds until ListOperations shows a new operation
     commit_delay: float = 0.0
     list_lag: float = 0.0
-    operation_seconds: float = 0.0
+    lro_seconds: float = 0.0
     lost_reply: NextCalls = NextCalls()  # they commit, then the caller gets UNAVAILABLE
     fail_after_commit: NextCalls = NextCalls()  # they commit, then the caller gets INTERNAL (python-aiplatform#2675)
     new_version_display_name: Literal["applied", "ignored"] = "applied"  # applied to the model

@@ -75,7 +75,7 @@ class Uploads:
         return name
 
     def _refuse_duplicate(self, name: str) -> None:
-        if self._state.switches.duplicate_model_id == "ALREADY_EXISTS" and self._state.storage.models.get(name):
+        if self._state.switches.existing_model_id == "already_exists" and self._state.storage.models.get(name):
             raise refusal("ALREADY_EXISTS", f"model {name} exists; name it as parent_model to add a version")
 
     def _upload(self, request: types.UploadModelRequest, at: float) -> types.UploadModelResponse:

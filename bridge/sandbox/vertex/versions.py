@@ -115,7 +115,7 @@ class Versions:
 
     def _next_id(self, model: str) -> int:
         never_given = self._storage.count(f"versions of {model}")  # counted always: the switch may change
-        if self._state.switches.version_id_reuse == "never":
+        if self._state.switches.reuse_version_ids == "never":
             return never_given
         return 1 + max((int(version.version_id) for version in self._storage.versions.list(model)), default=0)
 
