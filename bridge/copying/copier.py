@@ -41,7 +41,7 @@ class StreamingCopier:
 
 def _same(manifest: Manifest, version: SourceVersion, folder: str) -> Manifest:
     """Make sure that a whole folder holds this version's bytes: its name holds only 12 digits of the digest."""
-    if manifest.source_digest != version.digest:
+    if not manifest.is_of(version):
         raise NeedsPerson(
             f"{folder} holds {manifest.collection}:{manifest.label} with the digest {manifest.source_digest}, "
             f"not {version.digest}",

@@ -90,9 +90,16 @@ class GcsStorage:
                     timeout=TIMEOUT,
                 )
             except api.PreconditionFailed:
-                blob.reload(timeout=TIMEOUT)
+                try:
+                    blob.reload(timeout=TIMEOUT)
+                except api.NotFound as gone:
+                    raise TryAgain(f"{folder}{file.path} was there, and vanished while it was compared") from gone
                 return self._accept(blob, stream.seal(), folder)
+            except ValueError as torn:  # the client cannot go back to bytes that the bucket did not keep
+                raise TryAgain(f"{folder}{file.path}: the bucket kept a part of what was sent") from torn
             except (DataCorruption, api.BadRequest) as refused:
+                if not _is_about_digests(refused):
+                    raise
                 raise IntegrityError(
                     f"{folder}{file.path}: the bucket refused it, since the bytes that arrived have other digests",
                     "run the sync again; if it happens again, look for what changes bytes on the way",
@@ -125,7 +132,9 @@ class GcsStorage:
 
     def _accept(self, blob: storage.Blob, sent: StoredFile, folder: str) -> StoredFile:
         """Take an object that is already there for ours if its bytes are."""
-        if (blob.size, blob.crc32c) != (sent.size, sent.crc32c):
+        # A composed object has no md5, and then crc32c must do.
+        same_md5 = blob.md5_hash is None or blob.md5_hash == sent.md5
+        if (blob.size, blob.crc32c) != (sent.size, sent.crc32c) or not same_md5:
             raise NeedsPerson(
                 f"{folder}{sent.path} is already there with other bytes",
                 "find out who wrote it; if nobody needs the folder, remove it",
@@ -144,6 +153,12 @@ class GcsStorage:
         return blob
 
 
+def _is_about_digests(refused: Exception) -> bool:
+    """Tell whether a 400 is of bytes that differ from their digests, as far as the text says (it may say anything)."""
+    text = str(refused).lower()
+    return isinstance(refused, DataCorruption) or any(word in text for word in ("md5", "crc32c", "hash", "digest"))
+
+
 @contextlib.contextmanager
 def _translated(what: str) -> Iterator[None]:
     """Turn the client's errors into ours. Bodies of answers are not repeated: they may hold anything."""
@@ -160,7 +175,7 @@ def _translated(what: str) -> Iterator[None]:
         ) from absent
     except (api.TooManyRequests, api.ServerError, api.RetryError, auth.TransportError, RequestException) as unwell:
         raise TryAgain(f"{what}: Google Cloud Storage is unwell ({type(unwell).__name__})") from unwell
-    except (auth.DefaultCredentialsError, auth.RefreshError) as missing:
+    except auth.GoogleAuthError as missing:
         raise NeedsPerson(
             f"{what}: there are no usable Google credentials here",
             "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS",

@@ -204,6 +204,12 @@ class Manifest:
     files: tuple[StoredFile, ...]  # by path
     created: str  # ISO 8601, UTC
 
+    def is_of(self, version: SourceVersion) -> bool:
+        """Tell whether these are the version's bytes: by digest, or by id if the source keeps no digests."""
+        if version.digest is None:
+            return (self.collection, self.source_id) == (version.collection, version.id)
+        return self.source_digest == version.digest
+
 
 @dataclass(frozen=True, slots=True)
 class ModelVersion:

@@ -128,7 +128,7 @@ class Reconciler:
     def _is_whole(self, folder: str, version: SourceVersion) -> bool:
         """Tell whether a folder holds just this version; if it holds another, copying it will say so."""
         manifest = self.copier.manifest(folder)
-        return manifest is not None and manifest.source_digest == version.digest
+        return manifest is not None and manifest.is_of(version)
 
     def reconcile(self, order: Order, *, checksum: str | None = None) -> Sight:
         """

@@ -33,7 +33,7 @@ def translated(what: str) -> Iterator[None]:
         ) from denied
     except (api.ServerError, api.Cancelled, api.RetryError, auth.TransportError) as unwell:
         raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell).__name__})") from unwell
-    except (auth.DefaultCredentialsError, auth.RefreshError) as missing:
+    except auth.GoogleAuthError as missing:
         raise NeedsPerson(
             f"{what}: there are no usable Google credentials here",
             "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS",

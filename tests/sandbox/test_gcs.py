@@ -25,7 +25,7 @@ import requests
 from google.api_core import exceptions
 from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage  # noqa: TID251  the real client is what the stand-in is tested with
-from google.cloud.storage import transfer_manager
+from google.cloud.storage import transfer_manager  # noqa: TID251  the same
 from google.cloud.storage._media.requests import XMLMPUPart  # noqa: TID251  the same
 from google.cloud.storage.exceptions import DataCorruption  # noqa: TID251  the same
 

@@ -145,13 +145,6 @@ def test_a_new_connection_works_although_the_core_process_was_killed(
         assert source.sweep([selector(name_of(version))]).failed == {}
 
 
-LOST_DURING_A_CALL = (
-    "a core that dies during a call gives WandbApiFailedError 'the service process is not running', bare or in a "
-    "CommError; _core_is_lost knows only MailboxClosedError, so the call is not made again"
-)
-
-
-@pytest.mark.xfail(strict=True, reason=LOST_DURING_A_CALL)
 def test_a_sweep_works_although_the_core_process_dies_during_it(
     people: SandboxPublisher, version: SourceVersion
 ) -> None:
@@ -160,7 +153,6 @@ def test_a_sweep_works_although_the_core_process_dies_during_it(
     assert people.source.sweep([selector(name_of(version))]).failed == {}
 
 
-@pytest.mark.xfail(strict=True, reason=LOST_DURING_A_CALL)
 def test_a_version_is_described_although_the_core_process_dies_meanwhile(
     people: SandboxPublisher, version: SourceVersion
 ) -> None:
@@ -169,18 +161,12 @@ def test_a_version_is_described_although_the_core_process_dies_meanwhile(
     assert len(people.source.describe(version)) == 1
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="the SDK makes 'registry search is not enabled', a RuntimeError, of a core that dies while features are "
-    "asked for; _core_is_lost does not know it",
-)
 def test_a_first_sweep_works_although_the_core_process_dies_during_it(people: SandboxPublisher) -> None:
     kill_core_during(people, "ServerFeaturesQuery")
 
     assert people.source.sweep([selector(".*", is_pattern=True)]).failed == {}
 
 
-@pytest.mark.xfail(strict=True, reason=LOST_DURING_A_CALL)
 def test_eight_threads_survive_the_death_of_the_core_process(people: SandboxPublisher, version: SourceVersion) -> None:
     chosen = selector(name_of(version))
     all_wait = threading.Barrier(8, action=kill_core, timeout=10)
@@ -211,6 +197,7 @@ def test_two_connections_both_survive_the_death_of_the_core_process(
 
 def test_a_lost_core_is_tried_once_more_and_then_believed(people: SandboxPublisher) -> None:
     session = WandbSession("acme", people.between.url, lambda: API_KEY)
+    session.call(lambda _: None)  # so that nothing is lost yet
     tries = []
 
     def work(_: object) -> None:

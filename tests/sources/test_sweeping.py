@@ -358,11 +358,6 @@ def test_a_projects_collections_are_only_chosen_by_name(
     assert isinstance(sweep.failed[other], NeedsPerson)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="sweep() groups a project's selectors by name; when the second of a group fails, the first, which was "
-    "found, is put into `failed` as well",
-)
 def test_a_selector_that_fails_does_not_touch_another_of_the_same_name(people: SandboxPublisher, train: str) -> None:
     plain, other = selector("plain", place=train), selector("plain", place=train, is_pattern=True)
     sweep = people.source.sweep([plain, other])

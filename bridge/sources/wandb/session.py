@@ -47,6 +47,7 @@ _ERRORS = (
 )
 _NOT_FOUND = ("not found", "Could not find")
 _NO_SUCH_VERSION = "artifact membership"
+_NOT_RUNNING = "the service process is not running"
 
 
 class NoSuchVersion(NotFound):
@@ -124,12 +125,15 @@ def _core_is_lost(problem: Exception) -> bool:
     """
     Tell whether the core process may be dead, or was torn down for another connection of this process.
 
-    An AuthenticationError says so too, unless the core itself has told that the server refused, or did not answer.
+    An AuthenticationError may mean that too, unless the core itself has told that the server refused, or did not
+    answer; and so may a RuntimeError, which the SDK makes of features that it could not ask for.
     """
     cause = _cause(problem)
-    if isinstance(problem, AuthenticationError):
-        return not isinstance(cause, WandbApiFailedError)
-    return isinstance(cause, MailboxClosedError | AlreadyJoinedError | ConnectionError)
+    if isinstance(cause, WandbApiFailedError):
+        return cause.response is None and _NOT_RUNNING in str(cause)
+    return isinstance(
+        cause, MailboxClosedError | AlreadyJoinedError | ConnectionError | AuthenticationError | RuntimeError
+    ) or isinstance(problem, AuthenticationError)
 
 
 def _short(problem: BaseException) -> str:

@@ -68,15 +68,13 @@ class WandbSource:
         """See the port. What cannot be read fails alone; after two places that did not answer, no more are tried."""
         found: Found = {}
         failed: Failed = {}
-        by_place: dict[str, list[CollectionSelector]] = defaultdict(list)
+        # The collections of a project are asked for one by one, those of a registry together.
+        groups: dict[str | CollectionSelector, list[CollectionSelector]] = defaultdict(list)
         for selector in selectors:
-            # The collections of a project are asked for one by one, those of a registry together.
-            by_place[selector.place if "/" not in selector.place else f"{selector.place}/{selector.name}"].append(
-                selector
-            )
+            groups[selector if "/" in selector.place else selector.place].append(selector)
         in_a_row = 0
         problem: BridgeError = TryAgain("")
-        for group in by_place.values():
+        for group in groups.values():
             if in_a_row < GIVE_UP_AFTER:
                 try:
                     self._sweep_place(group, found, failed)
