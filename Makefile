@@ -6,7 +6,7 @@ JOBS ?= auto
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: demo test check format lint types layers lock clean
+.PHONY: demo test check format lint types layers bench lock clean
 
 demo: $(READY)
 	$(BIN)/bridge demo
@@ -31,6 +31,10 @@ types: $(READY)
 
 layers: $(READY)
 	$(BIN)/lint-imports
+
+# What is measured, and how: benchmarks/README.md.
+bench: $(READY)
+	$(BIN)/python -m benchmarks.run
 
 # A lock that names no index, so that it works with any.
 lock: $(READY)
