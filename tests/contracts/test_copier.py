@@ -17,6 +17,7 @@ from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
 from bridge.testing.storage import MemoryStorage
+from tests.contracts.ends import over
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -58,16 +59,8 @@ def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[tuple[Storage
                 blob.delete()
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(memory, id="memory"),
-        pytest.param(sandbox, id="sandbox", marks=pytest.mark.sandbox),
-        pytest.param(live, id="live", marks=pytest.mark.live),
-    ]
-)
+@pytest.fixture(params=over(memory, sandbox, live))
 def end(request: pytest.FixtureRequest) -> Iterator[End]:
-    if request.param is live and not request.config.getoption("--live", default=False):
-        pytest.skip("speaks to the real services: pytest --live")
     source = MemorySource()
     for bucket, folder in request.param(request, f"contract-{uuid.uuid4().hex[:12]}"):
         yield End(StreamingCopier(source, bucket, FakeClock()), source, bucket, folder)

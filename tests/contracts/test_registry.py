@@ -23,6 +23,7 @@ from bridge.sandbox.vertex.switches import NextCalls, VertexSwitches
 from bridge.testing.clock import FakeClock
 from bridge.testing.registry import MemoryRegistry
 from bridge.vertex.registry import VertexRegistry
+from tests.contracts.ends import over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -151,16 +152,8 @@ def _foreign(end: End, stranger: Registry) -> Callable[[str], None]:
     return add_foreign
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(memory, id="memory"),
-        pytest.param(sandbox, id="sandbox", marks=pytest.mark.sandbox),
-        pytest.param(live, id="live", marks=pytest.mark.live),
-    ]
-)
+@pytest.fixture(params=over(memory, sandbox, live))
 def end(request: pytest.FixtureRequest) -> Iterator[End]:
-    if request.param is live and not request.config.getoption("--live", default=False):
-        pytest.skip("speaks to the real services: pytest --live")
     yield from request.param(request, f"contract-{uuid.uuid4().hex[:12]}")
 
 

@@ -19,6 +19,7 @@ from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile
 from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.testing.storage import MemoryStorage
+from tests.contracts.ends import over
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -79,16 +80,8 @@ def _behind(bucket: GcsStorage, name: str, folder: str) -> End:
     return End(bucket, f"gs://{name}/{folder}/", read, write)
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(memory, id="memory"),
-        pytest.param(sandbox, id="sandbox", marks=pytest.mark.sandbox),
-        pytest.param(live, id="live", marks=pytest.mark.live),
-    ]
-)
+@pytest.fixture(params=over(memory, sandbox, live))
 def end(request: pytest.FixtureRequest) -> Iterator[End]:
-    if request.param is live and not request.config.getoption("--live", default=False):
-        pytest.skip("speaks to the real services: pytest --live")
     yield from request.param(request, f"contract-{uuid.uuid4().hex[:12]}")
 
 

@@ -1,0 +1,21 @@
+"""The ends that a port's contract is held over."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+def over(memory: Callable[..., T], sandbox: Callable[..., T], live: Callable[..., T]) -> list[object]:
+    """Return the parameters of a fixture that makes each end; live ones are skipped without --live (conftest.py)."""
+    return [
+        pytest.param(memory, id="memory"),
+        pytest.param(sandbox, id="sandbox", marks=pytest.mark.sandbox),
+        pytest.param(live, id="live", marks=pytest.mark.live),
+    ]
