@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import VertexConnection, WandbConnection
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import ConfigError, ConfigErrors
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
@@ -74,7 +74,7 @@ class Bridge:
         self._opened.close()
 
     def specs(self, names: Sequence[str]) -> list[MappingSpec]:
-        """Return the mappings of these names, all if there are none. Raises NeedsPerson for an unknown one."""
+        """Return the mappings of these names, all if there are none. Raises ConfigErrors for an unknown one."""
         return chosen(self.config, names)
 
     def reconciler(self, spec: MappingSpec) -> Reconciler:
@@ -150,11 +150,12 @@ class Bridge:
 
 
 def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:
-    """Return the mappings of these names, all if there are none. Raises NeedsPerson for an unknown one."""
+    """Return the mappings of these names, all if there are none. Raises ConfigErrors for an unknown one."""
     known = {spec.name: spec for spec in config.mappings}
     for name in names:
         if name not in known:
-            raise NeedsPerson(f"there is no mapping {name!r}", f"choose from: {', '.join(sorted(known)) or '(none)'}")
+            names = ", ".join(sorted(known)) or "(none)"
+            raise ConfigErrors((ConfigError(f"there is no mapping {name!a}; choose from: {names}"),))
     return [known[name] for name in names] if names else list(config.mappings)
 
 

@@ -14,7 +14,7 @@ import typer
 from bridge.cli.printing import say
 from bridge.sandbox.address import PORT_BASE, environment
 
-app = typer.Typer(help="Local stand-ins for W&B, Vertex AI and GCS that the real SDKs can be pointed at.")
+app = typer.Typer(help="Local stand-ins for W&B, Vertex AI and GCS, and a real MLflow server, for the real SDKs.")
 PortBase = Annotated[int, typer.Option("--port-base", min=1024, max=65529, help="The first of the ports it takes.")]
 
 
@@ -26,9 +26,11 @@ def sandbox(
     *,
     mlflow: Annotated[bool, typer.Option("--mlflow/--no-mlflow", help="Also start a real MLflow server.")] = True,
 ) -> None:
-    """Run the sandbox until it is interrupted."""
+    """Run stand-ins for W&B, Vertex AI and GCS, and a real MLflow server, until it is interrupted."""
     if context.invoked_subcommand is not None:
         return
+    from bridge.core.errors import NeedsPerson
+    from bridge.sandbox.serving import PortTakenError
     from bridge.sandbox.world import World
 
     done = threading.Event()
@@ -36,7 +38,12 @@ def sandbox(
         signal.signal(number, lambda *_: done.set())
     with ExitStack() as stack:
         folder = data or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-sandbox-")))
-        stack.enter_context(World(folder, port_base, mlflow=mlflow))
+        try:
+            stack.enter_context(World(folder, port_base, mlflow=mlflow))
+        except PortTakenError as taken:
+            raise NeedsPerson(str(taken), "stop what has it, or choose other ports with --port-base") from taken
+        except (FileExistsError, NotADirectoryError, PermissionError) as unusable:
+            raise NeedsPerson(f"{folder} cannot hold the sandbox: {unusable.strerror}", "name a folder") from unusable
         say("sandbox ready")
         done.wait()
 

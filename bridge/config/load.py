@@ -72,6 +72,9 @@ def _mapping_files(path: Path, root: Node | None, report: Report) -> list[Path]:
     at = named.at if named is not None else None
     try:
         files = sorted(each for each in folder.iterdir() if _is_mapping_file(each))
+    except FileNotFoundError:
+        report.add(f"there is no folder {shown(folder)}; make it, and a mapping in it (see mappings/README.md)", at)
+        return []
     except OSError as error:
         report.add(f"the folder {shown(folder)} of mappings cannot be read: {error.strerror}", at)
         return []

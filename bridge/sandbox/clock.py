@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 import time
 
+CENTURY = 3_155_760_000  # seconds; farther than that, dates cannot be written any more
+
 
 class SandboxClock:
     """Seconds since the epoch; monotonic as far as the machine's clock is."""
@@ -19,6 +21,8 @@ class SandboxClock:
             return time.time() + self._ahead  # noqa: TID251  the one place where the sandbox reads real time
 
     def advance(self, seconds: float) -> None:
-        """Let `seconds` pass at once: signed URLs expire, operations end."""
+        """Let `seconds` pass at once: signed URLs expire, operations end. Raises ValueError for less than none."""
+        if not 0 <= seconds <= CENTURY:
+            raise ValueError(f"time can be advanced by 0 to {CENTURY} seconds, not by {seconds}")
         with self._lock:
             self._ahead += seconds

@@ -13,6 +13,7 @@ The sandbox's own API, over HTTP: what a test in any language needs to set the s
     POST   /wandb/organizations  {name, registries: [NAME]}; all three are idempotent
     POST   /wandb/teams          {name, organization}
     POST   /wandb/users          {name, api_key, organization?, team?}
+    POST   /wandb/secrets        {entity, name, value}: what a webhook's access token and signature refer to
     POST   /reset                forget everything: data, calls, faults, switches
 
 Errors are {error: SENTENCE} with 400 or 404.
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
@@ -71,6 +73,12 @@ class _Team(_Body):
     organization: str
 
 
+class _Secret(_Body):
+    entity: str
+    name: str
+    value: str
+
+
 class _User(_Body):
     name: str
     api_key: str
@@ -101,9 +109,11 @@ class Control:
             ("POST", "/wandb/organizations", self._organization),
             ("POST", "/wandb/teams", self._team),
             ("POST", "/wandb/users", self._user),
+            ("POST", "/wandb/secrets", self._secret),
             ("POST", "/reset", self._reset),
         )
-        return Starlette(routes=[Route(path, _endpoint(answer), methods=[method]) for method, path, answer in routes])
+        served = [Route(path, _endpoint(answer), methods=[method]) for method, path, answer in routes]
+        return Starlette(routes=served, exception_handlers={HTTPException: _not_served})
 
     def _help(self, _request: Request, _body: bytes) -> Response:
         return PlainTextResponse(__doc__ or "")
@@ -162,6 +172,11 @@ class Control:
         )
         return JSONResponse(asked.model_dump(exclude={"api_key"}), 201)
 
+    def _secret(self, _request: Request, body: bytes) -> Response:
+        asked = _Secret.model_validate_json(body)
+        self._sandbox.wandb.set_secret(asked.entity, asked.name, asked.value)
+        return JSONResponse(asked.model_dump(exclude={"value"}), 201)
+
     def _reset(self, _request: Request, _body: bytes) -> Response:
         self._sandbox.reset()
         return Response(status_code=204)
@@ -179,14 +194,20 @@ def _endpoint(answer: Callable[[Request, bytes], Response]) -> Callable[[Request
             return await run_in_threadpool(answer, request, await request.body())
         except ValidationError as wrong:
             first = wrong.errors(include_url=False, include_input=False)[0]
-            where = ".".join(str(part) for part in first["loc"])
-            return JSONResponse({"error": f"{where}: {first['msg']}" if where else first["msg"]}, 400)
+            where, what = ".".join(str(part) for part in first["loc"]), first["msg"].removeprefix("Value error, ")
+            return JSONResponse({"error": f"{where}: {what}" if where else what}, 400)
         except LookupError as absent:
             return JSONResponse({"error": str(absent.args[0])}, 404)
         except ValueError as wrong:
             return JSONResponse({"error": str(wrong)}, 400)
 
     return endpoint
+
+
+def _not_served(request: Request, refused: Exception) -> Response:
+    assert isinstance(refused, HTTPException)  # noqa: S101  what it is registered for
+    sentence = f"there is no {request.method} {request.url.path}; GET / says what there is"
+    return JSONResponse({"error": sentence}, refused.status_code)
 
 
 def _known_keys(body: bytes, kind: Any, what: str) -> dict[str, Any]:  # noqa: ANN401  a dataclass

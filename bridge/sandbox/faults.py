@@ -45,9 +45,11 @@ EVERYWHERE: frozenset[Kind] = frozenset(
 SERVED: dict[str, frozenset[Kind]] = {
     "wandb": EVERYWHERE | {"expired_url", "empty"},
     "vertex": EVERYWHERE | {"operation_never_ends", "operation_fails"},
-    "gcs": EVERYWHERE,
+    "gcs": EVERYWHERE | {"expired_url"},
     "mlflow": EVERYWHERE | {"empty"},
 }
+# What only some methods can suffer; a fault for any method would be used up by a call that shows nothing of it.
+ONLY_SOME: frozenset[Kind] = frozenset({"empty", "stale_list", "operation_never_ends", "operation_fails"})
 BEFORE: frozenset[Kind] = frozenset({"status", "timeout_before", "reset", "expired_url"})  # the call is not worked on
 
 
@@ -71,6 +73,17 @@ class Fault:
             raise ValueError(f"there is no service {self.service!r}; choose from {', '.join(sorted(SERVED))}")
         if self.kind not in served:
             raise ValueError(f"{self.service} cannot do {self.kind!r}; choose from {', '.join(sorted(served))}")
+        if self.kind in ONLY_SOME and self.method == "*":
+            raise ValueError(f"say which method is to go wrong with {self.kind!r}: other calls would use it up")
+        for name, is_sound in (
+            ("count", self.count is None or self.count >= 1),
+            ("probability", 0 < self.probability <= 1),
+            ("status", 400 <= self.status <= 599),  # noqa: PLR2004  the errors of HTTP
+            ("retry_after", self.retry_after is None or self.retry_after >= 0),
+            ("seconds", 0 <= self.seconds <= 3600),  # noqa: PLR2004  an hour: a call that long is broken anyhow
+        ):
+            if not is_sound:
+                raise ValueError(f"{name} cannot be {getattr(self, name)!r}")
 
 
 class Struck(Exception):

@@ -25,6 +25,13 @@ class _Protocol(HttpToolsProtocol):
         cast("dict[str, Any]", self.scope)["extensions"] = {TRANSPORT: self.transport}
 
 
+class PortTakenError(OSError):
+    """Somebody else has the port."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(f"port {port} of {LOOPBACK} is taken")
+
+
 class HttpServer:
     """
     One app on one port of 127.0.0.1; `port` 0 takes a free one.
@@ -35,7 +42,11 @@ class HttpServer:
     def __init__(self, port: int = 0) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._socket.bind((LOOPBACK, port))
+        try:
+            self._socket.bind((LOOPBACK, port))
+        except OSError as taken:
+            self._socket.close()
+            raise PortTakenError(port) from taken
         self._server: uvicorn.Server | None = None
         self._thread: threading.Thread | None = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, TypeVar
 
 import pytest
@@ -10,6 +11,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
+
+
+def setting(name: str) -> str:
+    """Return what a live end is told by the environment; the test fails, and names the variable, if it is not."""
+    value = os.environ.get(name)
+    if not value:
+        pytest.fail(f"--live needs the variable {name} (docs/live-tests.md)")
+    return value
 
 
 def over(memory: Callable[..., T], sandbox: Callable[..., T], live: Callable[..., T]) -> list[object]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import uuid
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +16,7 @@ from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
 from bridge.testing.storage import MemoryStorage
-from tests.contracts.ends import over
+from tests.contracts.ends import over, setting
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -50,8 +49,8 @@ def sandbox(request: pytest.FixtureRequest, folder: str) -> Iterator[tuple[Stora
 
 
 def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[tuple[Storage, str]]:
-    name, prefix = os.environ["BRIDGE_LIVE_BUCKET"], f"bridge-contracts/{folder}/"
-    with contextlib.closing(GcsStorage(os.environ["BRIDGE_LIVE_PROJECT"])) as bucket:
+    name, prefix = setting("BRIDGE_LIVE_BUCKET"), f"bridge-contracts/{folder}/"
+    with contextlib.closing(GcsStorage(setting("BRIDGE_LIVE_PROJECT"))) as bucket:
         try:
             yield bucket, f"gs://{name}/{prefix}"
         finally:

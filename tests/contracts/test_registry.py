@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,7 @@ from bridge.sandbox.vertex.switches import NextCalls, VertexSwitches
 from bridge.testing.clock import FakeClock
 from bridge.testing.registry import MemoryRegistry
 from bridge.vertex.registry import VertexRegistry
-from tests.contracts.ends import over
+from tests.contracts.ends import over, setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,8 +118,8 @@ def sandbox(request: pytest.FixtureRequest, model: str) -> Iterator[End]:
 
 
 def live(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
-    project, location = os.environ["BRIDGE_LIVE_PROJECT"], os.environ["BRIDGE_LIVE_LOCATION"]
-    bucket = storage.Client(project).bucket(os.environ["BRIDGE_LIVE_BUCKET"])
+    project, location = setting("BRIDGE_LIVE_PROJECT"), setting("BRIDGE_LIVE_LOCATION")
+    bucket = storage.Client(project).bucket(setting("BRIDGE_LIVE_BUCKET"))
     owner = f"contract-{uuid.uuid4().hex[:8]}"
     base = f"gs://{bucket.name}/bridge-contracts/{owner}"
     placeholder = bucket.blob(f"bridge-contracts/{owner}/{model}/placeholder")

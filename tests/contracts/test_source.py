@@ -16,6 +16,7 @@ import xxhash
 from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, SourceState
 from bridge.sources.wandb.source import WandbSource
+from tests.contracts.ends import setting
 from tests.sources.publishers import (
     REGISTRY,
     MemoryPublisher,
@@ -74,9 +75,9 @@ def shelf(
                 people.publish(name, FILES, "production")
                 yield Shelf(people.source, selector(name))
         case _:
-            place, _, name = os.environ["BRIDGE_LIVE_WANDB_COLLECTION"].partition("/")
+            place, _, name = setting("BRIDGE_LIVE_WANDB_COLLECTION").partition("/")
             url, organization = (os.environ[f"BRIDGE_LIVE_WANDB_{name}"] for name in ("BASE_URL", "ORGANIZATION"))
-            key = os.environ["WANDB_API_KEY"]
+            key = setting("WANDB_API_KEY")
             with closing(WandbSource("live", url, lambda: key, organization)) as source:
                 yield Shelf(source, CollectionSelector("live", f"wandb-registry-{place}", name))
 

@@ -19,7 +19,7 @@ from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile
 from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.testing.storage import MemoryStorage
-from tests.contracts.ends import over
+from tests.contracts.ends import over, setting
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -58,8 +58,8 @@ def sandbox(request: pytest.FixtureRequest, folder: str) -> Iterator[End]:
 
 
 def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[End]:
-    name = os.environ["BRIDGE_LIVE_BUCKET"]
-    with contextlib.closing(GcsStorage(os.environ["BRIDGE_LIVE_PROJECT"])) as bucket:
+    name = setting("BRIDGE_LIVE_BUCKET")
+    with contextlib.closing(GcsStorage(setting("BRIDGE_LIVE_PROJECT"))) as bucket:
         try:
             yield _behind(bucket, name, f"bridge-contracts/{folder}")
         finally:

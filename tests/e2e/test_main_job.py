@@ -167,7 +167,8 @@ def test_status_says_it_in_one_word(desk: Desk) -> None:
 
 
 def test_only_the_named_mapping_is_synced(desk: Desk) -> None:
-    assert desk.bridge("sync", "fraude").err == "error: there is no mapping 'fraude'; choose from: fraud\n"
+    unknown = desk.bridge("sync", "fraude")
+    assert (unknown.code, unknown.err) == (2, "error: there is no mapping 'fraude'; choose from: fraud\n")
     desk.publish(b"weights", "production")
     assert desk.bridge("sync", "fraud").code == 0
 

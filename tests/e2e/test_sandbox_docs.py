@@ -10,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from bridge.config.load import load
+from bridge.config.model import VertexConnection, WandbConnection
+from bridge.sandbox.address import environment
 from bridge.sandbox.faults import SERVED
 from bridge.sandbox.world import World
 
@@ -35,6 +38,21 @@ def test_every_block_runs(tmp_path: Path) -> None:
                 check=False,
             )
             assert done.returncode == 0, f"{block}\n{done.stderr}"
+
+
+def test_the_configuration_on_the_page_speaks_to_the_default_ports(tmp_path: Path) -> None:
+    [text] = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    (tmp_path / "bridge.yaml").write_text(text)
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings" / "none.yaml").write_text("mappings: []")
+    connections = load(tmp_path / "bridge.yaml").connections
+    acme, prod = connections["acme"], connections["prod"]
+    assert isinstance(acme, WandbConnection)
+    assert isinstance(prod, VertexConnection)
+    at = environment()
+    assert acme.base_url == at["WANDB_BASE_URL"]
+    assert prod.endpoint == at["BRIDGE_SANDBOX_VERTEX_GRPC"]
+    assert prod.storage_endpoint == at["STORAGE_EMULATOR_HOST"]
 
 
 def test_every_fault_and_endpoint_is_on_the_page() -> None:

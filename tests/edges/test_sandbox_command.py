@@ -55,6 +55,30 @@ def test_it_says_when_it_is_ready_answers_at_its_ports_and_stops_when_told(tmp_p
         assert names == ["acme-models"]
 
 
+@pytest.mark.parametrize("offset", [0, 3, 4], ids=["W&B", "Vertex over gRPC", "GCS"])
+def test_a_port_that_is_taken_is_said_in_a_sentence(tmp_path: Path, offset: int) -> None:
+    base = free_base()
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", base + offset))
+        other.listen()
+        command = [sys.executable, "-m", "bridge", "sandbox", "--data", str(tmp_path), "--port-base", str(base)]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own words
+    assert refused.returncode == 1
+    assert refused.stderr.splitlines()[-1] == (
+        f"error: port {base + offset} of 127.0.0.1 is taken; stop what has it, or choose other ports with --port-base"
+    )
+    assert "Traceback" not in refused.stderr
+
+
+def test_data_that_is_no_folder_is_said_in_a_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "-m", "bridge", "sandbox", "--data", str(tmp_path / "file"), "--port-base", "31000"]
+    refused = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603  our own words
+    assert refused.returncode == 1
+    assert "cannot hold the sandbox" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
 def test_env_prints_lines_that_a_shell_can_read() -> None:
     command = [sys.executable, "-m", "bridge", "sandbox", "env", "--port-base", "9000"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603

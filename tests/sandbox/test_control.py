@@ -76,6 +76,22 @@ def test_time_passes_when_it_is_told_to(own: World) -> None:
     assert ask(own, "POST", "/clock", {"advance": 3600})["now"] >= before + 3600
 
 
+@pytest.mark.parametrize("seconds", [-5, 1e300])
+def test_time_does_not_go_back_nor_beyond_what_dates_can_say(own: World, seconds: float) -> None:
+    before = ask(own, "GET", "/clock")["now"]
+    assert "time can be advanced by 0 to" in ask(own, "POST", "/clock", {"advance": seconds})["error"]
+    assert 0 <= ask(own, "GET", "/clock")["now"] - before < 60
+
+
+def test_what_is_not_served_says_where_to_look(own: World) -> None:
+    assert ask(own, "GET", "/nothing")["error"] == "there is no GET /nothing; GET / says what there is"
+
+
+def test_a_secret_is_kept_and_not_repeated(own: World) -> None:
+    said = ask(own, "POST", "/wandb/secrets", {"entity": "acme-team", "name": "HOOK", "value": "s3cret"})
+    assert said == {"entity": "acme-team", "name": "HOOK"}
+
+
 def test_people_and_their_organizations_are_made(own: World) -> None:
     ask(own, "POST", "/wandb/organizations", {"name": "umbrella", "registries": ["model", "dataset"]})
     ask(own, "POST", "/wandb/teams", {"name": "umbrella-ml", "organization": "umbrella"})

@@ -178,7 +178,7 @@ def test_a_reply_is_lost_before_or_after_it_is_done(
 
 
 def test_an_operation_never_ends_and_does_nothing(broken: World, client: v1.ModelServiceClient) -> None:
-    broken.traffic.faults.arm(Fault("vertex", "operation_never_ends"))
+    broken.traffic.faults.arm(Fault("vertex", "operation_never_ends", "UploadModel"))
     name = upload(client, "endless")
     broken.clock.advance(10**6)
     assert not client.get_operation({"name": name}, timeout=5).done
@@ -186,7 +186,7 @@ def test_an_operation_never_ends_and_does_nothing(broken: World, client: v1.Mode
 
 
 def test_an_operation_fails_and_does_nothing(broken: World, client: v1.ModelServiceClient) -> None:
-    broken.traffic.faults.arm(Fault("vertex", "operation_fails"))
+    broken.traffic.faults.arm(Fault("vertex", "operation_fails", "UploadModel"))
     operation = client.get_operation({"name": upload(client, "failing")}, timeout=5)
     assert (operation.done, operation.error.code) == (True, grpc.StatusCode.INTERNAL.value[0])
     assert "failing" not in models(client)
@@ -242,6 +242,31 @@ def test_a_chance_is_the_same_for_the_same_seed() -> None:
     assert run(1) == run(1)
     assert run(1) != run(2)
     assert 16 < sum(run(1)) < 48
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [
+        {"count": 0},
+        {"count": -3},
+        {"probability": 0.0},
+        {"probability": 7.0},
+        {"status": 99999},
+        {"retry_after": -1},
+        {"seconds": -1.0},
+        {"seconds": float("nan")},
+    ],
+    ids=str,
+)
+def test_a_fault_that_makes_no_sense_is_refused(nonsense: dict[str, float]) -> None:
+    [(name, value)] = nonsense.items()
+    with pytest.raises(ValueError, match=f"{name} cannot be {value!r}"):
+        Fault("gcs", "status", **nonsense)  # type: ignore[arg-type]  # that is the point
+
+
+def test_a_fault_that_most_calls_cannot_suffer_names_its_method() -> None:
+    with pytest.raises(ValueError, match="say which method is to go wrong with 'operation_fails'"):
+        Fault("vertex", "operation_fails")
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 import requests
 
 from bridge.sandbox.clock import SandboxClock
+from bridge.sandbox.gcs.server import GcsServer
 from bridge.sandbox.traffic import Traffic
 from bridge.sandbox.wandb.server import WandbServer
 from bridge.sandbox.wandb.switches import WandbSwitches
@@ -192,6 +193,41 @@ def test_a_reference_is_kept_and_nothing_is_uploaded(bench: Bench) -> None:
     assert found.manifest.entries["model.bin"].ref == "https://example.test/model.bin"
     [file] = found.files()
     assert file.direct_url == ""
+
+
+def test_a_reference_into_gcs_can_be_followed(bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    storage = GcsServer(tmp_path / "gcs", traffic=Traffic(), clock=SandboxClock())
+    storage.start()
+    try:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", storage.url)
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "p")
+        put = f"{storage.url}/upload/storage/v1/b/bucket/o"
+        requests.post(f"{storage.url}/storage/v1/b?project=p", json={"name": "bucket"}, timeout=10)
+        requests.post(put, b"content", params={"uploadType": "media", "name": "obj"}, timeout=10).raise_for_status()
+        artifact = bench.sdk.Artifact("in-gcs", "model")
+        artifact.add_reference("gs://bucket/obj", name="unchecked", checksum=False)
+        artifact.add_reference("gs://bucket/obj", name="checked")
+        bench.run.log_artifact(artifact).wait()
+        found = bench.api.artifact("acme-team/train/in-gcs:v0")
+        unchecked, checked = (found.manifest.entries[name] for name in ("unchecked", "checked"))
+        assert (unchecked.ref, unchecked.digest, unchecked.size) == ("gs://bucket/obj", "gs://bucket/obj", 0)
+        assert (checked.ref, checked.size, set(checked.extra)) == ("gs://bucket/obj", 7, {"versionID"})
+        assert Path(found.get_entry("checked").download(str(tmp_path))).read_bytes() == b"content"
+    finally:
+        storage.stop()
+
+
+def test_a_reference_into_s3_comes_back_as_it_was_logged(bench: Bench) -> None:
+    entries = importlib.import_module("wandb.sdk.artifacts.artifact_manifest_entry")
+    artifact = bench.sdk.Artifact("in-s3", "model")
+    # add_reference would ask boto3, which is not installed.
+    said = {"ref": "s3://bucket/key", "digest": "0123456789abcdef", "size": 5, "extra": {"versionID": "7"}}
+    artifact.manifest.add_entry(entries.ArtifactManifestEntry(path="sub/key", **said))
+    bench.run.log_artifact(artifact).wait()
+    found = bench.api.artifact("acme-team/train/in-s3:v0")
+    entry = found.manifest.entries["sub/key"]
+    assert {name: getattr(entry, name) for name in said} == said
+    assert found.get_entry("sub/key").ref_target() == "s3://bucket/key"
 
 
 def test_an_xxh128_digest_is_taken_where_it_is_enabled(bench: Bench, tmp_path: Path) -> None:
@@ -422,6 +458,30 @@ def test_a_run_keeps_its_config_history_summary_and_files(bench: Bench) -> None:
     assert logger is not None
     assert logger.id == bench.run.id
     assert "used:v0" in {artifact.name for artifact in logger.logged_artifacts()}
+
+
+def test_the_whole_history_of_a_run_can_be_scanned(bench: Bench) -> None:
+    with bench.sdk.init(project="train", entity="acme-team", reinit="create_new") as run:
+        for step in range(3):
+            run.log({"loss": step / 4, "even": step} if step % 2 == 0 else {"loss": step / 4})
+    found = bench.api.run(f"acme-team/train/{run.id}")
+    for page_size in (1, 2, 1000):
+        rows = list(found.scan_history(page_size=page_size))
+        assert [(row["_step"], row["loss"], row.get("even")) for row in rows] == [
+            (0, 0, 0),
+            (1, 0.25, None),
+            (2, 0.5, 2),
+        ]
+        rows = list(found.scan_history(keys=["loss", "even"], page_size=page_size))
+        assert [(row["loss"], row["even"]) for row in rows] == [(0, 0), (0.5, 2)]
+    assert [row["loss"] for row in found.scan_history(keys=["loss"], min_step=1, max_step=2)] == [0.25]
+    assert [row["loss"] for row in found.beta_scan_history()] == [0, 0.25, 0.5]
+
+
+def test_a_run_that_logged_nothing_has_nothing_to_scan(bench: Bench) -> None:
+    with bench.sdk.init(project="train", entity="acme-team", reinit="create_new") as run:
+        pass
+    assert list(bench.api.run(f"acme-team/train/{run.id}").scan_history()) == []
 
 
 def test_a_run_is_resumed_where_it_stopped(bench: Bench) -> None:

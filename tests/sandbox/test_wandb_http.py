@@ -6,6 +6,7 @@ import base64
 import gzip
 import hashlib
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -266,6 +267,44 @@ def test_an_unknown_field_is_named_in_double_quotes(server: WandbServer, wire: W
         'Cannot query field "features" on type "ServerInfo".',
     )
     assert wire.refused("{ serverInfo {")[0] == 400
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["ServerInfo.shoeSize", "Shoe.size", "features", "", "JSON.features", "UpsertBucketInput.id", "__Type.name"],
+)
+def test_only_fields_of_the_schema_can_be_unknown(server: WandbServer, wire: Wire, field: str) -> None:
+    with pytest.raises(ValueError, match=f"^unknown_fields: '{re.escape(field)}' is not \"Type.field\" of the schema$"):
+        server.switches = WandbSwitches(unknown_fields=frozenset({field}))
+    assert server.switches == WandbSwitches()
+    assert wire.ask('{ __type(name: "Run") { name } }') == {"__type": {"name": "Run"}}
+
+
+def test_a_schema_must_be_whole_without_the_unknown_fields(server: WandbServer, wire: Wire) -> None:
+    alone = WandbSwitches(unknown_fields=frozenset({"ArtifactSequence.artifactMemberships"}))
+    with pytest.raises(
+        ValueError, match=r"^unknown_fields: without ArtifactSequence\.artifactMemberships the schema is"
+    ):
+        server.switches = alone
+    server.switches = replace(alone, nested_memberships=False)
+    assert wire.ask("{ serverInfo { features { name } } }")["serverInfo"]["features"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"page_size_max": 0}, "page_size_max must be 1 or more, not 0"),
+        ({"url_lifetime": -1.0}, "url_lifetime must be a finite number, 0 or more, not -1.0"),
+        ({"search_lag": float("nan")}, "search_lag must be a finite number, 0 or more, not nan"),
+        ({"rate_limit_requests": -1}, "rate_limit_requests must be a finite number, 0 or more, not -1"),
+        ({"rate_limit_window": -0.5}, "rate_limit_window must be a finite number, 0 or more, not -0.5"),
+        ({"webhook_delay": float("inf")}, "webhook_delay must be a finite number, 0 or more, not inf"),
+        ({"webhook_cooldown": -60.0}, "webhook_cooldown must be a finite number, 0 or more, not -60.0"),
+    ],
+)
+def test_switches_refuse_numbers_that_mean_nothing(settings: Mapping[str, Json], sentence: str) -> None:
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        replace(WandbSwitches(), **settings)
 
 
 def test_memberships_under_a_collection_can_be_unknown(server: WandbServer, wire: Wire) -> None:

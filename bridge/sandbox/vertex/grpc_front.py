@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 
-from bridge.sandbox.serving import LOOPBACK
+from bridge.sandbox.serving import LOOPBACK, PortTakenError
 from bridge.sandbox.vertex.errors import Refused, grpc_status
 from bridge.sandbox.vertex.methods import method_table, wire
 
@@ -32,7 +32,10 @@ class GrpcFront:
         # without so_reuseport 0 two servers could hold one port and share its calls
         self._server = grpc.server(self._pool, options=[("grpc.so_reuseport", 0)])
         self._server.add_generic_rpc_handlers((_Calls(dispatcher),))
-        self.port: int = self._server.add_insecure_port(f"{LOOPBACK}:{port}")
+        try:
+            self.port: int = self._server.add_insecure_port(f"{LOOPBACK}:{port}")
+        except RuntimeError as taken:
+            raise PortTakenError(port) from taken
 
     def start(self) -> None:
         """Accept calls."""

@@ -76,6 +76,20 @@ class Gateway:
         self._spent: dict[int, tuple[float, int]] = {}  # user -> the window's start, the requests made in it
         self._spending = threading.Lock()
 
+    @property
+    def switches(self) -> WandbSwitches:
+        """How to behave where the real service is unknown."""
+        return self._switches
+
+    @switches.setter
+    def switches(self, switches: WandbSwitches) -> None:
+        # The schema is made now, so that whoever sets impossible switches is told, not each later request.
+        missing = switches.unknown_fields
+        if not switches.nested_memberships:
+            missing |= NESTED_MEMBERSHIPS
+        self._schema = schema_without(missing)
+        self._switches = switches
+
     def asker(self, authorization: str) -> Asker | None:
         """Return who a header `Authorization: Basic api:<key>` names; None if it names nobody here."""
         key = _api_key(authorization)
@@ -98,10 +112,7 @@ class Gateway:
             asker = replace(asker, entity_keys=frozenset())
         if refusal := self._rate_limited(asker):
             return refusal
-        missing = self.switches.unknown_fields
-        if not self.switches.nested_memberships:
-            missing |= NESTED_MEMBERSHIPS
-        schema = schema_without(missing)
+        schema = self._schema  # one for the whole request, whatever is switched meanwhile
         try:
             document = _valid(schema, str(request.get("query") or ""))
         except Invalid as error:

@@ -16,6 +16,7 @@ from graphql import (
     GraphQLUnionType,
     build_schema,
     get_named_type,
+    validate_schema,
 )
 
 from bridge.sandbox.wandb.aliases import AliasMutations
@@ -118,7 +119,11 @@ ARGUMENT_NAMES = {"id": "id_", "input": "given"}
 
 @lru_cache(maxsize=8)
 def schema_without(unknown_fields: frozenset[str]) -> GraphQLSchema:
-    """Return the executable schema, without the fields ("Type.field") that this server shall not know."""
+    """
+    Return the executable schema, without the fields ("Type.field") that this server shall not know.
+
+    Raises ValueError if one is no field of an output type, or if what is left is no schema.
+    """
     text = "\n".join(path.read_text(encoding="utf-8") for path in sorted(SCHEMA.glob("*.graphql")))
     schema = build_schema(text)
     for graphql_type in schema.type_map.values():
@@ -126,12 +131,25 @@ def schema_without(unknown_fields: frozenset[str]) -> GraphQLSchema:
             _bind(graphql_type)
         elif isinstance(graphql_type, GraphQLInterfaceType | GraphQLUnionType):
             graphql_type.resolve_type = _name_of_type
-    for field in unknown_fields:
-        type_name, _, field_name = field.partition(".")
-        owner = schema.type_map[type_name]
-        assert isinstance(owner, GraphQLObjectType | GraphQLInterfaceType)  # noqa: S101  others have no fields
-        del owner.fields[field_name]
+    for field in sorted(unknown_fields):
+        _remove(schema, field)
+    if errors := validate_schema(schema):
+        gone = ", ".join(sorted(unknown_fields))
+        raise ValueError(f"unknown_fields: without {gone} the schema is broken: {errors[0].message}")
     return schema
+
+
+def _remove(schema: GraphQLSchema, field: str) -> None:
+    type_name, _, field_name = field.partition(".")
+    owner = schema.type_map.get(type_name)
+    # The types of introspection are graphql-core's own objects, the same in every schema.
+    if isinstance(owner, GraphQLObjectType | GraphQLInterfaceType) and not type_name.startswith("__"):
+        fields = owner.fields
+    else:
+        fields = {}
+    if field_name not in fields:
+        raise ValueError(f'unknown_fields: {field!r} is not "Type.field" of the schema')
+    del fields[field_name]
 
 
 def _bind(graphql_type: GraphQLObjectType) -> None:

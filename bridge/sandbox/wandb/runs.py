@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +19,7 @@ from bridge.sandbox.wandb.projects import Project
 from bridge.sandbox.wandb.records import Record, Sql
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bridge.sandbox.wandb.context import Context
 
@@ -124,8 +125,7 @@ class Run(Record):
         """Return lines of history, of steps from `minStep` up to but not including `maxStep`."""
         found = lines(context, self, HISTORY)
         if minStep is not None or maxStep is not None:
-            low, high = minStep or 0, float("inf") if maxStep is None else maxStep
-            found = [line for line in found if low <= json.loads(line).get("_step", 0) < high]
+            found = [line for line in found if _in_steps(json.loads(line), minStep, maxStep)]
         return found[:samples]
 
     def events(self, context: Context, samples: int | None = None) -> list[str]:
@@ -138,10 +138,20 @@ class Run(Record):
         answers = []
         for spec in map(json.loads, specs):
             keys = spec.get("keys") or []
-            fitting = [row for row in rows if all(key in row for key in keys)]
-            chosen = [{key: row[key] for key in keys} if keys else row for row in fitting]
+            # Here `maxStep` is the last step, not the one after it: for a page of step 0 alone, wandb-core 0.31.0
+            # sends {"minStep": 0, "maxStep": 0, "samples": 1}.
+            high = None if spec.get("maxStep") is None else spec["maxStep"] + 1
+            asked = [row for row in rows if _in_steps(row, spec.get("minStep"), high)]
+            chosen = _with_all(asked, keys) if keys else asked
             answers.append(chosen[: spec.get("samples") or 500])
         return answers
+
+    def parquetHistory(self, context: Context, liveKeys: Sequence[str]) -> dict[str, Any]:
+        """Return the rows that no parquet file has yet, as far as `liveKeys` names them: here that is all rows."""
+        # wandb-core 0.31.0 asks for ["_step"] only, to learn the first step that is in no file. The rows from there
+        # on it reads by `history`, or by `sampledHistory` if the caller named keys.
+        rows = [json.loads(line) for line in lines(context, self, HISTORY)]
+        return {"parquetUrls": [], "liveData": _with_all(rows, liveKeys)}
 
     def files(
         self,
@@ -220,6 +230,16 @@ def lines(context: Context, run: Run, stream: str) -> list[str]:
     """Return the lines of one of a run's streams."""
     query = "SELECT content FROM run_lines WHERE run_key = ? AND stream = ? ORDER BY number"
     return [str(content) for [content] in context.rows(query, run.key, stream)]
+
+
+def _in_steps(row: Mapping[str, Any], low: int | None, high: int | None) -> bool:
+    step: int = row.get("_step", 0)
+    return (low or 0) <= step < (math.inf if high is None else high)
+
+
+def _with_all(rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> list[dict[str, Any]]:
+    """Return these keys of the rows that have all of them."""
+    return [{key: row[key] for key in keys} for row in rows if all(key in row for key in keys)]
 
 
 def find_run(context: Context, project: Project, name: str) -> Run | None:

@@ -50,7 +50,7 @@ class WandbServer:
 
     @property
     def switches(self) -> WandbSwitches:
-        """How the stand-in behaves where the real service is unknown."""
+        """How the stand-in behaves where the real service is unknown. Setting raises ValueError if it cannot."""
         return self._gateway.switches
 
     @switches.setter

@@ -2,8 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
+
+NEVER_NEGATIVE = (
+    "url_lifetime",
+    "search_lag",
+    "rate_limit_requests",
+    "rate_limit_window",
+    "webhook_delay",
+    "webhook_cooldown",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +46,12 @@ class WandbSwitches:
     features_off: frozenset[str] = frozenset()  # names of serverInfo.features that are not enabled
     unknown_fields: frozenset[str] = frozenset()  # "Type.field" that an older server's schema has not
     server_version: str = "0.80.0"
+
+    def __post_init__(self) -> None:
+        """Refuse, with ValueError, numbers that mean nothing; `unknown_fields` is checked by who has the schema."""
+        if self.page_size_max < 1:
+            raise ValueError(f"page_size_max must be 1 or more, not {self.page_size_max}")
+        for name in NEVER_NEGATIVE:
+            value = getattr(self, name)
+            if not 0 <= value < math.inf:  # false of NaN, too
+                raise ValueError(f"{name} must be a finite number, 0 or more, not {value}")

@@ -47,6 +47,7 @@ _ERRORS = (
 )
 _NOT_FOUND = ("not found", "Could not find")
 _NO_SUCH_VERSION = "artifact membership"
+_TIMED_OUT = "did not respond in time"
 _NOT_RUNNING = "the service process is not running"
 
 
@@ -111,6 +112,8 @@ class WandbSession:
             )
         if isinstance(cause, ValueError):
             return NeedsPerson(f"{where}: {_short(cause)}", "mend at W&B what it names")
+        if _TIMED_OUT in str(problem):
+            return TryAgain(f"{where} did not answer within {self._timeout} s")
         return TryAgain(f"{where} does not answer as it should: {_short(problem)}")
 
 
