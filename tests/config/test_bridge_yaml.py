@@ -110,7 +110,10 @@ def test_plaintext_to_anywhere_else_is_refused(folder: Folder, endpoint: str) ->
         ("guards: {max_removals: 101%}", "4:24: 101% is more than 100%"),
         ("guards: {min_removals: 0}", "4:24: expected at least 1"),
         ("guards: {settel: 1m}", "4:10: unknown key 'settel'; did you mean 'settle'?"),
-        ("mappings: elsewhere", "4:11: the folder elsewhere of mappings cannot be read: No such file or directory"),
+        (
+            "mappings: elsewhere",
+            "4:11: there is no folder elsewhere; make it, and a mapping in it (see mappings/README.md)",
+        ),
         ("  ml: {kind: mlflow}", "4:14: kind 'mlflow' is not supported yet; use wandb or vertex"),
         ("  x: {kind: gcs}", "4:13: expected wandb or vertex, found 'gcs'"),
         ("  x: {kind: [a]}", "4:13: expected wandb or vertex, found a list"),
