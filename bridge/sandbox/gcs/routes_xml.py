@@ -22,6 +22,7 @@ from bridge.sandbox.gcs.resources import (
     path_part,
 )
 from bridge.sandbox.gcs.routes_json import generation_of
+from bridge.sandbox.gcs.signed_urls import refuse_expired
 from bridge.sandbox.gcs.streams import small_body
 from bridge.sandbox.gcs.uploads import refuse_customer_keys
 
@@ -85,6 +86,7 @@ async def get_object(gcs: Service, request: Request) -> Response:
         gcs.note("multipart.list", write=False)
         raise not_offered("listing the parts of an upload")
     gcs.note("xml.objects.get" if request.method == "GET" else "xml.objects.head", write=False)
+    refuse_expired(request.query_params, gcs.clock.now())
     bucket, name = _place(request)
     stored = gcs.objects.require(bucket, name, generation_of(request))
     preconditions.from_xml_headers(request.headers).check(stored, reading=True)
