@@ -71,6 +71,12 @@ def test_switches_are_shown_and_changed(own: World) -> None:
     assert ask(own, "GET", "/switches/gcs")["error"] == "'gcs' has no switches; choose wandb or vertex"
 
 
+@pytest.mark.parametrize("change", [{"page_size_max": 0}, {"commit_delay": -1}], ids=str)
+def test_a_switch_that_no_service_could_have_is_refused(own: World, change: dict[str, int]) -> None:
+    [name] = change
+    assert ask(own, "PATCH", "/switches/vertex", change)["error"].startswith(f"{name} must be")
+
+
 def test_time_passes_when_it_is_told_to(own: World) -> None:
     before = ask(own, "GET", "/clock")["now"]
     assert ask(own, "POST", "/clock", {"advance": 3600})["now"] >= before + 3600

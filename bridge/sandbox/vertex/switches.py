@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -50,3 +51,12 @@ class VertexSwitches:
     label_limits: Literal["general", "documented"] = "general"  # 63 characters, 64 labels; or 64 characters, no limit
     page_size_max: int = 100  # and what a page has when the caller does not say; 1000 is the other candidate
     quotas: bool = False  # per minute, project and region: 600 reads, 600 writes, 60 submissions, 30,000 predictions
+
+    def __post_init__(self) -> None:
+        """Raise ValueError for a number that no service could have."""
+        if self.page_size_max < 1:
+            raise ValueError(f"page_size_max must be at least 1, not {self.page_size_max}")
+        for name in ("operations_list_lag", "commit_delay", "list_lag", "lro_seconds"):
+            seconds = getattr(self, name)
+            if not 0 <= seconds < math.inf:
+                raise ValueError(f"{name} must be a number of seconds from 0 on, not {seconds}")
