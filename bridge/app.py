@@ -61,7 +61,7 @@ class Bridge:
         self._lock = threading.RLock()
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
-        self.passes = Passes(self.source, self.reconciler, self.store, self.clock, runner or ThreadRunner())
+        self.passes = Passes(self.source, self.reconciler, self.base, self.store, self.clock, runner or ThreadRunner())
 
     def __enter__(self) -> Self:
         return self
@@ -92,10 +92,14 @@ class Bridge:
             registry=registry,
             store=self.store,
             clock=self.clock,
-            base=target.bucket,
+            base=self.base(spec),
             guard=self.config.guard,
             settle=self.config.settle,
         )
+
+    def base(self, spec: MappingSpec) -> str:
+        """Return the bucket folder of a mapping's target; nothing is built or connected for it."""
+        return self._vertex(spec.target.connection).bucket
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
@@ -154,8 +158,8 @@ def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:
     known = {spec.name: spec for spec in config.mappings}
     for name in names:
         if name not in known:
-            names = ", ".join(sorted(known)) or "(none)"
-            raise ConfigErrors((ConfigError(f"there is no mapping {name!a}; choose from: {names}"),))
+            choices = ", ".join(sorted(known)) or "(none)"
+            raise ConfigErrors((ConfigError(f"there is no mapping {name!a}; choose from: {choices}"),))
     return [known[name] for name in names] if names else list(config.mappings)
 
 

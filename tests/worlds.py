@@ -146,7 +146,12 @@ class World:
     @property
     def passes(self) -> Passes:
         return Passes(
-            lambda _connection: self.source, self.reconciler, mortal(self.store, self.fuse), self.clock, self.runner
+            lambda _connection: self.source,
+            self.reconciler,
+            lambda _spec: self.base,
+            mortal(self.store, self.fuse),
+            self.clock,
+            self.runner,
         )
 
     def reconciler(self, _spec: MappingSpec) -> Reconciler:

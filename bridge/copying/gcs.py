@@ -30,9 +30,7 @@ if TYPE_CHECKING:
 
     from bridge.core.model import ArtifactFile
 
-MULTIPART_LIMIT = (
-    8 << 20
-)  # bytes: the client sends up to this in one request (google-cloud-storage 3.17.1, blob.py:148)
+MULTIPART_LIMIT = 8 << 20  # bytes that the client sends in one request (google-cloud-storage 3.17.1, blob.py:148)
 CHUNK = 16 << 20  # bytes of a large file in memory, and per request; a multiple of 256 KiB
 TIMEOUT = 60  # seconds per request
 

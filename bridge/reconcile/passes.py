@@ -47,6 +47,7 @@ class Passes:
 
     source: Callable[[str], Source]  # for a connection
     reconciler: Callable[[MappingSpec], Reconciler]  # for a mapping's ends
+    base: Callable[[MappingSpec], str]  # gs://bucket/prefix of a mapping's target, without building its ends
     store: Store
     clock: Clock
     runner: Runner
@@ -230,7 +231,7 @@ class Passes:
     def _fingerprint(self, order: Order) -> str:
         """Return what differs whenever the mapping, its bucket, or what it makes of the source differs."""
         spec = replace(order.spec, origin=Position("", 0, 0))
-        return checksum_of(spec, self.reconciler(order.spec).base, order.name, desire(spec, order.state))
+        return checksum_of(spec, self.base(order.spec), order.name, desire(spec, order.state))
 
 
 def _known(problem: Exception, what: object) -> BridgeError:

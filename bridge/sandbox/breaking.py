@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import OrderedDict
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from bridge.sandbox.answers import Answers
 from bridge.sandbox.faults import Struck
 from bridge.sandbox.traffic import Exchange, exchange
 
@@ -27,7 +27,7 @@ class FaultyApp:
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._answers: OrderedDict[tuple[str, bytes], list[list[Message]]] = OrderedDict()
+        self._answers: Answers[list[Message]] = Answers(REMEMBERED)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the app answer; keep its answer back until it is known whether it is to be spoiled."""
@@ -45,30 +45,12 @@ class FaultyApp:
             exchange.reset(token)
         fault = under_way.fault
         if fault is None:
-            self._remember(wire)
+            if wire.kept and wire.kept_bytes <= LONGEST_REMEMBERED:
+                self._answers.remember(wire.question, wire.kept)
         elif fault.kind == "stale_list":
-            await wire.replay(self._older(wire) or wire.kept)
+            await wire.replay(self._answers.older(wire.question, wire.kept))
         else:
             await wire.spoil(fault)
-
-    def _remember(self, wire: _Wire) -> None:
-        """Keep the last two answers to a question that differ."""
-        if not wire.kept or wire.kept_bytes > LONGEST_REMEMBERED:
-            return
-        answers = self._answers.setdefault(wire.question, [])
-        self._answers.move_to_end(wire.question)
-        if not answers or answers[-1] != wire.kept:
-            answers.append(wire.kept)
-            del answers[:-2]
-        while len(self._answers) > REMEMBERED:
-            self._answers.popitem(last=False)
-
-    def _older(self, wire: _Wire) -> list[Message] | None:
-        answers = self._answers.get(wire.question)
-        if not answers:
-            return None
-        latest_is_news = answers[-1] == wire.kept
-        return answers[0] if latest_is_news else answers[-1]
 
 
 class _Wire:

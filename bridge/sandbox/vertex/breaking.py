@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
+from bridge.sandbox.answers import Answers
 from bridge.sandbox.faults import Struck
 from bridge.sandbox.traffic import exchange
 from bridge.sandbox.vertex.errors import refusal
-from bridge.sandbox.vertex.methods import wire
 
 if TYPE_CHECKING:
     from bridge.sandbox.faults import Fault
@@ -37,7 +36,7 @@ class Breaking:
 
     def __init__(self, traffic: Traffic) -> None:
         self._traffic = traffic
-        self._answers: OrderedDict[tuple[str, bytes], list[Message]] = OrderedDict()
+        self._answers: Answers[Message] = Answers(REMEMBERED)
 
     def note(self, method: Method) -> Fault | None:
         """Note a call; return what is to go wrong with it later. Raises Refused, or over REST Struck."""
@@ -51,28 +50,15 @@ class Breaking:
     def spoil(self, fault: Fault | None, question: tuple[str, bytes], answer: Message) -> Message:
         """Return the answer that the caller gets. Raises Refused if none."""
         if fault is None:
-            self._remember(question, answer)
+            self._answers.remember(question, answer)
         elif exchange.get() is None:
             if fault.kind == "stale_list":
-                return self._older(question, answer)
+                return self._answers.older(question, answer)
             if fault.kind == "slow":
                 time.sleep(fault.seconds)  # noqa: TID251  real time is what the fault is about
             if fault.kind in ("timeout_after", "half_body", "corrupt_byte"):
                 raise _refused(fault)
         return answer
-
-    def _remember(self, question: tuple[str, bytes], answer: Message) -> None:
-        answers = self._answers.setdefault(question, [])
-        self._answers.move_to_end(question)
-        if not answers or wire(answers[-1]) != wire(answer):
-            answers.append(answer)
-            del answers[:-2]
-        while len(self._answers) > REMEMBERED:
-            self._answers.popitem(last=False)
-
-    def _older(self, question: tuple[str, bytes], answer: Message) -> Message:
-        answers = self._answers.get(question, [answer])
-        return answers[0] if wire(answers[-1]) == wire(answer) else answers[-1]
 
 
 def _refused(fault: Fault) -> Refused:
