@@ -11,7 +11,7 @@ import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
-from bridge.config.model import VertexConnection, WandbConnection
+from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.core.errors import ConfigError, ConfigErrors
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec
-    from bridge.core.ports import Clock, Copier, Registry, Runner, Source, Storage, Store
+    from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
 
     class Closable(Protocol):
         """What holds connections."""
@@ -93,6 +93,7 @@ class Bridge:
             store=self.store,
             clock=self.clock,
             base=self.base(spec),
+            location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
         )
@@ -103,15 +104,30 @@ class Bridge:
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
-        from bridge.sources.wandb.source import WandbSource
-
         spec = self.config.connections[connection]
-        assert isinstance(spec, WandbConnection)  # noqa: S101  checked with the configuration
-        return self._end(
-            "source",
-            connection,
-            lambda: WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization),
+        assert not isinstance(spec, VertexConnection)  # noqa: S101  checked with the configuration
+        return self._end("source", connection, lambda: self._source(spec))
+
+    def _source(self, spec: WandbConnection | MlflowConnection) -> Source:
+        if isinstance(spec, WandbConnection):
+            from bridge.sources.wandb.source import WandbSource
+
+            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization)
+        from bridge.sources.mlflow.source import MlflowSource
+
+        return MlflowSource(
+            spec.name,
+            spec.tracking_uri,
+            self.clock,
+            workspace=spec.workspace,
+            stores=spec.artifact_stores,
+            gcs=lambda: self._objects(spec),
         )
+
+    def _objects(self, spec: MlflowConnection) -> ObjectStore:
+        from bridge.copying.gcs import GcsObjects
+
+        return self._opening(GcsObjects(spec.name, spec.storage_endpoint))
 
     def _store(self) -> Store:
         try:

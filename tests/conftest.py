@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import sys
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import stamina
 
+from bridge.sandbox.mlflow.server import MlflowServer
+from bridge.sandbox.traffic import Traffic
 from bridge.sandbox.world import World
 
 if TYPE_CHECKING:
@@ -64,3 +69,99 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One sandbox for all tests of a process; each uses collections, models and folders of its own."""
     with World(tmp_path_factory.mktemp("sandbox")) as started:
         yield started
+
+
+MLFLOW_TRAFFIC = Traffic()  # of the one server
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One real MLflow server for all tests of a process; each uses models of its own."""
+    started = MlflowServer(tmp_path_factory.mktemp("mlflow"), traffic=MLFLOW_TRAFFIC)
+    started.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def mlflow_traffic() -> Iterator[Traffic]:
+    """Hand out the tally of that server; the faults of a test end with it."""
+    yield MLFLOW_TRAFFIC
+    MLFLOW_TRAFFIC.faults.disarm()
+
+
+MLFLOW_S3_TRAFFIC = Traffic()  # of the one server over a bucket
+
+
+@dataclass(frozen=True)
+class S3Bucket:
+    """A bucket at S3's stand-in; the keys that open it are "key" and "secret"."""
+
+    endpoint: str
+    name: str
+    client: Any  # boto3's; its calls are made at run time, and untyped
+
+    def put(self, key: str, content: bytes) -> None:
+        """Store an object under any name."""
+        self.client.put_object(Bucket=self.name, Key=key, Body=content)
+
+
+@pytest.fixture(scope="session")
+def s3_bucket() -> Iterator[S3Bucket]:
+    """One S3 with one bucket for all tests of a process; each uses folders of its own. Sets no variables."""
+    import boto3  # noqa: PLC0415  takes a second, which only those pay who ask
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415  takes seconds
+
+    stand_in = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    stand_in.start()
+    host, port = stand_in.get_host_and_port()
+    endpoint = f"http://{host}:{port}"
+    keys = {"aws_access_key_id": "key", "aws_secret_access_key": "secret", "region_name": "us-east-1"}
+    try:
+        with _without_aws():
+            client = boto3.client("s3", endpoint_url=endpoint, **keys)
+        with closing(client):
+            client.create_bucket(Bucket="mlflow-artifacts")
+            yield S3Bucket(endpoint, "mlflow-artifacts", client)
+    finally:
+        stand_in.stop()
+
+
+@pytest.fixture(scope="session")
+def mlflow_s3_server(tmp_path_factory: pytest.TempPathFactory, s3_bucket: S3Bucket) -> Iterator[MlflowServer]:
+    """One real MLflow server whose artifacts are in the folder `root` of that bucket; only it has the keys."""
+    started = MlflowServer(
+        tmp_path_factory.mktemp("mlflow-s3"),
+        traffic=MLFLOW_S3_TRAFFIC,
+        artifacts=f"s3://{s3_bucket.name}/root",
+        more={
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "MLFLOW_S3_ENDPOINT_URL": s3_bucket.endpoint,
+        },
+    )
+    with _without_aws():
+        started.start()
+    try:
+        yield started
+    finally:
+        started.stop()
+
+
+@pytest.fixture
+def mlflow_s3_traffic() -> Iterator[Traffic]:
+    """Hand out the tally of that server; the faults of a test end with it."""
+    yield MLFLOW_S3_TRAFFIC
+    MLFLOW_S3_TRAFFIC.faults.disarm()
+
+
+@contextmanager
+def _without_aws() -> Iterator[None]:
+    """Take away what the user has set for AWS: a profile of theirs would be looked for even where keys are given."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            patch.delenv(name)
+        yield

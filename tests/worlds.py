@@ -12,6 +12,8 @@ from bridge.core.errors import Position
 from bridge.core.model import (
     AliasRules,
     CollectionSelector,
+    Container,
+    Facts,
     MappingSpec,
     ModelKey,
     Policy,
@@ -47,7 +49,7 @@ SETTLE = timedelta(minutes=10)
 # The effects of every port; all else only looks, and looking may die between any two of them.
 EFFECTS = frozenset(
     {
-        *("put", "commit"),  # Storage
+        *("put", "rewrite", "commit"),  # Storage
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
         *("save_seen", "save_status", "save_hold", "lift_hold"),
@@ -88,9 +90,9 @@ class Crashing:
         if name not in EFFECTS:
             return method
 
-        def effect(*args: object) -> object:
+        def effect(*args: object, **named: object) -> object:
             self._fuse.burn()
-            result = method(*args)
+            result = method(*args, **named)
             if self._fuse.after:
                 self._fuse.burn()
             return result
@@ -103,6 +105,10 @@ def mortal(port: T, fuse: Fuse) -> T:
     return cast("T", Crashing(port, fuse))
 
 
+CONTAINER = Container("europe-docker.pkg.dev/acme/serving/sklearn:1")
+FACTS = Facts(run_id="a-run", metrics={"auc": 0.9})
+
+
 def mapping(name: str = "fraud", collection: str = "fraud-detector", model: str = "fraud") -> MappingSpec:
     """Return a mapping that mirrors all there is to mirror."""
     return MappingSpec(
@@ -111,7 +117,7 @@ def mapping(name: str = "fraud", collection: str = "fraud-detector", model: str 
         target=Target("vertex", model),
         policy=Policy.SYNC,
         aliases=AliasRules({}),
-        serving=Serving("europe-docker.pkg.dev/acme/serving/sklearn:1"),
+        serving=Serving(CONTAINER.image),
         origin=Position("mappings/fraud.yaml", 1, 1),
     )
 
@@ -163,14 +169,17 @@ class World:
             store=mortal(self.store, self.fuse),
             clock=clock,
             base=self.base,
+            location="europe-west4",
             guard=self.guard,
             settle=self.settle,
         )
 
-    def publish(self, *aliases: str, collection: str = FRAUD, content: bytes | None = None) -> SourceVersion:
+    def publish(
+        self, *aliases: str, collection: str = FRAUD, content: bytes | None = None, facts: Facts = FACTS
+    ) -> SourceVersion:
         """Publish a version of one file, which differs from every other unless `content` is given."""
         content = content or f"model {next(self.serial)}".encode()
-        return self.source.publish(collection, {"model.bin": content}, *aliases)
+        return self.source.publish(collection, {"model.bin": content}, *aliases, facts=facts)
 
     def sync(self, *, full: bool = False, allowed_removals: str | None = None) -> list[Report]:
         """Do one pass over all mappings."""

@@ -7,12 +7,12 @@ from typing import Annotated
 import typer
 
 from bridge.cli.lookup import entries_of, looking
-from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json
+from bridge.cli.options import DEFAULT_CONFIG, REFERENCES, ConfigPath, Json
 from bridge.cli.printing import say, say_json
 
 
 def history(
-    ref: Annotated[str | None, typer.Argument(help="A model, a mapping, or a version of one: fraud, fraud@7.")] = None,
+    ref: Annotated[str | None, typer.Argument(help=REFERENCES)] = None,
     config: ConfigPath = DEFAULT_CONFIG,
     *,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many entries, newest first.")] = 50,
@@ -21,8 +21,8 @@ def history(
     """Show the journal, newest first."""
     from bridge.core.changes import change_to_json
 
-    with looking(config) as (_, store):
-        entries = entries_of(store, ref, limit)
+    with looking(config) as (loaded, store):
+        entries = entries_of(loaded, store, ref, limit)
     if as_json:
         say_json(
             [

@@ -35,21 +35,23 @@ def looking(config: Path) -> Iterator[tuple[Config, Store]]:
         store.close()
 
 
-def records_of(store: Store, ref: str) -> tuple[list[MappingRecord], Mapping[ModelKey, Mapping[Alias, str]]]:
+def records_of(
+    config: Config, store: Store, ref: str
+) -> tuple[list[MappingRecord], Mapping[ModelKey, Mapping[Alias, str]]]:
     """Return the records that a reference means, and where all aliases are. Raises NeedsPerson if it means nothing."""
     records = store.all_records()
     mirrored = {key: store.mirrored(key) for key in {record.key for record in records}}
-    found = find(parse_ref(ref), records, mirrored)
+    found = find(parse_ref(ref), records, mirrored, {spec.name: spec.aliases for spec in config.mappings})
     if not found:
         raise NeedsPerson(f"the store knows no version {ref!r}", "see what it knows: bridge status")
     return found, mirrored
 
 
-def entries_of(store: Store, ref: str | None, limit: int) -> list[JournalEntry]:
+def entries_of(config: Config, store: Store, ref: str | None, limit: int) -> list[JournalEntry]:
     """Return the newest journal entries about a reference, or all, newest first."""
     if ref is None:
         return list(store.journal(limit=limit))
-    found, _ = records_of(store, ref)
+    found, _ = records_of(config, store, ref)
     whole = parse_ref(ref).version is None
     entries = [
         entry

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bridge.cli import apply, check, demo, history, plan, sandbox, status, sync, where
+from bridge.cli import apply, check, demo, explain, history, plan, sandbox, status, sync, where
 from bridge.cli.printing import say_error
 
 if TYPE_CHECKING:
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="bridge",
-    help="Mirrors model versions and aliases from W&B into the Vertex AI Model Registry.",
+    help="Mirrors model versions and aliases from W&B and MLflow into the Vertex AI Model Registry.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, plan, apply, sync, status, where, history, demo):
+for command in (check, plan, apply, sync, status, explain, where, history, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(sandbox.app, name="sandbox")
 

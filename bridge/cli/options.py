@@ -16,6 +16,8 @@ ConfigPath = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for machines.")]
 Mappings = Annotated[list[str] | None, typer.Argument(metavar="[MAPPING]...", help="Only these mappings.")]
 
+REFERENCES = "fraud, fraud@7, fraud@production, wandb-registry-model/fraud:v7, models:/churn/3, models:/churn@champion"
+
 DEFAULT_CONFIG = Path("bridge.yaml")
 
 

@@ -60,6 +60,7 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "compared": report.plan is not None,
         "changes": [],
         "refusals": [],
+        "notes": [],
     }
     return data | (plan_to_json(report.plan) if report.plan else {})
 
@@ -75,6 +76,8 @@ def say_reports(reports: Sequence[Report], *, everything: bool = False) -> None:
         lines = [f"  {change}" for change in plan.changes] if plan else []
         changes += len(lines)
         refusals = plan.refusals if plan else ()
+        if plan and (lines or everything):
+            lines += [f"  i {note}" for note in plan.notes]
         lines += [f"  {refusal}" for refusal in refusals if everything or refusal.kind is not Kind.POLICY]
         trouble = plan is None and status.state is not State.SYNCED
         if lines or trouble or everything:

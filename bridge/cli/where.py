@@ -7,19 +7,21 @@ from typing import Annotated
 import typer
 
 from bridge.cli.lookup import looking, records_of
-from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json
+from bridge.cli.options import DEFAULT_CONFIG, REFERENCES, ConfigPath, Json
 from bridge.cli.printing import say, say_json
 
 
 def where(
-    ref: Annotated[str, typer.Argument(help="fraud@production, fraud@7, wandb-registry-model/fraud:v7, fraud")],
+    ref: Annotated[str, typer.Argument(help=REFERENCES)],
     config: ConfigPath = DEFAULT_CONFIG,
     *,
     as_json: Json = False,
 ) -> None:
     """Show where a version is: at the source, in the bucket, in Vertex."""
-    with looking(config) as (_, store):
-        found, mirrored = records_of(store, ref)
+    from bridge.core.describing import facts_line
+
+    with looking(config) as (loaded, store):
+        found, mirrored = records_of(loaded, store, ref)
     rows = [
         {
             "source": str(record.source),
@@ -30,6 +32,7 @@ def where(
             "aliases": sorted(a for a, version in mirrored[record.key].items() if version == record.version_id),
             "mapping": record.key.mapping,
             "first_seen": record.first_seen,
+            "known": facts_line(record.facts),
         }
         for record in found
     ]
@@ -40,6 +43,8 @@ def where(
         aliases = ", ".join(row["aliases"]) or "no alias"
         say(f"source  {row['source']}  {row['url']}")
         say(f"folder  {row['folder']}")
+        if row["known"]:
+            say(f"model   {row['known']}")
         say(
             f"vertex  {row['model']}@{row['version']}  ({aliases}; mapping {row['mapping']}; since {row['first_seen']})"
         )

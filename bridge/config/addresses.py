@@ -8,6 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, urlsplit
 
 from bridge.config.wrong import Fault, Wrong
 
+MLFLOW_VARIABLES = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
 STORE_ADVICE = "a password does not belong in this file; put the whole URL into a variable and write {env: NAME}"
 
 
@@ -25,12 +26,27 @@ def store(text: str) -> str:
 
 def http_url(text: str) -> str:
     """Accept an http or https URL without credentials, query or fragment."""
-    url = _split(text)
     if "@" in text:
         raise Wrong(Fault("credentials do not belong in a URL; take out what stands before '@'", secret=True))
-    if url is None or url.scheme not in ("http", "https") or not url.hostname or url.query or url.fragment:
-        raise Wrong("expected a URL like https://api.wandb.ai")
-    return text
+    return _plain_http(text, "https://api.wandb.ai")
+
+
+def tracking_uri(text: str) -> str:
+    """Accept the URL of an MLflow tracking server, `databricks`, or `databricks://profile`."""
+    scheme = text.partition(":")[0].lower()
+    if scheme == "databricks-uc":
+        raise Wrong("models of Unity Catalog ('databricks-uc') are not supported yet; use databricks for the others")
+    if scheme == "databricks":
+        if not re.fullmatch(r"databricks(://[\w.-]+)?", text, re.ASCII):
+            raise Wrong(Fault("expected databricks or databricks://profile", secret=True))  # a token may stand there
+        return text
+    if scheme not in ("http", "https"):
+        message = "the bridge speaks to a tracking server, not to its files or its database; write its URL"
+        raise Wrong(Fault(f"{message}, like http://mlflow:5000", secret="@" in text or "?" in text))
+    if "@" in text:
+        message = f"credentials do not belong in this URL; set MLflow's own variables {MLFLOW_VARIABLES}"
+        raise Wrong(Fault(message, secret=True))
+    return _plain_http(text, "http://mlflow:5000")
 
 
 def storage_endpoint(text: str) -> str:
@@ -43,11 +59,25 @@ def storage_endpoint(text: str) -> str:
 
 def bucket(text: str) -> str:
     """Accept `gs://bucket` or `gs://bucket/prefix`; parts of the prefix are plain names."""
-    if not text.startswith("gs://"):
-        raise Wrong("expected a bucket like gs://bucket/prefix")
-    first, *prefix = text.removeprefix("gs://").removesuffix("/").split("/")
+    return _bucket(text, ("gs",))
+
+
+def artifact_store(text: str) -> str:
+    """Accept `s3://bucket`, `gs://bucket`, or a prefix in one of them."""
+    return _bucket(text, ("s3", "gs"))
+
+
+def _bucket(text: str, schemes: tuple[str, ...]) -> str:
+    scheme, _, rest = text.partition("://")
+    if "@" in text:
+        raise Wrong(
+            Fault("credentials do not belong in a bucket's address; take out what stands before '@'", secret=True)
+        )
+    if scheme not in schemes or not text.startswith(f"{scheme}://"):
+        raise Wrong(f"expected a bucket like {' or '.join(f'{each}://bucket/prefix' for each in schemes)}")
+    first, *prefix = rest.removesuffix("/").split("/")
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]", first):
-        raise Wrong(f"{first!r} is not a bucket's name; expected gs://bucket/prefix")
+        raise Wrong(f"{first!r} is not a bucket's name; expected {scheme}://bucket/prefix")
     if bad := next((p for p in prefix if p in ("", ".", "..") or not re.fullmatch(r"[\w.=+-]+", p, re.ASCII)), None):
         raise Wrong(f"{bad!r} cannot be a part of the prefix; use letters, digits and any of _ . = + -")
     if "" in prefix:
@@ -78,6 +108,19 @@ def location(text: str) -> str:
     """Accept the name of a region."""
     if not re.fullmatch(r"[a-z]+(-[a-z]+)+[0-9]+", text):
         raise Wrong(f"{text!r} is not a location; expected one like europe-west4")
+    return text
+
+
+def _plain_http(text: str, example: str) -> str:
+    url = _split(text)
+    if (
+        url is None
+        or url.scheme not in ("http", "https")
+        or not url.hostname
+        or re.search(r"[\s?#]", text)
+        or not text.isprintable()
+    ):
+        raise Wrong(Fault(f"expected a URL like {example}", secret="?" in text or "#" in text))
     return text
 
 

@@ -14,8 +14,10 @@ from bridge.config.wrong import Fault, Wrong
 from bridge.core.naming import label_value
 
 NAME_PATTERN = r"^[a-z0-9][a-z0-9_-]{0,62}$"
+VERSION_PATTERN = r"^[0-9]{1,4}(\.[0-9]{1,4}){1,2}$"
 
 _MAX_REGEX = 500  # characters
+_RESERVED_WORKSPACES = ("workspaces", "api", "ajax-api", "static-files")
 
 
 def name(text: str) -> str:
@@ -45,6 +47,59 @@ def registry(text: str) -> str:
     """Accept a registry's name as W&B's pages show it, without the prefix of the project behind it."""
     if part(text).startswith("wandb-registry-"):
         raise Wrong(f"write the registry as {text.removeprefix('wandb-registry-')!r}, without 'wandb-registry-'")
+    return text
+
+
+def registered_model(text: str) -> str:
+    """Accept the name of a model of MLflow: what mlflow 3.17.2 lets be created and people can read."""
+    if re.search(r"[/:]", plain(text)):
+        raise Wrong(f"{text!r} must hold neither '/' nor ':'")
+    if text == "." or text.startswith(".."):  # mlflow/utils/validation.py:701, path_not_unique
+        raise Wrong(f"{text!r} is no name of a model, because MLflow takes it for a path")
+    return text
+
+
+def mlflow_alias(text: str) -> str:
+    """Accept an alias that MLflow can hold (mlflow 3.17.2, mlflow/utils/validation.py:723-750)."""
+    if re.fullmatch(r"latest|v\d+", text, re.IGNORECASE):
+        raise Wrong(f"MLflow lets no alias be named {text!r}; name one that is set by somebody")
+    if not re.fullmatch(r"[\w-]{1,255}", text):
+        raise Wrong(f"{text!r} is no alias of MLflow; use letters, digits, '_' and '-'")
+    return text
+
+
+def workspace(text: str) -> str:
+    """Accept the name of a workspace of MLflow (3.17.2, mlflow/store/workspace/abstract_store.py:146)."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,61}[a-z0-9]", text):
+        advice = "use 2 to 63 of a-z, 0-9 and '-', with a letter or digit first and last"
+        raise Wrong(f"{text!r} is not a workspace's name; {advice}")
+    if text in _RESERVED_WORKSPACES:
+        raise Wrong(f"{text!r} is a name that MLflow keeps for itself; write another workspace")
+    return text
+
+
+def tag_keys(table: dict[str, str]) -> dict[str, str]:
+    """Accept keys that a "key=value" can be read back from."""
+    bad = [key for key in table if "=" in key]
+    if bad:
+        raise Wrong(
+            *(Fault(f"the key of a tag must not hold '=', as {key!r} does", (key,), on_key=True) for key in bad)
+        )
+    return table
+
+
+def unique(entries: list[str]) -> list[str]:
+    """Accept a list without twins."""
+    twins = [index for index, entry in enumerate(entries) if entry in entries[:index]]
+    if twins:
+        raise Wrong(*(Fault(f"{entries[index]!r} is listed twice", (index,)) for index in twins))
+    return entries
+
+
+def framework_version(text: str) -> str:
+    """Accept a version with its minor number, which is what tells one prebuilt container from another."""
+    if not re.fullmatch(VERSION_PATTERN, text, re.ASCII):
+        raise Wrong(f'{text!r} is not a version; write it like "1.5" or "1.5.2"')
     return text
 
 

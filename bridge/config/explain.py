@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 
 from pydantic import BaseModel, Tag, ValidationError
 
-from bridge.config.schema_bridge import SecretYaml, VertexYaml, WandbYaml
+from bridge.config.schema_bridge import MlflowYaml, SecretYaml, VertexYaml, WandbYaml
 from bridge.config.schema_models import Strict
 from bridge.config.wrong import SECRET_ADVICE, Fault, Wrong, did_you_mean, kind_of
 
@@ -82,7 +82,7 @@ def _explain(error: ErrorDetails, root: type[Strict], node: Node, report: Report
         return
     holder = _type_at(root, loc[:-1])
     if error["type"] == "extra_forbidden":
-        may_be_secret = holder in (WandbYaml, VertexYaml)  # a misspelled api_key holds one all the same
+        may_be_secret = holder in (WandbYaml, MlflowYaml, VertexYaml)  # a misspelled api_key holds one all the same
         note(report, node, Fault(_unknown(holder, str(loc[-1])), on_key=True, secret=may_be_secret), loc)
     else:
         note(report, node, Fault(_message(error, holder), on_key=on_key), loc)

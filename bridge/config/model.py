@@ -53,6 +53,19 @@ class WandbConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class MlflowConnection:
+    """How to reach an MLflow tracking server; its credentials are in MLflow's own variables, so none are here."""
+
+    name: str
+    tracking_uri: str  # http or https without "/" at its end, "databricks", or "databricks://profile"
+    workspace: str | None = None
+    artifact_stores: tuple[
+        str, ...
+    ] = ()  # all that may be read besides the server: "s3://bucket", "gs://bucket/prefix"
+    storage_endpoint: str | None = None  # URL of a stand-in for GCS, without "/" at its end
+
+
+@dataclass(frozen=True, slots=True)
 class VertexConnection:
     """How to reach a Vertex AI Model Registry, and the bucket its models lie in."""
 
@@ -75,7 +88,7 @@ class Config:
     poll_every: timedelta
     settle: timedelta
     guard: RemovalGuard
-    connections: Mapping[str, WandbConnection | VertexConnection]
+    connections: Mapping[str, WandbConnection | MlflowConnection | VertexConnection]
     mappings: tuple[MappingSpec, ...]  # in the order of files, and within a file as written
 
 

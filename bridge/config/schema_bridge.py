@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from bridge.config import addresses, checks
-from bridge.config.schema_models import KINDS, Name, Part, Plain, Strict, by_type
+from bridge.config.schema_models import KINDS, TEXT, Name, Part, Plain, Strict, by_type
 from bridge.config.units import DURATION_PATTERN, PERCENTAGE_PATTERN
 from bridge.config.wrong import Fault, Wrong, either, kind_of
 
@@ -64,6 +64,33 @@ class WandbYaml(Strict):
     api_key: SecretYaml
 
 
+_BY_VARIABLE = f"MLflow's own variables are used: {addresses.MLFLOW_VARIABLES}"
+
+
+class MlflowYaml(Strict):
+    """An MLflow tracking server, and the buckets outside of it that versions may be read from."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "tracking_uri": "write tracking_uri: http://mlflow:5000, or the address of your server",
+        **dict.fromkeys(("api_key", "token", "username", "password"), _BY_VARIABLE),
+    }
+
+    kind: Literal["mlflow"]
+    tracking_uri: Annotated[str, AfterValidator(addresses.tracking_uri), WithJsonSchema(TEXT)]
+    workspace: Annotated[str, AfterValidator(checks.workspace), WithJsonSchema(TEXT)] | None = None
+    artifact_stores: Annotated[
+        list[
+            Annotated[
+                str,
+                AfterValidator(addresses.artifact_store),
+                WithJsonSchema({"type": "string", "pattern": "^(s3|gs)://[^/]+(/.*)?$"}),
+            ]
+        ],
+        AfterValidator(checks.unique),
+    ] = Field(default=[])
+    storage_endpoint: Annotated[str, AfterValidator(addresses.storage_endpoint)] | None = None
+
+
 class VertexYaml(Strict):
     """A Vertex AI Model Registry, and the bucket its models lie in."""
 
@@ -86,22 +113,25 @@ class GuardsYaml(Strict):
     settle: Duration = "10m"
 
 
+_KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
+
+
 def _connection_kind(value: object) -> object:
     if not isinstance(value, dict):
         raise Wrong(f"expected a mapping, found {kind_of(value)}")
     kind = value.get("kind")
     if "kind" not in value:
-        raise Wrong("missing key 'kind'; use wandb or vertex")
-    if kind == "mlflow":
-        raise Wrong(Fault("kind 'mlflow' is not supported yet; use wandb or vertex", ("kind",)))
+        raise Wrong(f"missing key 'kind'; use {_KINDS}")
     if kind not in KINDS:
         found = repr(kind) if isinstance(kind, str) else kind_of(kind)
-        raise Wrong(Fault(f"expected wandb or vertex, found {found}", ("kind",)))
+        raise Wrong(Fault(f"expected {_KINDS}, found {found}", ("kind",)))
     return value
 
 
 ConnectionYaml = Annotated[
-    Annotated[WandbYaml, Tag("\0wandb")] | Annotated[VertexYaml, Tag("\0vertex")],
+    Annotated[WandbYaml, Tag("\0wandb")]
+    | Annotated[MlflowYaml, Tag("\0mlflow")]
+    | Annotated[VertexYaml, Tag("\0vertex")],
     Discriminator(lambda value: f"\0{value['kind']}"),
     BeforeValidator(_connection_kind),
 ]
@@ -110,7 +140,9 @@ ConnectionYaml = Annotated[
 class BridgeYaml(Strict):
     """bridge.yaml: how to reach things."""
 
-    advice: ClassVar[dict[str, str]] = {"connections": "it names the W&B and Vertex AI ends that mappings refer to"}
+    advice: ClassVar[dict[str, str]] = {
+        "connections": "it names the W&B, MLflow and Vertex AI ends that mappings refer to"
+    }
 
     store: Annotated[
         Annotated[str, AfterValidator(addresses.store), Tag("\0text")] | Annotated[SecretYaml, Tag("\0mapping")],

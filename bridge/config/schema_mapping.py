@@ -4,68 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, WithJsonSchema
+from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from bridge.config import checks
-from bridge.config.schema_models import TEXT, Name, Part, Plain, Strict, by_type, refers_to
-from bridge.config.wrong import Wrong, either, not_yet
+from bridge.config.schema_models import Name, Plain, Strict, by_type, refers_to
+from bridge.config.schema_serving import ServingYaml  # noqa: TC001  pydantic reads it at run time
+from bridge.config.schema_source import (
+    MlflowSourceYaml,
+    ProjectSourceYaml,
+    RegistrySourceYaml,
+    of_its_connection,
+    shape_of_source,
+)
+from bridge.config.wrong import either, not_yet
 
 Item = TypeVar("Item")
-
-
-class PatternYaml(Strict):
-    """Every collection whose whole name matches."""
-
-    regex: Annotated[str, AfterValidator(checks.regex), WithJsonSchema({"type": "string", "format": "regex"})]
-
-
-class WhereYaml(Strict):
-    """A collection must carry all of the tags."""
-
-    tags: list[Plain] = Field(min_length=1)
-
-
-class RegistrySourceYaml(Strict):
-    """Collections of a W&B registry."""
-
-    advice: ClassVar[dict[str, str]] = {
-        "registry": "a source names a registry and a collection, or an entity, a project and a collection",
-        "entity": "a source names a registry, or an entity and a project, not both",
-        "project": "a source names a registry, or an entity and a project, not both",
-        "type": "it is only for a source with entity and project",
-    }
-
-    from_: Annotated[Plain, refers_to("wandb")] = Field(alias="from")
-    registry: Annotated[str, AfterValidator(checks.registry), WithJsonSchema(TEXT)]
-    collection: Annotated[
-        Annotated[Part, Tag("\0text")] | Annotated[PatternYaml, Tag("\0mapping")],
-        Discriminator(by_type),
-        BeforeValidator(either("a text or {regex: …}", str, dict)),
-    ]
-    where: WhereYaml | None = None
-
-
-def _no_pattern(value: object) -> object:
-    if isinstance(value, dict) and "regex" in value:
-        raise Wrong("a pattern needs a source with a registry; name one collection of a project")
-    return value
-
-
-class ProjectSourceYaml(Strict):
-    """One collection of a W&B project."""
-
-    advice: ClassVar[dict[str, str]] = {"where": "tags can only be asked for in a registry"}
-
-    from_: Annotated[Plain, refers_to("wandb")] = Field(alias="from")
-    entity: Part
-    project: Part
-    collection: Annotated[Part, BeforeValidator(_no_pattern)]
-    type: Plain = "model"
-
-
-def _source_shape(value: dict[str, object]) -> str:
-    of_project = "registry" not in value and ("entity" in value or "project" in value)
-    return "\0project" if of_project else "\0registry"
 
 
 class TargetYaml(Strict):
@@ -73,22 +25,6 @@ class TargetYaml(Strict):
 
     to: Annotated[Plain, refers_to("vertex")]
     model: Plain
-
-
-class ServingYaml(Strict):
-    """The container that Vertex AI starts for a version."""
-
-    advice: ClassVar[dict[str, str]] = {"image": "Vertex AI takes no model without the container image that serves it"}
-
-    image: Annotated[str, AfterValidator(checks.image), WithJsonSchema(TEXT)]
-    port: Annotated[int, Field(ge=1, le=65_535)] | None = None
-    ports: list[Annotated[int, Field(ge=1, le=65_535)]] = Field(default=[], min_length=1)
-    predict_route: Annotated[str, AfterValidator(checks.route)] | None = None
-    health_route: Annotated[str, AfterValidator(checks.route)] | None = None
-    env: Annotated[dict[str, str], AfterValidator(checks.variables)] = Field(default_factory=dict)
-    layout: Annotated[
-        Literal["mirror"], BeforeValidator(not_yet("layout", ("prebuilt", "custom-mlflow"), "mirror"))
-    ] = "mirror"
 
 
 class NewestYaml(Strict):
@@ -106,13 +42,19 @@ _POLICIES = (
 class MappingYaml(Strict):
     """One rule: what follows what."""
 
-    advice: ClassVar[dict[str, str]] = {"policy": _POLICIES, "serving": ServingYaml.advice["image"]}
+    advice: ClassVar[dict[str, str]] = {
+        "policy": _POLICIES,
+        "serving": "write serving: {image: …} with the container image that serves it, or serving: {layout: auto}",
+    }
 
     name: Name
     source: Annotated[
-        Annotated[RegistrySourceYaml, Tag("\0registry")] | Annotated[ProjectSourceYaml, Tag("\0project")],
-        Discriminator(_source_shape),
-        BeforeValidator(either("a mapping", dict)),
+        Annotated[RegistrySourceYaml, Tag("\0registry")]
+        | Annotated[ProjectSourceYaml, Tag("\0project")]
+        | Annotated[MlflowSourceYaml, Tag("\0mlflow")],
+        Discriminator(shape_of_source),
+        BeforeValidator(of_its_connection),
+        BeforeValidator(either("a mapping", dict)),  # the last is the first to run
     ]
     target: TargetYaml
     policy: Literal["sync", "upsert-only", "create-only"]

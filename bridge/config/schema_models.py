@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationInfo
 
 
-KINDS = ("wandb", "vertex")
+KINDS = ("wandb", "mlflow", "vertex")
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.config import units
-from bridge.config.model import Config, SecretRef, VertexConnection, WandbConnection
-from bridge.config.relations import OTHERS
-from bridge.config.schema_bridge import WandbYaml
-from bridge.config.schema_mapping import NewestYaml, PatternYaml, RegistrySourceYaml
+from bridge.config.model import Config, MlflowConnection, SecretRef, VertexConnection, WandbConnection
+from bridge.config.relations_aliases import OTHERS
+from bridge.config.schema_bridge import MlflowYaml, WandbYaml
+from bridge.config.schema_mapping import NewestYaml
+from bridge.config.schema_source import MlflowSourceYaml, PatternYaml, ProjectSourceYaml
 from bridge.core.model import (
+    MLFLOW_PLACE,
     Alias,
     AliasRules,
     CollectionSelector,
+    Layout,
     MappingSpec,
     OnDrift,
     Policy,
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.config.schema_bridge import BridgeYaml, SecretYaml, VertexYaml
-    from bridge.config.schema_mapping import MappingYaml, ServingYaml
+    from bridge.config.schema_mapping import MappingYaml
+    from bridge.config.schema_serving import ServingYaml
     from bridge.core.errors import Position
 
 
@@ -64,9 +68,15 @@ def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
     )
 
 
-def _connection(name: str, said: WandbYaml | VertexYaml, folder: Path) -> WandbConnection | VertexConnection:
+def _connection(
+    name: str, said: WandbYaml | MlflowYaml | VertexYaml, folder: Path
+) -> WandbConnection | MlflowConnection | VertexConnection:
     if isinstance(said, WandbYaml):
         return WandbConnection(name, said.base_url.rstrip("/"), _secret(said.api_key, folder), said.organization)
+    storage_endpoint = said.storage_endpoint.rstrip("/") if said.storage_endpoint else None
+    if isinstance(said, MlflowYaml):
+        stores = tuple(store.rstrip("/") for store in said.artifact_stores)
+        return MlflowConnection(name, said.tracking_uri.rstrip("/"), said.workspace, stores, storage_endpoint)
     return VertexConnection(
         name=name,
         project=said.project,
@@ -74,7 +84,7 @@ def _connection(name: str, said: WandbYaml | VertexYaml, folder: Path) -> WandbC
         bucket=said.bucket.rstrip("/"),
         endpoint=said.endpoint,
         insecure=said.insecure,
-        storage_endpoint=said.storage_endpoint.rstrip("/") if said.storage_endpoint else None,
+        storage_endpoint=storage_endpoint,
     )
 
 
@@ -88,18 +98,38 @@ def _selector(said: MappingYaml, rules: AliasRules, versions: VersionRule) -> Co
     if rules.others == "drop" and versions == VersionRule():
         wanted = {name for name, spelled in rules.named.items() if spelled is not None}
         aliases = frozenset(wanted | ({said.default_from} if said.default_from else set()))
-    if not isinstance(source, RegistrySourceYaml):
+    if isinstance(source, MlflowSourceYaml):
+        return _mlflow_selector(source, aliases)
+    if isinstance(source, ProjectSourceYaml):
         place = f"{source.entity}/{source.project}"
         return CollectionSelector(source.from_, place, source.collection, artifact_type=source.type, aliases=aliases)
-    collection = source.collection
     return CollectionSelector(
         connection=source.from_,
         place=f"wandb-registry-{source.registry}",
-        name=collection.regex if isinstance(collection, PatternYaml) else collection,
-        is_pattern=isinstance(collection, PatternYaml),
+        name=_name(source.collection),
+        is_pattern=isinstance(source.collection, PatternYaml),
         tags=frozenset(source.where.tags if source.where else ()),
         aliases=aliases,
     )
+
+
+def _mlflow_selector(source: MlflowSourceYaml, wanted: frozenset[str] | None) -> CollectionSelector:
+    """Return which models; `wanted` are the only stages and aliases that the mapping spells, None if any."""
+    stages = frozenset(source.stages or ())
+    aliases = wanted - stages if wanted is not None else None
+    return CollectionSelector(
+        connection=source.from_,
+        place=MLFLOW_PLACE,
+        name=_name(source.model),
+        is_pattern=isinstance(source.model, PatternYaml),
+        tags=frozenset(f"{key}={value}" for key, value in source.where.tags.items()) if source.where else frozenset(),
+        aliases=aliases if source.aliases is None else frozenset(source.aliases),
+        stages=stages,
+    )
+
+
+def _name(said: str | PatternYaml) -> str:
+    return said.regex if isinstance(said, PatternYaml) else said
 
 
 def _alias_rules(said: MappingYaml) -> AliasRules:
@@ -129,9 +159,13 @@ def _version_rule(said: MappingYaml) -> VersionRule:
 
 def _serving(said: ServingYaml) -> Serving:
     return Serving(
+        layout=Layout(said.layout),
         image=said.image,
         ports=(said.port,) if said.port is not None else tuple(said.ports),
         predict_route=said.predict_route,
         health_route=said.health_route,
         env=said.env,
+        framework=said.framework,
+        framework_version=said.framework_version,
+        accelerator=said.accelerator,
     )

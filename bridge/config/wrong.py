@@ -54,6 +54,7 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str) -> str:
     """Return advice: the nearest known word, or else all of them after the words `otherwise`."""
     words = tuple(known)
     near = difflib.get_close_matches(word, words, n=1)
+    near = near or [each for each in words if each.lower() == word.lower()]
     if near:
         return f"did you mean {near[0]!r}?"
     return f"{otherwise} {', '.join(words) or 'none'}"

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import Manifest
+from bridge.core.model import ArtifactFile, Digest, Manifest, spell_version
 
 if TYPE_CHECKING:
-    from bridge.core.model import SourceVersion
+    from collections.abc import Sequence
+
+    from bridge.core.model import SourceVersion, StoredFile
     from bridge.core.ports import Clock, Source, Storage
+
+REMOVE = "remove that folder if nothing in Vertex uses it, or give the mapping another bucket folder"
 
 
 @dataclass(frozen=True, slots=True)
 class StreamingCopier:
-    """Streams each file from a source into a bucket; the manifest is written when all of them are verified."""
+    """
+    Brings each file from a source into a bucket; the manifest is written when all of them are verified.
+
+    Files are streamed, unless they lie in Cloud Storage already: then it copies them by itself.
+    """
 
     source: Source
     storage: Storage
@@ -25,12 +33,30 @@ class StreamingCopier:
         """See the port."""
         if (whole := self.storage.manifest(folder)) is not None:
             return _same(whole, version, folder)
-        stored = []
-        for file in self.source.describe(version):
-            with self.source.open(version, file) as pieces:
-                stored.append(self.storage.put(folder, file, pieces))
+        described = self.source.describe(version)
+        stored = tuple(self._bring(version, file, folder) for file in described.files)
         created = self.clock.now().isoformat()
-        manifest = Manifest(version.collection, version.label, version.id, version.digest, tuple(stored), created)
+        manifest = Manifest(
+            version.collection, version.label, version.id, version.digest, stored, created, described.facts
+        )
+        self.storage.commit(folder, manifest)
+        return manifest
+
+    def arrange(self, version: SourceVersion, copied: str, folder: str, renames: Sequence[tuple[str, str]]) -> Manifest:
+        """See the port."""
+        if (whole := self.storage.manifest(folder)) is not None:
+            return _arranged(_same(whole, version, folder), folder, renames)
+        faithful = self.storage.manifest(copied)
+        if faithful is None:
+            raise NeedsPerson(
+                f"{copied} has no manifest, so it is not whole, and nothing is arranged from it for a container",
+                "run the sync again: it copies the version's files first",
+            )
+        files = _renamed(_same(faithful, version, copied), copied, renames)
+        for old, new in files:
+            file = ArtifactFile(new.path, new.size, Digest("md5", new.md5) if new.md5 else Digest("crc32c", new.crc32c))
+            self.storage.rewrite(folder, file, f"{copied}{old.path}")
+        manifest = replace(faithful, files=tuple(new for _, new in files), created=self.clock.now().isoformat())
         self.storage.commit(folder, manifest)
         return manifest
 
@@ -38,13 +64,51 @@ class StreamingCopier:
         """See the port."""
         return self.storage.manifest(folder)
 
+    def _bring(self, version: SourceVersion, file: ArtifactFile, folder: str) -> StoredFile:
+        # Cloud Storage keeps no xxh128, so only the bytes can be compared with one.
+        comparable = file.digest is None or file.digest.algorithm != "xxh128"
+        if file.location is not None and file.location.startswith("gs://") and comparable:
+            return self.storage.rewrite(folder, file, file.location)
+        with self.source.open(version, file) as pieces:
+            return self.storage.put(folder, file, pieces)
+
 
 def _same(manifest: Manifest, version: SourceVersion, folder: str) -> Manifest:
     """Make sure that a whole folder holds this version's bytes: its name holds only 12 digits of the digest."""
     if not manifest.is_of(version):
+        what, found, wanted = "digest", manifest.source_digest, version.digest
+        if version.digest is None:
+            what, found, wanted = "id", manifest.source_id, version.id
+        name = spell_version(manifest.collection, manifest.label)
+        raise NeedsPerson(f"{folder} holds {name} with the {what} {found}, not {wanted}", REMOVE)
+    return manifest
+
+
+def _arranged(manifest: Manifest, folder: str, renames: Sequence[tuple[str, str]]) -> Manifest:
+    """Make sure that a whole folder has the files that are wanted, and no others."""
+    found, wanted = {file.path for file in manifest.files}, {new for _, new in renames}
+    if found != wanted:
         raise NeedsPerson(
-            f"{folder} holds {manifest.collection}:{manifest.label} with the digest {manifest.source_digest}, "
-            f"not {version.digest}",
-            "remove that folder if nothing in Vertex uses it, or give the mapping another bucket folder",
+            f"{folder} is arranged otherwise: it holds {_listed(found)}, not {_listed(wanted)}",
+            REMOVE,
         )
     return manifest
+
+
+def _renamed(
+    manifest: Manifest, copied: str, renames: Sequence[tuple[str, str]]
+) -> tuple[tuple[StoredFile, StoredFile], ...]:
+    """Pair each file with itself under its new name, by new name; the bytes stay, and so do all digests."""
+    files = {file.path: file for file in manifest.files}
+    missing = [old for old, _ in renames if old not in files]
+    if missing:
+        raise NeedsPerson(
+            f"{copied} has no file {missing[0]!a}, so it cannot be arranged for a container",
+            "plan again; if it stays, report it: the plan named a file that the version does not have",
+        )
+    pairs = ((files[old], replace(files[old], path=new)) for old, new in renames)
+    return tuple(sorted(pairs, key=lambda pair: pair[1].path))
+
+
+def _listed(paths: set[str]) -> str:
+    return ", ".join(f"{path!a}" for path in sorted(paths)) or "no files"

@@ -36,6 +36,7 @@ class VerifiedStream:
         self._crc32c = google_crc32c.Checksum()
         self._md5 = hashlib.md5(usedforsecurity=False)
         self._xxh128 = xxhash.xxh128() if file.digest and file.digest.algorithm == "xxh128" else None
+        self._sha256 = None if file.digest else hashlib.sha256()  # the first digest that anybody takes of the file
 
     def read(self, size: int = -1) -> bytes:
         """Return `size` bytes, fewer only at the end; all that is left if negative."""
@@ -65,6 +66,7 @@ class VerifiedStream:
             crc32c=_base64(self._crc32c.digest()),
             md5=_base64(self._md5.digest()),
             xxh128=_base64(self._xxh128.digest()) if self._xxh128 else None,
+            sha256=_base64(self._sha256.digest()) if self._sha256 else None,
         )
 
     def _take(self) -> bool:
@@ -75,6 +77,8 @@ class VerifiedStream:
         self._md5.update(piece)
         if self._xxh128 is not None:
             self._xxh128.update(piece)
+        if self._sha256 is not None:
+            self._sha256.update(piece)
         self._taken += len(piece)
         self._waiting += piece
         return True
@@ -89,10 +93,15 @@ class VerifiedStream:
             raise self._mismatch(f"{self._file.size} bytes", f"{more}{min(self._taken, self._file.size)}")
         digest = self._file.digest
         if digest is not None:
-            actual = self._md5.digest() if self._xxh128 is None else self._xxh128.digest()
-            if _base64(actual) != digest.value:
-                raise self._mismatch(f"{digest.algorithm} {digest.value}", _base64(actual))
+            actual = _base64(self._raw(digest.algorithm))
+            if actual != digest.value:
+                raise self._mismatch(f"{digest.algorithm} {digest.value}", actual)
         self._checked = True
+
+    def _raw(self, algorithm: str) -> bytes:
+        if self._xxh128 is not None:  # only taken if it is the algorithm
+            return self._xxh128.digest()
+        return bytes(self._crc32c.digest()) if algorithm == "crc32c" else self._md5.digest()
 
     def _mismatch(self, promised: str, found: str) -> IntegrityError:
         return IntegrityError(

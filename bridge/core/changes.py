@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, assert_never
 
 if TYPE_CHECKING:
-    from bridge.core.model import Alias, Hold, ModelKey, SourceVersion, VersionRef
+    from bridge.core.model import Alias, Container, Hold, ModelKey, SourceVersion, VersionRef
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,14 +24,29 @@ class CopyFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class ArrangeFiles:
+    """Copy, inside the bucket, what a prebuilt container loads to a folder of its own, under the names it wants."""
+
+    version: SourceVersion
+    copied_uri: str  # the faithful copy
+    artifact_uri: str
+    renames: tuple[tuple[str, str], ...]
+
+    def __str__(self) -> str:
+        return f"+ serving  {self.version.label} -> {self.artifact_uri} ({_spell_renames(self.renames)})"
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterVersion:
     """Register a folder as a version of the model, without any alias."""
 
     version: SourceVersion
     artifact_uri: str
+    container: Container
+    why: str = ""  # of this container, if it was chosen
 
     def __str__(self) -> str:
-        return f"+ version  {self.version.label}"
+        return f"+ version  {self.version.label}{f' ({self.why})' if self.why else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +73,16 @@ class RemoveAlias:
         return f"- alias    {self.alias} ({_spell(self.previous)})"
 
 
-Change = CopyFiles | RegisterVersion | MoveAlias | RemoveAlias
+Change = CopyFiles | ArrangeFiles | RegisterVersion | MoveAlias | RemoveAlias
 
 
 class Kind(StrEnum):
     """Why a change is not made."""
 
     NAME = "name"  # it cannot be spelled in Vertex
+    SERVING = "serving"  # no container would load it
+    SOURCE = "source"  # the source has it, and it cannot be copied
+    UNCLEAR = "unclear"  # the source does not say one thing
     CONFLICT = "conflict"  # it would take something that is not ours
     DRIFT = "drift"  # somebody changed by hand what we had set
     GUARD = "guard"  # it looks like an accident
@@ -94,6 +112,7 @@ class Plan:
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...]
     checksum: str  # over the changes and the states they were derived from
+    notes: tuple[str, ...] = ()  # what was decided where the source leaves a choice
 
 
 def refuse_held(hold: Hold) -> Refusal:
@@ -104,10 +123,12 @@ def refuse_held(hold: Hold) -> Refusal:
 
 
 def change_kind(change: Change) -> str:
-    """Name a change for journals and JSON: "copy", "register", "move-alias", "remove-alias"."""
+    """Name a change for journals and JSON: "copy", "arrange", "register", "move-alias", "remove-alias"."""
     match change:
         case CopyFiles():
             return "copy"
+        case ArrangeFiles():
+            return "arrange"
         case RegisterVersion():
             return "register"
         case MoveAlias():
@@ -131,6 +152,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "checksum": plan.checksum,
         "changes": [change_to_json(change) for change in plan.changes],
         "refusals": [asdict(refusal) for refusal in plan.refusals],
+        "notes": list(plan.notes),
     }
 
 
@@ -149,3 +171,9 @@ def _plain(value: object) -> object:
 
 def _spell(ref: VersionRef | None) -> str:
     return "-" if ref is None else ref.label or f"@{ref.version_id}"
+
+
+def _spell_renames(renames: tuple[tuple[str, str], ...]) -> str:
+    (old, new), *more = renames
+    first = old if old == new else f"{old} as {new}"
+    return f"{first} and {len(more)} more" if more else first

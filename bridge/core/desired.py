@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bridge.core.changes import Kind, Refusal
@@ -14,7 +14,7 @@ from bridge.core.naming import slug_alias, spell_alias
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.core.model import MappingSpec, SourceState, SourceVersion
+    from bridge.core.model import MappingSpec, Remark, SourceState, SourceVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +26,30 @@ class Desired:
     refusals: tuple[Refusal, ...]  # what the source says that cannot be said in Vertex
     complete: bool  # False: absence from `aliases` means nothing
     unclear: frozenset[Alias] = frozenset()  # what may have been meant by what was refused: absent, but not gone
+    notes: Mapping[Alias, str] = field(default_factory=dict)  # what was decided for an alias, and between what
 
 
 def desire(spec: MappingSpec, state: SourceState) -> Desired:
     """
     Translate one collection's state by the rules of its mapping.
 
-    An alias that cannot be spelled, or two that land on one name, become refusals; the rest is unharmed.
+    An alias that cannot be spelled, two that land on one name, and one that the source itself leaves open become
+    refusals; the rest is unharmed.
     """
-    aliases, refusals, unclear = _spell_all(spec, state)
+    names, refusals, unclear = _spell_all(spec, state)
+    decided = {alias: name for alias, name in names.items() if name in state.aliases}
+    undecided = names.keys() - decided.keys()
+    aliases = {alias: state.version(state.aliases[name]) for alias, name in decided.items()}
     if spec.default_from is not None and spec.default_from in state.aliases:
         aliases[DEFAULT] = state.version(state.aliases[spec.default_from])
     wanted = {version.id for version in aliases.values()} | _unaliased(spec, state)
     return Desired(
         versions=tuple(version for version in state.versions if version.id in wanted),
         aliases=aliases,
-        refusals=tuple(refusals),
-        unclear=frozenset(unclear),
+        refusals=(*refusals, *(_undecided(alias, state.remarks[names[alias]]) for alias in sorted(undecided))),
+        unclear=frozenset(unclear) | undecided,
         complete=state.complete,
+        notes={alias: state.remarks[name].text for alias, name in decided.items() if name in state.remarks},
     )
 
 
@@ -60,10 +66,11 @@ def model_name(spec: MappingSpec, collection: str) -> str:
     return re.sub(r"\{(\w+)\}", lambda group: groups[group[1]], spec.target.model)
 
 
-def _spell_all(spec: MappingSpec, state: SourceState) -> tuple[dict[Alias, SourceVersion], list[Refusal], list[Alias]]:
+def _spell_all(spec: MappingSpec, state: SourceState) -> tuple[dict[Alias, str], list[Refusal], list[Alias]]:
+    """Return which source alias each Vertex alias comes from, what cannot be spelled, and what that may have meant."""
     sources: dict[Alias, list[str]] = {}
     refusals, unclear = [], []
-    for name in sorted(state.aliases):
+    for name in sorted({*state.aliases, *state.remarks}):
         try:
             alias = spell_alias(name, spec.aliases)
         except NeedsPerson as problem:
@@ -72,7 +79,7 @@ def _spell_all(spec: MappingSpec, state: SourceState) -> tuple[dict[Alias, Sourc
             continue
         if alias is not None:
             sources.setdefault(alias, []).append(name)
-    aliases = {}
+    single = {}
     for alias, names in sorted(sources.items()):
         if len(names) > 1:
             both = " and ".join(ascii(name) for name in names)
@@ -81,8 +88,13 @@ def _spell_all(spec: MappingSpec, state: SourceState) -> tuple[dict[Alias, Sourc
             refusals.append(Refusal(Kind.NAME, f"alias {alias}", reason, remedy))
             unclear.append(alias)
         else:
-            aliases[alias] = state.version(state.aliases[names[0]])
-    return aliases, refusals, unclear
+            single[alias] = names[0]
+    return single, refusals, unclear
+
+
+def _undecided(alias: Alias, remark: Remark) -> Refusal:
+    kind = Kind.WAITING if remark.passing else Kind.UNCLEAR
+    return Refusal(kind, f"alias {alias}", remark.text, remark.remedy or "it follows when the source is clear about it")
 
 
 def _unaliased(spec: MappingSpec, state: SourceState) -> set[str]:

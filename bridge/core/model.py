@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 Alias = NewType("Alias", str)  # legal in Vertex; what a source calls its own is a plain str
 DEFAULT = Alias("default")  # Vertex demands exactly one per model, from its first version on
+MLFLOW_PLACE = "models:"  # what holds MLflow's registered models, so that a path is the URI that people write
 
 
 class Policy(StrEnum):
@@ -65,12 +66,13 @@ class CollectionSelector:
     """Which collections of a connection a mapping watches, and for which aliases."""
 
     connection: str
-    place: str  # what holds the collections: "wandb-registry-model", or "entity/project"
+    place: str  # what holds the collections: "wandb-registry-model", "entity/project", or "models:" of MLflow
     name: str  # a collection's name, or a regular expression over the whole name if `is_pattern`
     is_pattern: bool = False
-    artifact_type: str = "model"  # only asked for outside a registry
-    tags: frozenset[str] = frozenset()  # a collection must carry all of them
+    artifact_type: str = "model"  # only asked for in a project of W&B
+    tags: frozenset[str] = frozenset()  # a collection must carry all of them; MLflow's are "key=value"
     aliases: frozenset[str] | None = None  # the only aliases that matter; None: any may
+    stages: frozenset[str] = frozenset()  # of MLflow: stages that count as aliases of their own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,15 +90,49 @@ class VersionRule:
     newest: int | None = 0  # None: all
 
 
+class Layout(StrEnum):
+    """Which files of a version its container is given, and how it is asked; see core.serving."""
+
+    MIRROR = "mirror"  # the tree as it is, for the user's own image
+    PREBUILT = "prebuilt"  # what one of Vertex's own images loads, under the names that it wants
+    CUSTOM_MLFLOW = "custom-mlflow"  # the tree as it is, for an image that is MLflow's scoring server
+    AUTO = "auto"  # one of the above, chosen for each version
+
+
 @dataclass(frozen=True, slots=True)
-class Serving:
+class Container:
     """The container that Vertex starts for a version: what UploadModel's container_spec takes."""
 
     image: str
     ports: tuple[int, ...] = ()
     predict_route: str | None = None
     health_route: str | None = None
+    env: tuple[tuple[str, str], ...] = ()  # names and values, by name
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """What a mapping says of how its versions are served."""
+
+    image: str | None = None  # None only where the layout finds one
+    ports: tuple[int, ...] = ()
+    predict_route: str | None = None
+    health_route: str | None = None
     env: Mapping[str, str] = field(default_factory=dict)
+    layout: Layout = Layout.MIRROR
+    framework: str | None = None  # what the files are, if neither they nor the source say so
+    framework_version: str | None = None
+    accelerator: Literal["cpu", "gpu"] = "cpu"
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How one version is served: what core.serving chose for it."""
+
+    layout: Layout  # never AUTO
+    container: Container
+    renames: tuple[tuple[str, str], ...] = ()  # of PREBUILT: path in the faithful copy, path for the container
+    why: str = ""  # one clause; empty if the mapping left nothing to choose
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,19 +160,33 @@ class MappingSpec:
     on_source_delete: Literal["retain"] = "retain"
 
 
+def spell_version(collection: str, label: str) -> str:
+    """Spell a version as people do: "acme_org/wandb-registry-model/fraud:v7", "models:/churn/3"."""
+    return f"{collection}{'/' if collection.startswith(MLFLOW_PLACE) else ':'}{label}"
+
+
 @dataclass(frozen=True, slots=True)
 class SourceVersion:
     """One immutable version of a collection."""
 
     connection: str
-    collection: str  # full path: "acme_org/wandb-registry-model/fraud-detector"
+    collection: str  # full path: "acme_org/wandb-registry-model/fraud-detector", "models:/churn"
     label: str  # as the source spells it: "v7", "3"
     id: str  # stable, unique in its collection for ever, even if the label is used again
     digest: str | None  # over all of its files, as the source computes it
     url: str  # where a person can look at it
 
     def __str__(self) -> str:
-        return f"{self.collection}:{self.label}"
+        return spell_version(self.collection, self.label)
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What a person should know of a source alias that is not plainly on one version."""
+
+    text: str  # a clause: "versions 3 and 5 are both in stage 'Production'"
+    remedy: str = ""
+    passing: bool = False  # it is expected to end by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +198,7 @@ class SourceState:
     versions: tuple[SourceVersion, ...]  # oldest first
     aliases: Mapping[str, str]  # source alias -> SourceVersion.id
     complete: bool = True  # False: what is absent here may exist all the same
+    remarks: Mapping[str, Remark] = field(default_factory=dict)  # by source alias; if not in `aliases`: undecided
 
     def version(self, version_id: str) -> SourceVersion:
         """Return the version with that id. Raises KeyError."""
@@ -167,9 +218,9 @@ class Sweep:
 
 @dataclass(frozen=True, slots=True)
 class Digest:
-    """A digest of some bytes; `value` is base64 of the raw digest, as W&B and GCS both write it."""
+    """A digest of some bytes; `value` is base64 of the raw digest (crc32c's big-endian), as W&B and GCS write it."""
 
-    algorithm: Literal["md5", "xxh128"]
+    algorithm: Literal["md5", "xxh128", "crc32c"]
     value: str
 
 
@@ -180,6 +231,29 @@ class ArtifactFile:
     path: str  # relative, "/" between parts; checked by naming.check_path when read, never again
     size: int  # bytes
     digest: Digest | None  # None: the source keeps none, so it is computed while streaming
+    location: str | None = None  # gs://bucket/object, if Cloud Storage can copy the bytes by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a source says of the model in a version, besides its files. All of it may be absent."""
+
+    flavors: Mapping[str, Mapping[str, str]] = field(default_factory=dict)  # of an MLmodel file, single values only
+    python: str | None = None  # version, "3.11.7"
+    signature: str | None = None  # JSON, as the MLmodel file has it
+    run_id: str | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    framework: str | None = None  # as a person wrote it: "sklearn"
+    framework_version: str | None = None
+    unread: str | None = None  # why its MLmodel file could not be read: a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is in a version."""
+
+    files: tuple[ArtifactFile, ...]  # by path
+    facts: Facts = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +265,7 @@ class StoredFile:
     crc32c: str
     md5: str | None = None
     xxh128: str | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,11 +278,12 @@ class Manifest:
     source_digest: str | None
     files: tuple[StoredFile, ...]  # by path
     created: str  # ISO 8601, UTC
+    facts: Facts = Facts()
 
     def is_of(self, version: SourceVersion) -> bool:
         """Tell whether these are the version's bytes: by digest, or by id if the source keeps no digests."""
         if version.digest is None:
-            return (self.collection, self.source_id) == (version.collection, version.id)
+            return self.source_id == version.id  # not the collection too: MLflow's can be renamed
         return self.source_digest == version.digest
 
 
@@ -252,6 +328,7 @@ class MappingRecord:
     artifact_uri: str
     version_id: str  # in Vertex
     first_seen: str  # ISO 8601, UTC
+    facts: Facts = Facts()
 
 
 @dataclass(frozen=True, slots=True)

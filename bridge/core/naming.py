@@ -10,10 +10,10 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import DEFAULT, Alias
+from bridge.core.model import DEFAULT, Alias, Layout
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -133,6 +133,25 @@ def artifact_uri(base: str, model: str, version: SourceVersion) -> str:
     digest12 = content[:12] if re.fullmatch(r"[0-9a-f]{12,}", content) else _short_hash(content, 12)
     label = version.label if re.fullmatch(r"v?[0-9]{1,18}", version.label) else _hashed_slug(version.label, 63)
     return f"{base.rstrip('/')}/{model}/{label}-{digest12}/"
+
+
+def serving_uri(copied: str) -> str:
+    """Return the folder beside a version's faithful copy that holds what a prebuilt container loads."""
+    return f"{copied.rstrip('/')}-prebuilt/"
+
+
+def folders(base: str, model: str, version: SourceVersion, layout: Layout) -> tuple[str, ...]:
+    """Return the folders that Vertex may have a version registered from, under a layout; `auto` leaves two."""
+    copied = artifact_uri(base, model, version)
+    match layout:
+        case Layout.MIRROR | Layout.CUSTOM_MLFLOW:
+            return (copied,)
+        case Layout.PREBUILT:
+            return (serving_uri(copied),)
+        case Layout.AUTO:
+            return (serving_uri(copied), copied)
+        case _:
+            assert_never(layout)
 
 
 def check_path(path: str) -> str:

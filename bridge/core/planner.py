@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
+    ArrangeFiles,
     Change,
     CopyFiles,
     Kind,
@@ -18,23 +19,33 @@ from bridge.core.changes import (
     refuse_held,
 )
 from bridge.core.errors import Position
-from bridge.core.model import DEFAULT, Alias, Known, ModelKey, OnDrift, VersionRef
-from bridge.core.naming import OWNER_LABEL, artifact_uri
+from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnDrift, VersionRef
+from bridge.core.naming import OWNER_LABEL, artifact_uri, folders, serving_uri
 from bridge.core.policy import permit
+from bridge.core.serving import plain_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from bridge.core.desired import Desired
     from bridge.core.model import MappingSpec, ModelVersion, SourceVersion, TargetState
 
 
-def make_plan(spec: MappingSpec, base: str, desired: Desired, actual: TargetState, known: Known) -> Plan:
+def make_plan(
+    spec: MappingSpec,
+    base: str,
+    desired: Desired,
+    actual: TargetState,
+    known: Known,
+    *,
+    fits: Mapping[str, Fit | Refusal] | None = None,
+) -> Plan:
     """
     Decide what brings *actual* to *desired*: pure, total, deterministic.
 
-    `base` is the bucket's folder, `gs://bucket/prefix`. "set" is where the bridge last put the alias;
-    "ours" is a version with our mark *and* a record.
+    `base` is the bucket's folder, `gs://bucket/prefix`. `fits` says, by SourceVersion.id, how versions that are not
+    registered would be served, or why not; a mapping with layout `mirror` needs none. "set" is where the bridge
+    last put the alias; "ours" is a version with our mark *and* a record.
 
         alias       desired  actual    set  plan
         production  v7       -         -    CopyFiles v7, RegisterVersion v7, MoveAlias - -> v7
@@ -54,25 +65,28 @@ def make_plan(spec: MappingSpec, base: str, desired: Desired, actual: TargetStat
 
     An alias whose name at the source cannot be told for certain is left alone.
 
-    A version that must be registered is copied first, unless its folder is already whole; one whose record
+    A version that must be registered is copied first, unless its folder is already whole; if its container wants
+    other names, those are then made beside it, and that folder is registered (ArrangeFiles). One whose record
     names a Vertex version that is gone was deleted by a person: drift. One that is there without our mark or a
     record is a conflict, not registered twice. In a new model the version that
-    `default` names is registered first, since Vertex gives `default` to the first one.
+    `default` names is registered first, since Vertex gives `default` to the first one; if no container
+    would load it, the others wait.
     A model that holds versions and none of ours is refused as a whole. At last the policy strikes what the
     mapping does not permit.
     """
-    steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known).steps()]
+    steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known, fits or {}).steps()]
     changes = tuple(step for step in steps if not isinstance(step, Refusal))
     refusals = (*desired.refusals, *(step for step in steps if isinstance(step, Refusal)))
     # Where the mapping is written does not matter, what it says does: the container, for instance.
     checksum = checksum_of(replace(spec, origin=Position("", 0, 0)), changes, refusals, desired, actual)
-    return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum)
+    notes = tuple(f"alias {alias}: {note}" for alias, note in sorted(desired.notes.items()))
+    return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum, notes)
 
 
 def took_effect(change: Change, actual: TargetState) -> bool:
     """Tell whether a change is visible in *actual*: how a pass settles what a crash left open."""
     match change:
-        case CopyFiles(artifact_uri=uri):
+        case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
             return uri in actual.committed
         case RegisterVersion(artifact_uri=uri):
             return any(version.artifact_uri == uri and version.marked for version in actual.versions)
@@ -92,24 +106,28 @@ class _Planner:
     desired: Desired
     actual: TargetState
     known: Known
+    fits: Mapping[str, Fit | Refusal] = field(default_factory=dict)
 
     def steps(self) -> Iterator[Change | Refusal]:
         if self.actual.versions and not any(self.is_ours(version) for version in self.actual.versions):
             if self.desired.versions:
                 yield self.foreign_model()
             return
-        arriving: set[str] = set()
+        uris = {
+            version.id: there.artifact_uri for version in self.desired.versions if (there := self.registered(version))
+        }
         for version in self.arrivals():
-            step = self.arrive(version)
-            if isinstance(step, Refusal):
-                yield step
+            steps = self.arrive(version)
+            if isinstance(steps, Refusal):
+                yield steps
+                unfit = steps is self.fits.get(version.id)
+                if unfit and not self.actual.exists and version == self.desired.aliases.get(DEFAULT):
+                    return
                 continue
-            arriving.add(version.id)
-            yield from step
+            uris[version.id] = steps[-1].artifact_uri
+            yield from steps
         for alias, version in self.desired.aliases.items():
-            move = self.move(alias, version)
-            if isinstance(move, MoveAlias) and not (version.id in arriving or self.registered(version)):
-                continue  # its version was refused, and that refusal says why
+            move = self.move(alias, version, uris.get(version.id))
             if move is not None:
                 yield self.unless_held(alias, move)
         yield from self.removals()
@@ -118,12 +136,12 @@ class _Planner:
         own = ((record.artifact_uri, record.version_id) for record in self.known.records)
         return version.marked and (version.artifact_uri, version.id) in own
 
-    def uri(self, version: SourceVersion) -> str:
-        return artifact_uri(self.base, self.actual.model, version)
+    def folders(self, version: SourceVersion) -> tuple[str, ...]:
+        return folders(self.base, self.actual.model, version, self.spec.serving.layout)
 
     def registered(self, version: SourceVersion) -> ModelVersion | None:
-        uri = self.uri(version)
-        return next((v for v in self.actual.versions if v.artifact_uri == uri and self.is_ours(v)), None)
+        uris = self.folders(version)
+        return next((v for v in self.actual.versions if v.artifact_uri in uris and self.is_ours(v)), None)
 
     def ref(self, version: ModelVersion) -> VersionRef:
         labels = (r.source.label for r in self.known.records if r.artifact_uri == version.artifact_uri)
@@ -139,9 +157,9 @@ class _Planner:
             missing.insert(0, first)
         return missing
 
-    def arrive(self, version: SourceVersion) -> tuple[Change, ...] | Refusal:
-        uri = self.uri(version)
-        if any(there.artifact_uri == uri for there in self.actual.versions):
+    def arrive(self, version: SourceVersion) -> tuple[*tuple[Change, ...], RegisterVersion] | Refusal:
+        uris = self.folders(version)
+        if any(there.artifact_uri in uris for there in self.actual.versions):
             return Refusal(
                 Kind.CONFLICT,
                 f"version {version.label}",
@@ -149,7 +167,7 @@ class _Planner:
                 f"give that version the label {OWNER_LABEL} again, or delete it in Vertex",
             )
         if self.spec.drift is OnDrift.REPORT:
-            gone = next((r for r in self.known.records if r.artifact_uri == uri), None)
+            gone = next((r for r in self.known.records if r.artifact_uri in uris), None)
             if gone is not None:
                 return Refusal(
                     Kind.DRIFT,
@@ -157,8 +175,17 @@ class _Planner:
                     f"Vertex version @{gone.version_id}, which the bridge registered for it, was deleted by hand",
                     "set 'drift: heal' in the mapping to have it registered again, or move its aliases at the source",
                 )
-        register = RegisterVersion(version, uri)
-        return (register,) if uri in self.actual.committed else (CopyFiles(version, uri), register)
+        fit = self.fits.get(version.id) or plain_fit(self.spec.serving)
+        return fit if isinstance(fit, Refusal) else self.serve(version, fit)
+
+    def serve(self, version: SourceVersion, fit: Fit) -> tuple[*tuple[Change, ...], RegisterVersion]:
+        copied = artifact_uri(self.base, self.actual.model, version)
+        copy = () if copied in self.actual.committed else (CopyFiles(version, copied),)
+        if fit.layout is not Layout.PREBUILT:
+            return *copy, RegisterVersion(version, copied, fit.container, fit.why)
+        uri = serving_uri(copied)
+        arrange = () if uri in self.actual.committed else (ArrangeFiles(version, copied, uri, fit.renames),)
+        return *copy, *arrange, RegisterVersion(version, uri, fit.container, fit.why)
 
     def foreign_model(self) -> Refusal:
         model = self.actual.model
@@ -171,9 +198,9 @@ class _Planner:
 
     # aliases
 
-    def move(self, alias: Alias, to: SourceVersion) -> MoveAlias | Refusal | None:
+    def move(self, alias: Alias, to: SourceVersion, uri: str | None) -> MoveAlias | Refusal | None:
+        """Say how the alias gets to a version, registered from `uri`; None there: the version was refused."""
         holder = self.actual.holder(alias)
-        uri = self.uri(to)
         if holder is not None and holder.artifact_uri == uri and self.is_ours(holder):
             return None
         if holder is not None and not self.is_ours(holder):
@@ -185,6 +212,8 @@ class _Planner:
             )
         if self.spec.drift is OnDrift.REPORT and (drift := self.drift(alias, holder, to)):
             return drift
+        if uri is None:
+            return None  # the refusal of its version says why
         return MoveAlias(alias, to, uri, self.ref(holder) if holder else None)
 
     def drift(self, alias: Alias, holder: ModelVersion | None, to: SourceVersion) -> Refusal | None:

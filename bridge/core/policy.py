@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
+    ArrangeFiles,
     Change,
     CopyFiles,
     Kind,
@@ -27,6 +28,9 @@ _STATES = (  # the first kind that a plan holds decides
     (Kind.CONFLICT, State.BLOCKED),
     (Kind.GUARD, State.BLOCKED),
     (Kind.NAME, State.BLOCKED),
+    (Kind.UNCLEAR, State.BLOCKED),
+    (Kind.SERVING, State.BLOCKED),
+    (Kind.SOURCE, State.FAILED),
     (Kind.DRIFT, State.DRIFTED),
     (Kind.HELD, State.HELD),
     (Kind.WAITING, State.PENDING),
@@ -49,7 +53,7 @@ def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
         case MoveAlias(alias, previous=previous) if policy is Policy.CREATE_ONLY and previous is not None:
             reason = f"it has moved at the source, but policy {policy} moves nothing"
             return Refusal(Kind.POLICY, f"alias {alias}", reason, "move it in Vertex, or set 'policy: sync'")
-        case CopyFiles() | RegisterVersion() | MoveAlias() | RemoveAlias() | Refusal():
+        case CopyFiles() | ArrangeFiles() | RegisterVersion() | MoveAlias() | RemoveAlias() | Refusal():
             return step
         case _:
             assert_never(step)

@@ -14,12 +14,14 @@ if TYPE_CHECKING:
         Alias,
         ArtifactFile,
         CollectionSelector,
+        Container,
+        Description,
+        Facts,
         Hold,
         Manifest,
         MappingRecord,
         ModelKey,
         ModelVersion,
-        Serving,
         SourceVersion,
         StoredFile,
         Sweep,
@@ -53,9 +55,9 @@ class Source(Protocol):
         """
         ...
 
-    def describe(self, version: SourceVersion) -> tuple[ArtifactFile, ...]:
+    def describe(self, version: SourceVersion) -> Description:
         """
-        List a version's files, by path, with sizes and the digests that the source keeps.
+        List a version's files, by path, with sizes and the digests that the source keeps, and say what the model is.
 
         Raises NeedsPerson if the version is gone, is not the one that was swept (another id or digest under
         the same label), or has a file that cannot be copied; TryAgain if the source was unwell.
@@ -99,8 +101,32 @@ class Storage(Protocol):
         """
         ...
 
+    def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
+        """
+        Store a copy of another object, `source` being its gs:// URI, as `put` would; no byte passes through here.
+
+        Raises as `put` does, and NeedsPerson if there is no such object or it may not be read.
+        """
+        ...
+
     def commit(self, folder: str, manifest: Manifest) -> None:
         """Write the manifest. Idempotent; raises NeedsPerson if one with other files is there."""
+        ...
+
+
+class ObjectStore(Protocol):
+    """Buckets that a source keeps its versions' files in: `gs://` or `s3://`. Reads only."""
+
+    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+        """
+        List all objects below a folder, a URI that ends in "/", by path; paths are relative to it and not checked.
+
+        An absent folder is empty. Raises TryAgain, or NeedsPerson if the bucket is absent or may not be read.
+        """
+        ...
+
+    def open(self, uri: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        """Stream an object from byte `start` on, as Source.open does."""
         ...
 
 
@@ -112,6 +138,14 @@ class Copier(Protocol):
         Copy and verify every file, then write the manifest; a folder that is whole is left as it is. Idempotent.
 
         Raises IntegrityError if bytes are not what the source says, TryAgain, or NeedsPerson.
+        """
+        ...
+
+    def arrange(self, version: SourceVersion, copied: str, folder: str, renames: Sequence[tuple[str, str]]) -> Manifest:
+        """
+        Copy files of the whole folder `copied` to `folder`, inside the bucket, under new names; then its manifest.
+
+        Idempotent. Raises as `copy` does, and NeedsPerson if `copied` is not whole or has no such file.
         """
         ...
 
@@ -131,7 +165,9 @@ class Registry(Protocol):
         """Ask for one version; None only if Vertex says that there is none. It may show here before it is listed."""
         ...
 
-    def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:
+    def register(
+        self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
+    ) -> str:
         """
         Ask for a new version, without aliases; return the operation's name. Not idempotent: see reconcile.registering.
 

@@ -3,22 +3,27 @@ References, written the way people already write them, and what the store knows 
 
     fraud@production, fraud@7                            a version in Vertex, by alias or id
     wandb-registry-model/fraud-detector:v7               a version at the source, by its label
-    wandb-registry-model/fraud-detector:production       the same, by an alias as it is spelled in Vertex
+    wandb-registry-model/fraud-detector:production       the same, by an alias, as it is spelled there or in Vertex
+    models:/churn/3, models:/churn@champion              the same in MLflow; models:/churn/Production by a stage
     fraud                                                every version of a model or a mapping
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.errors import NeedsPerson
+from bridge.core.model import MLFLOW_PLACE, ModelKey
+from bridge.core.naming import model_id, serving_uri, spell_alias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bridge.core.changes import Change
-    from bridge.core.model import Alias, MappingRecord, ModelKey
+    from bridge.core.model import Alias, AliasRules, MappingRecord, MappingSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,12 @@ class Ref:
 
 def parse_ref(text: str) -> Ref:
     """Read a reference; any text is one, if only the name of a model."""
+    if text.startswith(f"{MLFLOW_PLACE}/"):
+        # As MLflow reads it: a name holds no "/", but may hold "@".
+        name, between, version = text.removeprefix(f"{MLFLOW_PLACE}/").partition("/")
+        if not between and "@" in name:
+            name, _, version = name.rpartition("@")
+        return Ref(f"{MLFLOW_PLACE}/{name}", version or None, at_source=True)
     if "/" in text and ":" in text:
         name, _, version = text.rpartition(":")
         return Ref(name, version or None, at_source=True)
@@ -40,14 +51,39 @@ def parse_ref(text: str) -> Ref:
 
 
 def find(
-    ref: Ref, records: Iterable[MappingRecord], mirrored: Mapping[ModelKey, Mapping[Alias, str]]
+    ref: Ref,
+    records: Iterable[MappingRecord],
+    mirrored: Mapping[ModelKey, Mapping[Alias, str]],
+    rules: Mapping[str, AliasRules] | None = None,
 ) -> list[MappingRecord]:
-    """Return the records that a reference means, in the order given; several mappings may have one model."""
+    """
+    Return the records that a reference means, in the order given; several mappings may have one model.
+
+    `rules`, by mapping, say what an alias of the source is called in Vertex.
+    """
     return [
         record
         for record in records
-        if _named(ref, record) and (ref.version is None or _is_version(ref, record, mirrored.get(record.key, {})))
+        if means(ref, record.key, record.source.collection)
+        and (
+            ref.version is None
+            or _is_version(ref, record, mirrored.get(record.key, {}), (rules or {}).get(record.key.mapping))
+        )
     ]
+
+
+def means(ref: Ref, key: ModelKey, collection: str) -> bool:
+    """Tell whether a reference is to something of this model, or of the collection that it follows."""
+    if ref.at_source:
+        return collection == ref.name or collection.endswith(f"/{ref.name}")
+    return ref.name in (key.model, key.mapping, str(key))
+
+
+def may_mean(ref: Ref, spec: MappingSpec) -> bool:
+    """Tell whether a reference may be to something of this mapping, before its collections are known."""
+    if spec.source.is_pattern:
+        return True
+    return means(ref, ModelKey(spec.name, model_id(spec.target.model)), f"{spec.source.place}/{spec.source.name}")
 
 
 def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
@@ -55,7 +91,9 @@ def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
     folders = {record.artifact_uri for record in records}
     ids = {record.version_id for record in records}
     match change:
-        case CopyFiles(artifact_uri=folder) | RegisterVersion(artifact_uri=folder):
+        case CopyFiles(artifact_uri=folder):
+            return folder in folders or serving_uri(folder) in folders
+        case ArrangeFiles(artifact_uri=folder) | RegisterVersion(artifact_uri=folder):
             return folder in folders
         case MoveAlias(artifact_uri=folder, previous=previous):
             return folder in folders or (previous is not None and previous.version_id in ids)
@@ -65,15 +103,12 @@ def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
             assert_never(change)
 
 
-def _named(ref: Ref, record: MappingRecord) -> bool:
-    if ref.at_source:
-        collection = record.source.collection
-        return collection == ref.name or collection.endswith(f"/{ref.name}")
-    return ref.name in (record.key.model, record.key.mapping, str(record.key))
-
-
-def _is_version(ref: Ref, record: MappingRecord, aliases: Mapping[Alias, str]) -> bool:
-    by_name = record.source.label if ref.at_source else record.version_id
-    return ref.version == by_name or any(
-        alias == ref.version and version_id == record.version_id for alias, version_id in aliases.items()
+def _is_version(ref: Ref, record: MappingRecord, aliases: Mapping[Alias, str], rules: AliasRules | None) -> bool:
+    label = record.source.label if ref.at_source else record.version_id
+    names = {ref.version}
+    if ref.at_source and rules is not None and ref.version is not None:
+        with suppress(NeedsPerson):
+            names.add(spell_alias(ref.version, rules))
+    return ref.version == label or any(
+        alias in names and version_id == record.version_id for alias, version_id in aliases.items()
     )

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bridge.core.changes import Plan
     from bridge.core.model import MappingSpec, SourceState
     from bridge.core.ports import Clock, Runner, Source, Store
-    from bridge.reconcile.reconciler import Reconciler
+    from bridge.reconcile.reconciler import Reconciler, Sight
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ class Report:
 
     status: Status
     plan: Plan | None = None  # None: it was not compared, because the source is as it was, or could not be read
+    sight: Sight | None = None  # what the plan follows from, where it was only made
 
     @property
     def key(self) -> ModelKey:
@@ -200,10 +201,11 @@ class Passes:
             return Report(self._status(order.key, State.FAILED, _known(problem, order.key), order.state.collection))
 
     def _plan_one(self, order: Order) -> Report:
-        plan = self.reconciler(order.spec).plan(order).plan
+        sight = self.reconciler(order.spec).plan(order)
+        plan = sight.plan
         status = self._after(order, plan)
         waits = bool(plan.changes) and status.state is State.SYNCED
-        return Report(replace(status, state=State.PENDING) if waits else status, plan)
+        return Report(replace(status, state=State.PENDING) if waits else status, plan, sight)
 
     def _unchanged(self, order: Order) -> Report | None:
         before = self.store.status(order.key)

@@ -50,4 +50,4 @@ class ReadOnlyCopier:
         """See the port."""
         return self.copier.manifest(folder)
 
-    copy = staticmethod(_refuse)
+    copy = arrange = staticmethod(_refuse)

@@ -5,35 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias, refuse_held
+from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias, refuse_held
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.model import DEFAULT, Known, ModelKey, State
-from bridge.core.naming import artifact_uri, sources_of
+from bridge.core.model import DEFAULT, Facts, Known, ModelKey, State
+from bridge.core.naming import sources_of
 from bridge.core.planner import make_plan
 from bridge.core.policy import guard_removals
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
+from bridge.reconcile.observing import Observer
 from bridge.reconcile.registering import Registrar
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from datetime import timedelta
 
     from bridge.core.changes import Change, Plan, Refusal
     from bridge.core.desired import Desired
     from bridge.core.model import (
         Alias,
-        MappingRecord,
         MappingSpec,
         RemovalGuard,
         SourceState,
-        SourceVersion,
         TargetState,
         VersionRef,
     )
     from bridge.core.ports import Clock, Copier, Registry, Source, Store
-    from bridge.core.records import EntryId, JournalEntry
+    from bridge.core.records import EntryId
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +80,7 @@ class Reconciler:
     store: Store
     clock: Clock
     base: str  # gs://bucket/prefix
+    location: str  # of Vertex
     guard: RemovalGuard
     settle: timedelta
 
@@ -91,11 +90,13 @@ class Reconciler:
         desired = desire(order.spec, order.state)
         unfinished = self.store.unfinished(key)
         records = self.store.records(key)
-        actual = self._observe(key, desired, records, unfinished)
+        observer = self._observer(order)
+        actual, manifests = observer.observe(desired.versions, records, unfinished)
         now = self.clock.now()
         known = Known(records, self.store.mirrored(key), self.store.seen_before(key), self.store.holds(key, now))
         settlement = settle_open(known, unfinished, self.store.intents(key), actual, now.isoformat())
-        plan = make_plan(order.spec, self.base, desired, actual, settlement.known)
+        fits = observer.fits(desired.versions, settlement.known.records, actual, manifests)
+        plan = make_plan(order.spec, self.base, desired, actual, settlement.known, fits=fits)
         plan = guard_removals(
             plan,
             self.guard,
@@ -105,30 +106,8 @@ class Reconciler:
         )
         return Sight(desired, actual, settlement, plan)
 
-    def _observe(
-        self,
-        key: ModelKey,
-        desired: Desired,
-        records: Sequence[MappingRecord],
-        unfinished: Sequence[JournalEntry],
-    ) -> TargetState:
-        """Look at the model; a version of ours that the list does not show is asked for, since lists may lag."""
-        actual = self.registry.observe(key.model)
-        listed = {version.id for version in actual.versions}
-        folders = {artifact_uri(self.base, key.model, version): version for version in desired.versions}
-        unlisted = [r for r in records if r.artifact_uri in folders and r.version_id not in listed]
-        asked = (self.registry.version(key.model, record.version_id) for record in unlisted)
-        versions = (*actual.versions, *(version for version in asked if version is not None))
-        for record in records:
-            folders.pop(record.artifact_uri, None)
-        copied = {e.change.artifact_uri: e.change.version for e in unfinished if isinstance(e.change, CopyFiles)}
-        whole = (folder for folder, version in (folders | copied).items() if self._is_whole(folder, version))
-        return replace(actual, versions=versions, committed=frozenset(whole))
-
-    def _is_whole(self, folder: str, version: SourceVersion) -> bool:
-        """Tell whether a folder holds just this version; if it holds another, copying it will say so."""
-        manifest = self.copier.manifest(folder)
-        return manifest is not None and manifest.is_of(version)
+    def _observer(self, order: Order) -> Observer:
+        return Observer(self.source, self.copier, self.registry, self.base, self.location, order.spec, order.key.model)
 
     def reconcile(self, order: Order, *, checksum: str | None = None) -> Sight:
         """
@@ -140,7 +119,7 @@ class Reconciler:
         sight = self.plan(order)
         if checksum is not None and sight.plan.checksum != checksum:
             raise world_has_moved(order.key)
-        self._write_down(order.key, sight)
+        self._write_down(order, sight)
         if sight.plan.changes:
             # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
             self._show(order, State.PENDING, "changes are under way")
@@ -164,20 +143,25 @@ class Reconciler:
         hold = self.store.holds(order.key, self.clock.now()).get(change.alias)
         return refuse_held(hold) if hold else None
 
-    def _write_down(self, key: ModelKey, sight: Sight) -> None:
-        """Save what the settlement found, and aliases that already are where they should be."""
-        settlement = sight.settlement
+    def _write_down(self, order: Order, sight: Sight) -> None:
+        """Save what the settlement found, collections' new names, and aliases that are where they should be."""
+        key, settlement = order.key, sight.settlement
         for record in settlement.landed:
-            self.store.save_record(record)
+            self.store.save_record(replace(record, facts=self._facts(record.artifact_uri)))
             self.store.close_intent(key, record.artifact_uri)
         for alias, version_id in settlement.mirrored.items():
             self.store.save_mirrored(key, alias, version_id)
         for entry, outcome in settlement.outcomes.items():
             self.store.finish(entry, outcome, "settled by the next pass", self.clock.now())
-        recorded = {record.artifact_uri for record in settlement.known.records}
+        now_called = {version.id: version for version in order.state.versions}
+        for record in settlement.known.records:
+            version = now_called.get(record.source.id, record.source)
+            if version.collection != record.source.collection:
+                self.store.save_record(replace(record, source=version))
+        recorded, folders = {record.artifact_uri for record in settlement.known.records}, self._observer(order).folders
         for alias, version in sight.desired.aliases.items():
-            holder, folder = sight.actual.holder(alias), artifact_uri(self.base, key.model, version)
-            in_place = holder is not None and holder.artifact_uri == folder and folder in recorded
+            holder, meant = sight.actual.holder(alias), recorded.intersection(folders(version))
+            in_place = holder is not None and holder.artifact_uri in meant
             if holder and in_place and settlement.known.mirrored.get(alias) != holder.id:
                 self.store.save_mirrored(key, alias, holder.id)
 
@@ -202,10 +186,13 @@ class Reconciler:
                 self._show(order, State.COPYING, f"copying {version.label}")
                 files = self.copier.copy(version, folder).files
                 return f"{len(files)} files, {sum(file.size for file in files)} bytes, all verified"
-            case RegisterVersion(version):
+            case ArrangeFiles(version, copied, folder, renames):
+                self._show(order, State.COPYING, f"arranging {version.label} for its container")
+                return f"{len(self.copier.arrange(version, copied, folder, renames).files)} files, inside the bucket"
+            case RegisterVersion(version, folder):
                 self._show(order, State.REGISTERING, f"registering {version.label}")
                 registrar = Registrar(self.registry, self.store, self.clock, self.settle)
-                return f"@{registrar.register(key, change, order.spec, order.name).version_id}"
+                return f"@{registrar.register(key, change, order.name, self._facts(folder)).version_id}"
             case MoveAlias(alias, artifact_uri=folder, previous=previous):
                 version_id = self._version_id(key, folder)
                 self._still_where_it_was(key, alias, previous, version_id)
@@ -227,6 +214,10 @@ class Reconciler:
         expected = previous.version_id if previous else None
         if found not in (expected, to) and not (alias == DEFAULT and previous is None):
             raise TryAgain(f"alias {alias} of model {key.model} was moved to @{found} while this pass was under way")
+
+    def _facts(self, folder: str) -> Facts:
+        manifest = self.copier.manifest(folder)
+        return manifest.facts if manifest else Facts()
 
     def _version_id(self, key: ModelKey, folder: str) -> str:
         # The plan registers a version before it moves an alias to it, so there is a record.

@@ -25,7 +25,7 @@ from bridge.core.records import Intent
 
 if TYPE_CHECKING:
     from bridge.core.changes import RegisterVersion
-    from bridge.core.model import MappingSpec, ModelKey
+    from bridge.core.model import Container, Facts, ModelKey
     from bridge.core.ports import Clock, Registry, Store
     from bridge.core.records import Operation
 
@@ -43,9 +43,11 @@ class Registrar:
     clock: Clock
     settle: timedelta
 
-    def register(self, key: ModelKey, change: RegisterVersion, spec: MappingSpec, name: str) -> MappingRecord:
+    def register(self, key: ModelKey, change: RegisterVersion, name: str, facts: Facts) -> MappingRecord:
         """
         Register a folder, or find that it is registered; return the record, which is saved.
+
+        `name` is the model's, for display.
 
         Raises TryAgain while it cannot be known whether an earlier attempt will yet succeed, NeedsPerson if
         Vertex refuses the version for good.
@@ -57,8 +59,8 @@ class Registrar:
             self.store.save_intent(intent)
         version_id = self._earlier_attempt(intent) if intent.sent_at else self._look(intent)
         if version_id is None:
-            version_id = self._send(intent, spec, name)
-        record = MappingRecord(key, change.version, uri, version_id, self.clock.now().isoformat())
+            version_id = self._send(intent, change.container, name, facts)
+        record = MappingRecord(key, change.version, uri, version_id, self.clock.now().isoformat(), facts)
         self.store.save_record(record)
         self.store.close_intent(key, uri)
         return record
@@ -87,13 +89,13 @@ class Registrar:
         ids = [int(v.id) for v in versions if v.artifact_uri == intent.artifact_uri and v.marked]
         return str(min(ids)) if ids else None
 
-    def _send(self, intent: Intent, spec: MappingSpec, name: str) -> str:
+    def _send(self, intent: Intent, container: Container, name: str, facts: Facts) -> str:
         self._refuse_foreign(intent)
         sent = replace(intent, sent_at=self.clock.now().isoformat(), operation=None)
         self.store.save_intent(sent)
         try:
             operation_name = self.registry.register(
-                intent.key.model, name, intent.version, intent.artifact_uri, spec.serving
+                intent.key.model, name, intent.version, intent.artifact_uri, container, facts=facts
             )
         except TryAgain as unwell:
             if unwell.nothing_happened:

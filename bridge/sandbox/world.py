@@ -140,4 +140,4 @@ class World:
             "api_key: {env: WANDB_API_KEY}}\n"
             f"  prod: {{kind: vertex, project: {PROJECT}, location: {LOCATION}, bucket: gs://{BUCKET}/registry, "
             f"endpoint: '{self.vertex.grpc_address}', insecure: true, storage_endpoint: '{self.gcs.url}'}}\n"
-        )
+        ) + (f"  ml: {{kind: mlflow, tracking_uri: '{self.mlflow.url}'}}\n" if self.mlflow else "")

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias, change_kind, change_to_json
+from bridge.core.changes import (
+    ArrangeFiles,
+    CopyFiles,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+    change_kind,
+    change_to_json,
+)
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import Alias, Hold, MappingRecord, ModelKey, SourceVersion, State, VersionRef
+from bridge.core.model import Alias, Container, Facts, Hold, MappingRecord, ModelKey, SourceVersion, State, VersionRef
 from bridge.core.records import EntryId, Intent, JournalEntry, Outcome, Status
 
 if TYPE_CHECKING:
@@ -41,12 +50,16 @@ def record_row(record: MappingRecord) -> Row:
         "artifact_uri": record.artifact_uri,
         "version_id": record.version_id,
         "first_seen": utc(record.first_seen),
+        "facts": asdict(record.facts),
     }
 
 
 def record_of(row: RowMapping) -> MappingRecord:
     """Read a record."""
-    return MappingRecord(_key_of(row), _source_of(row), row["artifact_uri"], row["version_id"], row["first_seen"])
+    facts = Facts(**(row["facts"] or {}))
+    return MappingRecord(
+        _key_of(row), _source_of(row), row["artifact_uri"], row["version_id"], row["first_seen"], facts
+    )
 
 
 def intent_row(intent: Intent) -> Row:
@@ -137,8 +150,17 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
     match values["change"]:
         case "copy":
             return CopyFiles(SourceVersion(**values["version"]), values["artifact_uri"])
+        case "arrange":
+            renames = tuple((old, new) for old, new in values["renames"])
+            version = SourceVersion(**values["version"])
+            return ArrangeFiles(version, values["copied_uri"], values["artifact_uri"], renames)
         case "register":
-            return RegisterVersion(SourceVersion(**values["version"]), values["artifact_uri"])
+            return RegisterVersion(
+                SourceVersion(**values["version"]),
+                values["artifact_uri"],
+                _container_from_json(values.get("container", {"image": ""})),  # entries from before there were layouts
+                values.get("why", ""),
+            )
         case "move-alias":
             previous = values["previous"]
             return MoveAlias(
@@ -154,6 +176,11 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
                 reason=f"the journal holds a change of the kind {kind!r}, which this bridge does not know",
                 remedy="upgrade the bridge: a newer one wrote it",
             )
+
+
+def _container_from_json(values: Mapping[str, Any]) -> Container:
+    env = tuple((name, value) for name, value in values.get("env", ()))
+    return Container(**{**values, "ports": tuple(values.get("ports", ())), "env": env})
 
 
 def _key_of(row: RowMapping) -> ModelKey:

@@ -98,6 +98,7 @@ records = Table(
     Column("artifact_uri", NAME, nullable=False),
     Column("version_id", NAME, nullable=False),
     Column("first_seen", NAME, nullable=False),
+    Column("facts", JSON),  # core.model.Facts; NULL: registered before they were kept
     UniqueConstraint("mapping", "model", "artifact_uri", name="one_record_per_folder"),
 )
 

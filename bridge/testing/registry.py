@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.core.errors import BridgeError
-    from bridge.core.model import Serving, SourceVersion
+    from bridge.core.model import Container, Facts, SourceVersion
     from bridge.core.ports import Clock
 
 
@@ -64,7 +64,8 @@ class MemoryRegistry:
     - `problems["observe"] = TryAgain("...")`: every call of that method raises it, and nothing happens,
     - `failing`: how the next uploads end instead of with a version, each an `Operation` with an error,
     - `interrupt`: called in the middle of an alias move that takes two requests,
-    - `calls`: the methods that were called, in order.
+    - `calls`: the methods that were called, in order,
+    - `served`: what was asked for each folder, by artifact_uri.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class MemoryRegistry:
         self.failing: list[Operation] = []
         self.interrupt: Callable[[], None] = lambda: None
         self.calls: list[str] = []
+        self.served: dict[str, tuple[Container, Facts]] = {}
         self._clock = clock
         self._models: dict[str, _Model] = {}
         self._uploads: dict[str, _Upload] = {}
@@ -168,11 +170,21 @@ class MemoryRegistry:
             version = there.version(version_id) if there else None
             return None if there is None or version is None else self._shown(there, version)
 
-    def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:  # noqa: ARG002  what the version is and how it is served is not kept
+    def register(
+        self,
+        model: str,
+        name: str,
+        version: SourceVersion,  # noqa: ARG002  what the version is at its source is not kept
+        artifact_uri: str,
+        container: Container,
+        *,
+        facts: Facts,
+    ) -> str:
         """See the port."""
         with self._lock:
             self._begin("register")
             self._asked += 1
+            self.served[artifact_uri] = (container, facts)
             upload = _Upload(
                 f"operations/{self._asked}",
                 model,

@@ -6,13 +6,13 @@ import base64
 import hashlib
 import re
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 import xxhash
 
 from bridge.core.errors import NeedsPerson, NotFound
-from bridge.core.model import ArtifactFile, Digest, SourceState, SourceVersion, Sweep
+from bridge.core.model import ArtifactFile, Description, Digest, Facts, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 PIECE = 1 << 16  # bytes that `open` yields at once
 
 Algorithm = Literal["md5", "xxh128"]
+NO_FACTS = Facts()
 
 
 @dataclass
@@ -31,6 +32,7 @@ class _Version:
     version: SourceVersion
     files: dict[str, bytes]
     algorithm: Algorithm | None
+    facts: Facts
     served: dict[str, bytes] = field(default_factory=dict)  # where it differs from what was published
 
 
@@ -49,7 +51,8 @@ class MemorySource:
     The Source port over dicts. Collections are named by their full path, "acme_org/wandb-registry-model/fraud".
 
     `problem` is raised by every call while it is set: TryAgain for a source that is unwell, NeedsPerson for
-    one that denies access. `failing` says the same of single collections, by path. `meanwhile` is called
+    one that denies access. `failing` says the same of single collections, by path, and `describing` of what
+    `describe` raises for single versions, by id. `meanwhile` is called
     whenever a file is opened. `calls` lists the port's methods in the order in which they were called, and
     `asked` the aliases that were asked for by name.
     """
@@ -58,6 +61,7 @@ class MemorySource:
         self.connection = connection
         self.problem: BridgeError | None = None
         self.failing: dict[str, BridgeError] = {}
+        self.describing: dict[str, BridgeError] = {}
         self.meanwhile: Callable[[], object] = lambda: None
         self.calls: list[str] = []
         self.asked: list[str] = []
@@ -77,12 +81,15 @@ class MemorySource:
         *aliases: str,
         algorithm: Algorithm | None = "md5",
         digest: str | None = None,
+        keeps_digest: bool = True,
+        facts: Facts = NO_FACTS,
     ) -> SourceVersion:
         """
         Add a version, v0 being a collection's first, and move `aliases` to it.
 
         The source keeps digests of its files by `algorithm`, or none. `digest` is the version's own; without
-        it, it is a function of paths and contents, so the same files have the same digest again.
+        it, it is a function of paths and contents, so the same files have the same digest again. MLflow's
+        versions have none: `keeps_digest` False.
         """
         there = self._collections.setdefault(path, _Collection())
         self._serial += 1
@@ -92,11 +99,11 @@ class MemorySource:
             path,
             label,
             f"id-{self._serial}",
-            digest or _digest_of(files),
+            (digest or _digest_of(files)) if keeps_digest else None,
             f"https://{self.connection}.test/{path}/{label}",
         )
         there.published += 1
-        there.versions.append(_Version(version, dict(files), algorithm))
+        there.versions.append(_Version(version, dict(files), algorithm, facts))
         for alias in aliases:
             self.alias(version, alias)
         return version
@@ -114,6 +121,12 @@ class MemorySource:
         there = self._collections[version.collection]
         there.versions = [each for each in there.versions if each.version.id != version.id]
         there.aliases = {alias: named for alias, named in there.aliases.items() if named != version.id}
+
+    def rename(self, path: str, new: str) -> None:
+        """Give a collection another path; its versions stay what they are."""
+        there = self._collections[new] = self._collections.pop(path)
+        for held in there.versions:
+            held.version = replace(held.version, collection=new)
 
     def delete_collection(self, path: str) -> None:
         """Delete a collection; one made again under its path starts at v0 with new ids."""
@@ -153,15 +166,18 @@ class MemorySource:
                 failed[selector] = problem
         return Sweep(found, failed)
 
-    def describe(self, version: SourceVersion) -> tuple[ArtifactFile, ...]:
+    def describe(self, version: SourceVersion) -> Description:
         """See the port."""
         self._begin("describe")
+        if version.id in self.describing:
+            raise self.describing[version.id]
         held = self._of(version)
         check_paths(held.files)
-        return tuple(
+        files = tuple(
             ArtifactFile(path, len(content), _file_digest(content, held.algorithm))
             for path, content in sorted(held.files.items())
         )
+        return Description(files, held.facts)
 
     @contextmanager
     def open(self, version: SourceVersion, file: ArtifactFile, start: int = 0) -> Iterator[Iterator[bytes]]:

@@ -1,37 +1,53 @@
-"""A bucket in memory."""
+"""Buckets in memory."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from typing import TYPE_CHECKING
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Literal
 
 import google_crc32c
 import xxhash
 
 from bridge.core.errors import IntegrityError, NeedsPerson
-from bridge.core.model import StoredFile
+from bridge.core.model import ArtifactFile, Digest, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.core.errors import BridgeError
-    from bridge.core.model import ArtifactFile, Manifest
+    from bridge.core.model import Manifest
+
+PIECE = 1 << 16  # bytes that `open` yields at once
+
+Algorithm = Literal["md5", "xxh128", "crc32c", "sha256"]
 
 
 class MemoryStorage:
     """
-    The Storage port over dicts, which a test may read and write: `objects` by URI, `manifests` by folder.
+    The Storage and ObjectStore ports over dicts that a test may write: `objects` by URI, `manifests` by folder.
 
-    `problem` is raised by every call while it is set. A file is held in memory while it is stored, but never
-    more than one piece beyond its size.
+    `problem` is raised by every call while it is set. Buckets whose names are in `absent` do not exist, those
+    in `closed` may not be read or written; all others are there. Objects in `composed` have no MD5. A file is
+    held in memory while it is stored, but never more than one piece beyond its size.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
+        self.composed: set[str] = set()  # URIs
         self.manifests: dict[str, Manifest] = {}
+        self.absent: set[str] = set()
+        self.closed: set[str] = set()
         self.problem: BridgeError | None = None
         self.calls: list[str] = []
+
+    def place(self, uri: str, content: bytes, *, composed: bool = False) -> None:
+        """Write an object as somebody else would: over what is there, whole or composed of others."""
+        self.objects[uri] = content
+        (self.composed.add if composed else self.composed.discard)(uri)
+
+    # Storage
 
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
@@ -42,31 +58,102 @@ class MemoryStorage:
         """See the port."""
         self._begin("put", folder)
         content = _read(file, pieces)
-        stored = StoredFile(
+        _compare(file, content)
+        self._demand_bucket(folder)
+        self._keep(folder + file.path, content)
+        return StoredFile(
             file.path,
             len(content),
-            crc32c=_base64(google_crc32c.value(content).to_bytes(4, "big")),
-            md5=_base64(hashlib.md5(content, usedforsecurity=False).digest()),
-            xxh128=_base64(xxhash.xxh128(content).digest()) if _algorithm(file) == "xxh128" else None,
+            crc32c=_digest(content, "crc32c"),
+            md5=self._kept_md5(folder + file.path),
+            xxh128=_digest(content, "xxh128") if file.digest and file.digest.algorithm == "xxh128" else None,
+            sha256=None if file.digest else _digest(content, "sha256"),
         )
-        if file.digest is not None and file.digest.value != (stored.xxh128 or stored.md5):
-            raise _mismatch(file, f"{file.digest.algorithm} {file.digest.value}", stored.xxh128 or stored.md5)
-        if self.objects.setdefault(folder + file.path, content) != content:
-            raise NeedsPerson(f"{folder}{file.path} is already there with other bytes", "find out who wrote it")
-        return stored
+
+    def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
+        """See the port."""
+        self._begin("rewrite", folder)
+        content = self._find(source)
+        kept = {None, "crc32c"} if source in self.composed else {None, "crc32c", "md5"}
+        if (algorithm := file.digest and file.digest.algorithm) not in kept:
+            raise NeedsPerson(
+                f"{file.path!a}: the bucket keeps no {algorithm} of {source!a} to compare it with",
+                "write the object again in one piece, or log the version with its files",
+            )
+        _compare(file, content)
+        self._demand_bucket(folder)
+        target = folder + file.path
+        if source in self.composed and target not in self.objects:
+            self.composed.add(target)
+        self._keep(target, content)
+        return StoredFile(file.path, len(content), _digest(content, "crc32c"), md5=self._kept_md5(target))
 
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
         self._begin("commit", folder)
+        self._demand_bucket(folder)
         if self.manifests.setdefault(folder, manifest).files != manifest.files:
             raise NeedsPerson(f"{folder} already has a manifest, of other files", "find out who wrote it")
 
-    def _begin(self, method: str, folder: str) -> None:
+    # ObjectStore
+
+    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+        """See the port. Manifests are not among the objects here."""
+        self._begin("list", folder)
+        self._demand_bucket(folder)
+        return tuple(
+            ArtifactFile(uri.removeprefix(folder), len(content), self._kept_digest(uri), uri)
+            for uri, content in sorted(self.objects.items())
+            if uri.startswith(folder) and (content or not uri.endswith("/"))
+        )
+
+    @contextmanager
+    def open(self, uri: str, start: int = 0) -> Iterator[Iterator[bytes]]:
+        """See the port."""
+        self._begin("open")
+        content = self._find(uri)
+        yield (content[at : at + PIECE] for at in range(start, len(content), PIECE))
+
+    def _kept_md5(self, uri: str) -> str | None:
+        return None if uri in self.composed else _digest(self.objects[uri], "md5")
+
+    def _kept_digest(self, uri: str) -> Digest:
+        md5 = self._kept_md5(uri)
+        return Digest("md5", md5) if md5 else Digest("crc32c", _digest(self.objects[uri], "crc32c"))
+
+    def _find(self, uri: str) -> bytes:
+        self._enter(uri)
+        if uri not in self.objects or _bucket(uri) in self.absent:
+            raise NeedsPerson(f"the object {uri!a} is gone, or never was", "put it back")
+        return self.objects[uri]
+
+    def _keep(self, uri: str, content: bytes) -> None:
+        if self.objects.setdefault(uri, content) != content:
+            raise NeedsPerson(f"{uri} is already there with other bytes", "find out who wrote it")
+
+    def _begin(self, method: str, folder: str | None = None) -> None:
         self.calls.append(method)
         if self.problem is not None:
             raise self.problem
-        if not folder.endswith("/"):
-            raise ValueError(f"a folder ends in '/', and {folder!r} does not")
+        if folder is not None:
+            if not folder.endswith("/"):
+                raise ValueError(f"a folder ends in '/', and {folder!r} does not")
+            self._enter(folder)
+
+    def _enter(self, uri: str) -> None:
+        if _bucket(uri) in self.closed:
+            raise NeedsPerson(f"{uri!a}: the bucket refuses access", "give the bridge's account a role on it")
+
+    def _demand_bucket(self, folder: str) -> None:
+        if _bucket(folder) in self.absent:
+            raise NeedsPerson(f"{folder!a}: the bucket does not exist", "create it")
+
+
+def _bucket(uri: str) -> str:
+    bucket, slash, _ = uri.removeprefix("gs://").partition("/")
+    if not uri.startswith("gs://") or not bucket or not slash:
+        raise NeedsPerson(f"{uri!a} is not a place in Google Cloud Storage", "write it as gs://bucket/path")
+    return bucket
 
 
 def _read(file: ArtifactFile, pieces: Iterator[bytes]) -> bytes:
@@ -80,16 +167,30 @@ def _read(file: ArtifactFile, pieces: Iterator[bytes]) -> bytes:
     return bytes(content)
 
 
-def _algorithm(file: ArtifactFile) -> str | None:
-    return file.digest.algorithm if file.digest else None
+def _compare(file: ArtifactFile, content: bytes) -> None:
+    if len(content) != file.size:
+        raise _mismatch(file, f"{file.size} bytes", str(len(content)))
+    if file.digest is not None:
+        found = _digest(content, file.digest.algorithm)
+        if file.digest.value != found:
+            raise _mismatch(file, f"{file.digest.algorithm} {file.digest.value}", found)
 
 
-def _mismatch(file: ArtifactFile, promised: str, found: str | None) -> IntegrityError:
+def _mismatch(file: ArtifactFile, promised: str, found: str) -> IntegrityError:
     return IntegrityError(
         f"{file.path!a}: the source promises {promised}, and its bytes have {found}",
         "the version is not registered; log it again, or look at the source's storage",
     )
 
 
-def _base64(raw: bytes) -> str:
+def _digest(content: bytes, algorithm: Algorithm) -> str:
+    match algorithm:
+        case "md5":
+            raw = hashlib.md5(content, usedforsecurity=False).digest()
+        case "sha256":
+            raw = hashlib.sha256(content).digest()
+        case "xxh128":
+            raw = xxhash.xxh128(content).digest()
+        case "crc32c":
+            raw = google_crc32c.value(content).to_bytes(4, "big")
     return base64.b64encode(raw).decode()

@@ -18,9 +18,10 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
     ModelServiceGrpcTransport,
 )
 
+from bridge.core.describing import description_of, labels_of
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.model import DEFAULT, Alias, ModelVersion, Serving, SourceVersion, TargetState
-from bridge.core.naming import OWNER_LABEL, SOURCE_LABEL, label_value
+from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion, TargetState
+from bridge.core.naming import OWNER_LABEL
 from bridge.core.records import Operation
 from bridge.vertex.errors import translated
 
@@ -80,16 +81,18 @@ class VertexRegistry:
             version.labels.get(OWNER_LABEL) == self._owner,
         )
 
-    def register(self, model: str, name: str, version: SourceVersion, artifact_uri: str, serving: Serving) -> str:
+    def register(
+        self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
+    ) -> str:
         """See the port. No alias is sent, so `default` stays where it is, but for a model's first version."""
         request = v1.UploadModelRequest(
             parent=self._parent,
             model=v1.Model(
                 display_name=name[:128],
-                version_description=f"{version} {version.url}",
+                version_description=description_of(version, facts),
                 artifact_uri=artifact_uri,
-                container_spec=_container(serving),
-                labels={OWNER_LABEL: self._owner, SOURCE_LABEL: label_value(str(version))},
+                container_spec=_container(container),
+                labels={OWNER_LABEL: self._owner, **labels_of(version, facts)},
             ),
         )
         with translated(f"registering {version} in model {model}"):
@@ -199,11 +202,11 @@ class VertexRegistry:
         return f"{self._parent}/models/{model}"
 
 
-def _container(serving: Serving) -> v1.ModelContainerSpec:
+def _container(container: Container) -> v1.ModelContainerSpec:
     return v1.ModelContainerSpec(
-        image_uri=serving.image,
-        ports=[v1.Port(container_port=port) for port in serving.ports],
-        predict_route=serving.predict_route or "",
-        health_route=serving.health_route or "",
-        env=[v1.EnvVar(name=name, value=value) for name, value in sorted(serving.env.items())],
+        image_uri=container.image,
+        ports=[v1.Port(container_port=port) for port in container.ports],
+        predict_route=container.predict_route or "",
+        health_route=container.health_route or "",
+        env=[v1.EnvVar(name=name, value=value) for name, value in container.env],
     )

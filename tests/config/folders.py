@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from bridge.config.model import Config
 
 ACME = "{kind: wandb, base_url: https://api.wandb.ai, organization: acme, api_key: {env: WANDB_API_KEY}}"
+ML = "{kind: mlflow, tracking_uri: 'http://mlflow:5000'}"
 PROD = "{kind: vertex, project: acme-prod, location: europe-west4, bucket: gs://acme-models-ew4/registry}"
 
 

@@ -114,10 +114,9 @@ def test_plaintext_to_anywhere_else_is_refused(folder: Folder, endpoint: str) ->
             "mappings: elsewhere",
             "4:11: there is no folder elsewhere; make it, and a mapping in it (see mappings/README.md)",
         ),
-        ("  ml: {kind: mlflow}", "4:14: kind 'mlflow' is not supported yet; use wandb or vertex"),
-        ("  x: {kind: gcs}", "4:13: expected wandb or vertex, found 'gcs'"),
-        ("  x: {kind: [a]}", "4:13: expected wandb or vertex, found a list"),
-        ("  x: {project: p}", "4:6: missing key 'kind'; use wandb or vertex"),
+        ("  x: {kind: gcs}", "4:13: expected wandb, mlflow or vertex, found 'gcs'"),
+        ("  x: {kind: [a]}", "4:13: expected wandb, mlflow or vertex, found a list"),
+        ("  x: {project: p}", "4:6: missing key 'kind'; use wandb, mlflow or vertex"),
         ("  x: wandb", "4:6: expected a mapping, found a text"),
         (
             "  x: {kind: wandb, api_key: {env: A}}",
@@ -183,7 +182,7 @@ def test_an_https_endpoint_for_storage_may_be_anywhere(folder: Folder) -> None:
 def test_connections_are_required(folder: Folder) -> None:
     folder.write("bridge.yaml", "owner: a\n")
     assert folder.wrong() == [
-        "bridge.yaml:1:1: missing key 'connections'; it names the W&B and Vertex AI ends that mappings refer to"
+        "bridge.yaml:1:1: missing key 'connections'; it names the W&B, MLflow and Vertex AI ends that mappings refer to"
     ]
 
 

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from bridge.config.load import load
-from bridge.core.model import Policy
+from bridge.core.model import Layout, Policy
 
 EXAMPLES = Path(__file__).parents[2] / "mappings"
 
@@ -16,7 +16,7 @@ def test_the_examples_are_a_whole_configuration(tmp_path: Path) -> None:
     shutil.copytree(EXAMPLES, tmp_path / "mappings")
     (tmp_path / "bridge.yaml").write_text(bridge_yaml_of_the_readme())
     specs = {spec.name: spec for spec in load(tmp_path / "bridge.yaml").mappings}
-    assert list(specs) == ["fraud", "ranker", "reranker", "vision"]
+    assert list(specs) == ["churn", "fraud", "ranker", "reranker", "vision"]
     assert specs["fraud"].aliases.named["best_model"] == "best-model"
     assert specs["fraud"].default_from == "production"
     assert specs["vision"].source.is_pattern
@@ -24,6 +24,9 @@ def test_the_examples_are_a_whole_configuration(tmp_path: Path) -> None:
     assert specs["ranker"].policy is Policy.UPSERT_ONLY
     assert specs["ranker"].source.aliases == frozenset({"candidate", "production"})
     assert specs["reranker"].source.aliases == frozenset({"prod"})
+    assert specs["churn"].source.stages == frozenset({"Staging", "Production"})
+    assert specs["churn"].source.aliases == frozenset({"champion"})
+    assert specs["churn"].serving.layout is Layout.AUTO
 
 
 def test_each_example_says_in_a_line_or_two_what_it_shows() -> None:

@@ -27,7 +27,11 @@ POLICIES = (
     "write policy: sync (versions and aliases arrive, move and go), upsert-only (nothing goes) "
     "or create-only (nothing goes or moves)"
 )
-NO_IMAGE = "Vertex AI takes no model without the container image that serves it"
+NO_SERVING = "write serving: {image: …} with the container image that serves it, or serving: {layout: auto}"
+NO_IMAGE = (
+    "layout mirror needs the image that serves the files as they are; "
+    "write image: its address, or layout: auto or layout: prebuilt, which find one of Vertex AI's own"
+)
 PATTERN = "{from: acme, registry: model, collection: {regex: '^vision-(?P<task>[a-z]+)$'}}"
 
 
@@ -39,7 +43,7 @@ def test_a_mapping_with_only_what_is_required_gets_the_defaults(folder: Folder) 
         target=Target("prod", "fraud"),
         policy=Policy.SYNC,
         aliases=AliasRules({}, "pass"),
-        serving=Serving("img"),
+        serving=Serving(image="img"),
         origin=Position(AT, 2, 5),
     )
 
@@ -64,7 +68,7 @@ def test_a_pattern_with_tags_and_everything_else_is_translated(folder: Folder) -
         is_pattern=True,
         tags=frozenset({"approved", "2024"}),
     )
-    assert spec.serving == Serving("img", (1, 2), "/p", "/h", {"K": "no"})
+    assert spec.serving == Serving(image="img", ports=(1, 2), predict_route="/p", health_route="/h", env={"K": "no"})
     assert (spec.policy, spec.drift) == (Policy.UPSERT_ONLY, OnDrift.HEAL)
     assert (spec.aliases, spec.default_from) == (AliasRules({}, "slug"), "production")
     assert spec.versions == VersionRule(5)
@@ -122,7 +126,7 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
     folder.mapping(default_from="null", serving="{image: img, port: null, health_route: ~}")
     (spec,) = folder.load().mappings
     assert spec.default_from is None
-    assert spec.serving == Serving("img")
+    assert spec.serving == Serving(image="img")
 
 
 @pytest.mark.parametrize(
@@ -159,6 +163,14 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
         (
             {"source": "{from: acme, entity: e, project: p, collection: c, where: {tags: [a]}}"},
             "3:64: unknown key 'where'; tags can only be asked for in a registry",
+        ),
+        (
+            {"source": "{from: acme, registry: model, collection: c, stages: [Production]}"},
+            "3:58: unknown key 'stages'; it is only for a source from MLflow, which names a model",
+        ),
+        (
+            {"source": "{from: acme, entity: e, project: p, collection: c, aliases: [a]}"},
+            "3:64: unknown key 'aliases'; it is only for a source from MLflow, which names a model",
         ),
         (
             {"source": "{from: acme, entity: e, project: p, collection: {regex: c}}"},
@@ -205,8 +217,8 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
             "4:31: {task} needs a source whose collection is a {regex: …} with that group",
         ),
         ({"target": "{to: prod, model: 'a}b'}"}, "4:31: '{' and '}' stand only around the name of a group"),
-        ({"serving": None}, f"2:5: missing key 'serving'; {NO_IMAGE}"),
-        ({"serving": "{port: 1}"}, f"6:14: missing key 'image'; {NO_IMAGE}"),
+        ({"serving": None}, f"2:5: missing key 'serving'; {NO_SERVING}"),
+        ({"serving": "{port: 1}"}, f"6:14: {NO_IMAGE}"),
         ({"serving": ""}, "6:5: expected a mapping, found nothing"),
         ({"serving": "{image: img, port: 70000}"}, "6:33: expected at most 65535"),
         ({"serving": "{image: img, port: 0}"}, "6:33: expected at least 1"),
@@ -232,11 +244,6 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
             {"serving": "{image: img, env: {A-B: x}}"},
             "6:33: 'A-B' is not a variable's name; use letters, digits and '_', and no digit first",
         ),
-        (
-            {"serving": "{image: img, layout: prebuilt}"},
-            "6:35: layout 'prebuilt' is not supported yet; use mirror",
-        ),
-        ({"serving": "{image: img, layout: miror}"}, "6:35: expected mirror, found 'miror'; did you mean 'mirror'?"),
         ({"on_source_delete": "unalias"}, "7:23: on_source_delete 'unalias' is not supported yet; use retain"),
         ({"on_source_delete": "delete"}, "7:23: on_source_delete 'delete' is not supported yet; use retain"),
         ({"drift": "fix"}, "7:12: expected report or heal, found 'fix'; write one of report, heal"),
@@ -346,7 +353,7 @@ def test_a_mistake_hides_no_other_mistake(folder: Folder) -> None:
     )
     assert [message.removeprefix(AT) for message in folder.wrong()] == [
         ":4:31: {x} needs a source whose collection is a {regex: …} with that group",
-        f":6:14: missing key 'image'; {NO_IMAGE}",
+        f":6:14: {NO_IMAGE}",
         ":6:24: write port or ports, not both",
         ":7:5: unknown key 'alias'; did you mean 'aliases'?",
         (

@@ -11,7 +11,9 @@ from ruamel.yaml import YAML
 
 from bridge.config.load import load
 from bridge.config.model import Config
+from bridge.config.schema_models import KINDS
 from bridge.core.errors import ConfigErrors
+from tests.config.folders import ML
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,11 +24,13 @@ _KEYS = (
     "name source target policy aliases alias_style default_from versions serving drift on_source_delete mappings "
     "from registry entity project collection regex where tags to model image port ports env layout latest * "
     "connections kind base_url api_key file bucket location endpoint insecure storage_endpoint store owner guards "
-    "max_removals settle poll_every acme prod [key]"
+    "max_removals settle poll_every acme prod [key] "
+    "tracking_uri workspace artifact_stores stages framework framework_version accelerator ml"
 )
 _WORDS = (
     "acme prod wandb vertex mlflow sync slug all {task} (?P<task>a+) ( gs://b https://w localhost:1 10m 30% default "
-    "sqlite:///x postgresql+psycopg://u:p@h/d [::1]:1 http://[x /p"
+    "sqlite:///x postgresql+psycopg://u:p@h/d [::1]:1 http://[x /p "
+    "ml Production Staging production champion auto mirror prebuilt sklearn 1.5 s3://b databricks"
 )
 KEYS, WORDS = st.sampled_from(_KEYS.split()), st.sampled_from(_WORDS.split())
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS
@@ -35,15 +39,21 @@ TREES = st.recursive(
     lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS | st.text(max_size=5), below, max_size=6),
     max_leaves=25,
 )
+MLFLOW_SOURCE = st.fixed_dictionaries(
+    {"from": st.just("ml"), "model": WORDS | st.fixed_dictionaries({"regex": WORDS})},
+    optional={"stages": st.lists(WORDS) | TREES, "aliases": st.lists(WORDS) | TREES, "where": TREES},
+)
 MAPPING = st.fixed_dictionaries(
     {},
     optional={
         "name": WORDS,
-        "source": TREES | st.dictionaries(KEYS, TREES),
+        "source": TREES | st.dictionaries(KEYS, TREES) | MLFLOW_SOURCE,
         "target": st.fixed_dictionaries({"to": WORDS | TREES, "model": WORDS | TREES}),
         "policy": WORDS,
         "aliases": st.dictionaries(WORDS, WORDS | st.none()) | st.lists(WORDS) | TREES,
-        "serving": TREES,
+        "alias_style": WORDS,
+        "default_from": WORDS,
+        "serving": TREES | st.dictionaries(KEYS, TREES | WORDS),
         "versions": TREES,
     },
 )
@@ -120,7 +130,8 @@ def test_any_tree_in_bridge_yaml_is_answered(folder: Folder, tree: object) -> No
 @quick
 @given(tree=TREES)
 def test_any_connection_is_answered(folder: Folder, tree: object) -> None:
-    kinds = {kind: {"kind": kind, "api_key": tree, "bucket": tree, "endpoint": tree} for kind in ("wandb", "vertex")}
+    keys = ("api_key", "bucket", "endpoint", "tracking_uri", "workspace", "artifact_stores")
+    kinds = {kind: {"kind": kind, **dict.fromkeys(keys, tree)} for kind in KINDS}
     folder.write("bridge.yaml", dumped({"connections": {"acme": tree, **kinds}}))
     answer(folder.path / "bridge.yaml")
 
@@ -128,5 +139,6 @@ def test_any_connection_is_answered(folder: Folder, tree: object) -> None:
 @quick
 @given(tree=st.lists(MAPPING | TREES, max_size=3))
 def test_any_tree_in_a_mapping_file_is_answered(folder: Folder, tree: object) -> None:
+    folder.bridge(f"  ml: {ML}\n")
     folder.write("mappings/fraud.yaml", dumped({"mappings": tree}))
     answer(folder.path / "bridge.yaml")

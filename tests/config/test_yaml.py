@@ -77,7 +77,7 @@ def test_duplicate_keys_are_errors_that_show_both_lines(folder: Folder) -> None:
 def test_a_merge_key_is_a_key_like_any_other(folder: Folder) -> None:
     folder.mapping(serving="{<<: {image: x}, image: img}")
     (found,) = folder.wrong()
-    assert found.startswith("mappings/fraud.yaml:6:15: unknown key '<<'; known keys: image, port,")
+    assert found.startswith("mappings/fraud.yaml:6:15: unknown key '<<'; known keys: layout, image, port,")
 
 
 def test_yaml_1_1_is_not_brought_back_by_a_directive(folder: Folder) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
 
@@ -21,10 +21,17 @@ def setting(name: str) -> str:
     return value
 
 
-def over(memory: Callable[..., T], sandbox: Callable[..., T], live: Callable[..., T]) -> list[object]:
-    """Return the parameters of a fixture that makes each end; live ones are skipped without --live (conftest.py)."""
-    return [
-        pytest.param(memory, id="memory"),
-        pytest.param(sandbox, id="sandbox", marks=pytest.mark.sandbox),
-        pytest.param(live, id="live", marks=pytest.mark.live),
-    ]
+def over(memory: Callable[..., T], sandbox: Callable[..., T], live: Callable[..., T]) -> list[pytest.ParameterSet]:
+    """Return the parameters of a fixture that makes each of the three ends that every port has."""
+    return ends({"memory": memory, "sandbox": sandbox, "live": live})
+
+
+def ends(makers: Mapping[str, Callable[..., T]]) -> list[pytest.ParameterSet]:
+    """
+    Return the parameters of a fixture that makes each end, by name.
+
+    "memory" needs nothing, "live" is skipped without --live (conftest.py), and all others are sandboxes.
+    """
+    marks = {"memory": (), "live": (pytest.mark.live,)}
+    sandbox = (pytest.mark.sandbox,)
+    return [pytest.param(maker, id=name, marks=marks.get(name, sandbox)) for name, maker in makers.items()]

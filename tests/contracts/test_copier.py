@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import contextlib
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.copying.copier import StreamingCopier
-from bridge.copying.gcs import GcsStorage
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
-from bridge.sandbox.address import BUCKET, PROJECT
+from bridge.core.model import Facts
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
-from bridge.testing.storage import MemoryStorage
-from tests.contracts.ends import over, setting
+from tests.contracts.buckets import MAKES, md5, sha256, xxh128
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.core.model import Description, Manifest, SourceVersion
     from bridge.core.ports import Copier, Storage
-    from bridge.sandbox.world import World
+    from tests.contracts.buckets import Place
 
 PATH = "acme_org/wandb-registry-model/fraud"
+FACTS = Facts(flavors={"sklearn": {"sklearn_version": "1.5.2"}}, python="3.11.7", metrics={"auc": 0.9})
 FILES = {"model.bin": b"the model", "conf/threshold.txt": b"0.5", "empty": b""}
 
 
@@ -33,36 +32,30 @@ class End:
     """A copier, what it copies from, and an empty folder to copy to."""
 
     copier: Copier
-    source: MemorySource
+    source: Referring
     storage: Storage
     folder: str
+    place: Place  # around the folder, which is its "v0/"
 
 
-def memory(_request: pytest.FixtureRequest, folder: str) -> Iterator[tuple[Storage, str]]:
-    yield MemoryStorage(), f"gs://models/{folder}/"
+class Referring(MemorySource):
+    """A source whose files lie at `located`, path -> gs:// URI, as far as they are in it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.located: dict[str, str] = {}
+
+    def describe(self, version: SourceVersion) -> Description:
+        described = super().describe(version)
+        files = (replace(file, location=self.located.get(file.path)) for file in described.files)
+        return replace(described, files=tuple(files))
 
 
-def sandbox(request: pytest.FixtureRequest, folder: str) -> Iterator[tuple[Storage, str]]:
-    world: World = request.getfixturevalue("world")
-    with contextlib.closing(GcsStorage(PROJECT, endpoint=world.gcs.url)) as bucket:
-        yield bucket, f"gs://{BUCKET}/{folder}/"
-
-
-def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[tuple[Storage, str]]:
-    name, prefix = setting("BRIDGE_LIVE_BUCKET"), f"bridge-contracts/{folder}/"
-    with contextlib.closing(GcsStorage(setting("BRIDGE_LIVE_PROJECT"))) as bucket:
-        try:
-            yield bucket, f"gs://{name}/{prefix}"
-        finally:
-            for blob in bucket._client.list_blobs(name, prefix=prefix):  # noqa: SLF001  cleans up
-                blob.delete()
-
-
-@pytest.fixture(params=over(memory, sandbox, live))
+@pytest.fixture(params=MAKES)
 def end(request: pytest.FixtureRequest) -> Iterator[End]:
-    source = MemorySource()
-    for bucket, folder in request.param(request, f"contract-{uuid.uuid4().hex[:12]}"):
-        yield End(StreamingCopier(source, bucket, FakeClock()), source, bucket, folder)
+    source, clock = Referring(), FakeClock()
+    for place in request.param(request, f"contract-{uuid.uuid4().hex[:12]}"):
+        yield End(StreamingCopier(source, place.storage, clock), source, place.storage, f"{place.folder}v0/", place)
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "xxh128", None])
@@ -159,7 +152,7 @@ def test_the_same_files_published_again_are_the_same_folder(end: End) -> None:
 
 def test_an_object_that_is_in_the_way_is_not_overwritten(end: End) -> None:
     in_the_way = end.source.publish("acme_org/wandb-registry-model/other", {"model.bin": b"not ours."})
-    (file,) = end.source.describe(in_the_way)
+    (file,) = end.source.describe(in_the_way).files
     with end.source.open(in_the_way, file) as pieces:
         end.storage.put(end.folder, file, pieces)
 
@@ -167,3 +160,239 @@ def test_an_object_that_is_in_the_way_is_not_overwritten(end: End) -> None:
         end.copier.copy(end.source.publish(PATH, FILES), end.folder)
 
     assert end.copier.manifest(end.folder) is None
+
+
+def test_the_manifest_says_what_the_source_says_of_the_model(end: End) -> None:
+    version = end.source.publish(PATH, FILES, facts=FACTS)
+
+    assert end.copier.copy(version, end.folder).facts == FACTS
+    manifest = end.copier.manifest(end.folder)
+    assert manifest is not None
+    assert manifest.facts == FACTS
+
+
+def test_a_digest_is_taken_of_every_file_that_the_source_keeps_none_of(end: End) -> None:
+    manifest = end.copier.copy(end.source.publish(PATH, FILES, algorithm=None, keeps_digest=False), end.folder)
+
+    assert {file.path: file.sha256 for file in manifest.files} == {path: sha256(FILES[path]) for path in FILES}
+
+
+def test_versions_without_a_digest_are_told_apart_by_id(end: End) -> None:
+    first = end.source.publish(PATH, FILES, keeps_digest=False)
+    second = end.source.publish(PATH, FILES, keeps_digest=False)
+    manifest = end.copier.copy(first, end.folder)
+
+    assert (manifest.source_digest, end.copier.copy(first, end.folder)) == (None, manifest)
+    with pytest.raises(NeedsPerson, match=f"holds .*:v0 with the id {first.id}, not {second.id}; remove that folder"):
+        end.copier.copy(second, end.folder)
+
+
+# files that lie in Cloud Storage already
+
+
+def referring(end: End, content: bytes = FILES["model.bin"], algorithm: str | None = "md5") -> SourceVersion:
+    """Publish a version whose model.bin is a reference to an object that holds `content`."""
+    end.place.write("theirs/model.bin", content)
+    end.source.located["model.bin"] = f"{end.place.folder}theirs/model.bin"
+    return end.source.publish(PATH, FILES, algorithm=algorithm)  # type: ignore[arg-type]  # one of its words
+
+
+@pytest.mark.parametrize("algorithm", ["md5", None])
+def test_a_file_that_lies_in_cloud_storage_is_copied_there_and_not_read(end: End, algorithm: str | None) -> None:
+    version = referring(end, algorithm=algorithm)
+
+    manifest = end.copier.copy(version, end.folder)
+
+    assert end.place.read("v0/model.bin") == FILES["model.bin"]
+    assert [file.path for file in manifest.files] == sorted(FILES)
+    assert {file.path: file.md5 for file in manifest.files} == {path: md5(FILES[path]) for path in FILES}
+    assert end.source.calls.count("open") == len(FILES) - 1
+
+
+def test_a_file_with_a_digest_that_cloud_storage_does_not_keep_is_streamed(end: End) -> None:
+    version = referring(end, algorithm="xxh128")
+
+    manifest = end.copier.copy(version, end.folder)
+
+    assert {file.path: file.xxh128 for file in manifest.files} == {path: xxh128(FILES[path]) for path in FILES}
+    assert end.source.calls.count("open") == len(FILES)
+
+
+def test_a_file_that_lies_elsewhere_is_streamed(end: End) -> None:
+    end.source.located["model.bin"] = "s3://theirs/model.bin"
+
+    end.copier.copy(end.source.publish(PATH, FILES), end.folder)
+
+    assert end.place.read("v0/model.bin") == FILES["model.bin"]
+    assert end.source.calls.count("open") == len(FILES)
+
+
+@pytest.mark.parametrize("content", [b"the modem", b"the", b"the model and more"])
+def test_a_reference_to_other_bytes_and_the_folder_is_not_whole(end: End, content: bytes) -> None:
+    version = referring(end, content)
+
+    with pytest.raises(IntegrityError, match=r"'model\.bin': the source promises"):
+        end.copier.copy(version, end.folder)
+
+    assert end.copier.manifest(end.folder) is None
+    assert end.place.read("v0/model.bin") is None
+
+
+def test_a_reference_to_nothing_and_the_folder_is_not_whole(end: End) -> None:
+    version = referring(end)
+    end.source.located["model.bin"] = f"{end.place.folder}theirs/gone.bin"
+
+    with pytest.raises(NeedsPerson, match=r"theirs/gone\.bin' is gone"):
+        end.copier.copy(version, end.folder)
+
+    assert end.copier.manifest(end.folder) is None
+
+
+# arrange
+
+RENAMES = (("model.bin", "saved_model.pb"), ("conf/threshold.txt", "assets/t.txt"))
+
+
+def arranged(end: End, version: SourceVersion, renames: tuple[tuple[str, str], ...] = RENAMES) -> Manifest:
+    return end.copier.arrange(version, end.folder, f"{end.place.folder}serving/", renames)
+
+
+def test_files_are_arranged_under_new_names_and_the_manifest_says_so(end: End) -> None:
+    version = end.source.publish(PATH, FILES, facts=FACTS)
+    copied = end.copier.copy(version, end.folder)
+    end.source.calls.clear()
+
+    manifest = arranged(end, version)
+
+    assert end.place.read("serving/saved_model.pb") == FILES["model.bin"]
+    assert end.place.read("serving/assets/t.txt") == FILES["conf/threshold.txt"]
+    assert [file.path for file in manifest.files] == ["assets/t.txt", "saved_model.pb"]
+    assert replace(manifest, files=copied.files) == copied
+    assert end.copier.manifest(f"{end.place.folder}serving/") == manifest
+    assert end.copier.manifest(end.folder) == copied
+    assert end.source.calls == []
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "xxh128", None])
+def test_an_arranged_file_keeps_all_of_its_digests(end: End, algorithm: str | None) -> None:
+    version = end.source.publish(PATH, FILES, algorithm=algorithm)  # type: ignore[arg-type]  # one of its words
+    copied = {file.path: file for file in end.copier.copy(version, end.folder).files}
+
+    manifest = arranged(end, version)
+
+    assert manifest.files[1] == replace(copied["model.bin"], path="saved_model.pb")
+
+
+def test_a_file_that_came_from_a_composed_object_is_arranged(end: End) -> None:
+    end.place.compose("theirs/model.bin", FILES["model.bin"])
+    end.source.located["model.bin"] = f"{end.place.folder}theirs/model.bin"
+    version = end.source.publish(PATH, FILES, algorithm=None)
+    end.copier.copy(version, end.folder)
+
+    assert arranged(end, version).files[1].md5 is None
+    assert end.place.read("serving/saved_model.pb") == FILES["model.bin"]
+
+
+def test_one_file_may_be_arranged_under_two_names(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+
+    manifest = arranged(end, version, (("model.bin", "b"), ("model.bin", "a")))
+
+    assert [file.path for file in manifest.files] == ["a", "b"]
+
+
+def test_arranging_twice_is_arranging_once(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+
+    assert arranged(end, version) == arranged(end, version)
+
+
+@pytest.mark.parametrize("done", ["serving/saved_model.pb", "serving/assets/t.txt"])
+def test_an_arrangement_that_was_cut_short_is_taken_up(end: End, done: str) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+    end.place.write(done, FILES["model.bin"] if "saved_model" in done else FILES["conf/threshold.txt"])
+
+    assert len(arranged(end, version).files) == 2
+
+
+def test_nothing_is_arranged_from_a_folder_that_is_not_whole(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+
+    with pytest.raises(NeedsPerson, match=r"v0/ has no manifest, so it is not whole, .*; run the sync again"):
+        arranged(end, version)
+
+    assert end.copier.manifest(f"{end.place.folder}serving/") is None
+
+
+def test_nothing_is_arranged_from_a_folder_of_another_version(end: End) -> None:
+    end.copier.copy(end.source.publish(PATH, FILES), end.folder)
+    other = end.source.publish(PATH, {"model.bin": b"another"})
+
+    with pytest.raises(NeedsPerson, match=f"v0/ holds {PATH}:v0 with the digest .*; remove that folder"):
+        arranged(end, other)
+
+
+def test_a_file_that_the_version_does_not_have_is_not_arranged(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+
+    with pytest.raises(NeedsPerson, match=r"v0/ has no file 'model\.pkl', .*; plan again"):
+        arranged(end, version, (("model.bin", "a"), ("model.pkl", "b")))
+
+    assert end.place.read("serving/a") is None
+
+
+def test_a_whole_folder_of_another_version_is_not_taken_for_the_arrangement(end: End) -> None:
+    version, other = end.source.publish(PATH, FILES), end.source.publish(PATH, {"saved_model.pb": b"another"})
+    end.copier.copy(version, end.folder)
+    end.copier.copy(other, f"{end.place.folder}serving/")
+
+    with pytest.raises(NeedsPerson, match=r"serving/ holds .*:v1 with the digest"):
+        arranged(end, version)
+
+
+def test_a_whole_folder_with_other_files_is_not_taken_for_the_arrangement(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+    arranged(end, version)
+
+    with pytest.raises(
+        NeedsPerson,
+        match=r"serving/ is arranged otherwise: it holds 'assets/t\.txt', 'saved_model\.pb', not 'model\.pkl'; remove",
+    ):
+        arranged(end, version, (("model.bin", "model.pkl"),))
+
+
+def test_an_object_in_the_way_of_an_arrangement_is_not_overwritten(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+    end.place.write("serving/saved_model.pb", b"not ours.")
+
+    with pytest.raises(NeedsPerson, match=r"serving/saved_model\.pb is already there with other bytes"):
+        arranged(end, version)
+
+    assert end.place.read("serving/saved_model.pb") == b"not ours."
+    assert end.copier.manifest(f"{end.place.folder}serving/") is None
+
+
+def test_a_copied_object_that_somebody_replaced_is_not_arranged(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+    end.place.write("v0/model.bin", b"the modem")
+
+    with pytest.raises(IntegrityError, match=r"'saved_model\.pb': the source promises md5"):
+        arranged(end, version)
+
+    assert end.copier.manifest(f"{end.place.folder}serving/") is None
+
+
+def test_a_copied_object_that_somebody_deleted_is_not_arranged(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    manifest = end.copier.copy(version, end.folder)
+    end.storage.commit(f"{end.place.folder}bare/", manifest)
+
+    with pytest.raises(NeedsPerson, match=r"bare/.*' is gone"):
+        end.copier.arrange(version, f"{end.place.folder}bare/", f"{end.place.folder}serving/", RENAMES)

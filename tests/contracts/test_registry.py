@@ -15,7 +15,7 @@ from google.cloud import (
 )
 
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.model import DEFAULT, Alias, ModelVersion, Serving, SourceVersion
+from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion
 from bridge.run.clock import SystemClock
 from bridge.sandbox.address import LOCATION, PROJECT
 from bridge.sandbox.vertex.switches import NextCalls, VertexSwitches
@@ -31,7 +31,8 @@ if TYPE_CHECKING:
     from bridge.core.records import Operation
     from bridge.sandbox.world import World
 
-SERVING = Serving("europe-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-5:latest", ports=(8080,))
+CONTAINER = Container("europe-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-5:latest", ports=(8080,))
+FACTS = Facts({"xgboost": {"xgb_version": "2.1.4"}}, run_id="A-run", metrics={"auc": 0.93})
 PRODUCTION, STAGING = Alias("production"), Alias("staging")
 METHODS = {"register": "UploadModel", "move_alias": "MergeVersionAliases", "remove_alias": "MergeVersionAliases"}
 
@@ -51,7 +52,7 @@ class End:
     def register(self, label: str = "v7") -> str:
         """Register a version; return the operation's name."""
         version = SourceVersion("acme", "acme_org/model/fraud", label, f"id-{label}", "d1", "https://wandb.test/v7")
-        return self.registry.register(self.model, "Fraud detector", version, self.folder(label), SERVING)
+        return self.registry.register(self.model, "Fraud detector", version, self.folder(label), CONTAINER, facts=FACTS)
 
     def wait(self, name: str) -> Operation:
         while not (operation := self.registry.operation(name)).done:
@@ -146,7 +147,7 @@ def live(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
 def _foreign(end: End, stranger: Registry) -> Callable[[str], None]:
     def add_foreign(folder: str) -> None:
         version = SourceVersion("other", "other/model", "v1", "id-1", "d1", "https://wandb.test/other")
-        end.wait(stranger.register(end.model, "Someone else's", version, folder, SERVING))
+        end.wait(stranger.register(end.model, "Someone else's", version, folder, CONTAINER, facts=FACTS))
 
     return add_foreign
 

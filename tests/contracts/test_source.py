@@ -1,12 +1,14 @@
-"""What every source promises: in memory, and W&B through its SDK. The live one is only read."""
+"""What every source promises: in memory, W&B through its SDK, and real MLflow servers. The live one is only read."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
+import json
 import os
 import re
-from contextlib import closing
+import tempfile
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -14,29 +16,74 @@ import pytest
 import xxhash
 
 from bridge.core.errors import NeedsPerson, NotFound, TryAgain
-from bridge.core.model import ArtifactFile, CollectionSelector, SourceState
+from bridge.core.model import ArtifactFile, CollectionSelector, Facts, SourceState
 from bridge.sources.wandb.source import WandbSource
-from tests.contracts.ends import setting
-from tests.sources.publishers import (
-    REGISTRY,
-    MemoryPublisher,
-    Publisher,
-    keep_wandb_in,
-    new_name,
-    sandbox_people,
-    selector,
-)
+from tests.contracts.ends import ends, setting
+from tests.sources.publishers import MemoryPublisher, Publisher, keep_wandb_in, new_name, sandbox_people
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from bridge.core.model import SourceVersion, Sweep
     from bridge.core.ports import Source
-    from bridge.sandbox.world import World
+    from bridge.sandbox.mlflow.server import MlflowServer
+    from tests.conftest import S3Bucket
+    from tests.sources.mlflow_people import MlflowPublisher
 
 FILES = {"model.bin": bytes(range(256)) * 700, "config/a b é.json": b"{}", "empty": b""}
 NOBODYS = "an-alias-that-nobody-has"
+MLMODEL = b"""\
+run_id: the-run-of-the-file
+flavors:
+  python_function: {loader_module: mlflow.sklearn, python_version: 3.11.7}
+  sklearn: {pickled_model: model.pkl, sklearn_version: 1.6.1}
+signature: {inputs: '[]', outputs: null}
+"""
+
+
+# the ends
+
+
+@contextmanager
+def memory(_request: pytest.FixtureRequest) -> Iterator[Publisher]:
+    yield MemoryPublisher()
+
+
+@contextmanager
+def sandbox(request: pytest.FixtureRequest) -> Iterator[Publisher]:
+    tmp_path: Path = request.getfixturevalue("tmp_path")
+    keep_wandb_in(tmp_path / "wandb", request.getfixturevalue("monkeypatch"))
+    with sandbox_people(request.getfixturevalue("world")) as people:
+        yield people
+
+
+@contextmanager
+def mlflow(request: pytest.FixtureRequest) -> Iterator[Publisher]:
+    """Artifacts are on the server's disk, and come from there."""
+    from tests.sources.mlflow_people import mlflow_people  # noqa: PLC0415  takes seconds
+
+    server: MlflowServer = request.getfixturevalue("mlflow_server")
+    artifacts = server.process.log.with_name("artifacts")
+
+    def put(path: str, content: bytes) -> None:
+        artifacts.joinpath(path).write_bytes(content)
+
+    with mlflow_people(server.url, request.getfixturevalue("mlflow_traffic"), put=put) as people:
+        yield people
+
+
+@contextmanager
+def mlflow_s3(request: pytest.FixtureRequest) -> Iterator[Publisher]:
+    """Artifacts are in a bucket that the server signs URLs of."""
+    from tests.sources.mlflow_people import mlflow_people  # noqa: PLC0415  takes seconds
+
+    bucket: S3Bucket = request.getfixturevalue("s3_bucket")
+    url = request.getfixturevalue("mlflow_s3_server").url
+    traffic = request.getfixturevalue("mlflow_s3_traffic")
+    with mlflow_people(url, traffic, put=lambda path, content: bucket.put(f"root/{path}", content)) as people:
+        yield people
 
 
 @dataclass(frozen=True)
@@ -45,6 +92,8 @@ class Shelf:
 
     source: Source
     chosen: CollectionSelector
+    keeps_digests: bool = True
+    numbering: str = "v"
 
     def state(self) -> SourceState:
         [state] = self.source.sweep([self.chosen]).found[self.chosen]
@@ -57,52 +106,67 @@ class Shelf:
         return alias, state.version(state.aliases[alias])
 
 
-@pytest.fixture(
-    params=["memory", pytest.param("sandbox", marks=pytest.mark.sandbox), pytest.param("live", marks=pytest.mark.live)]
-)
-def shelf(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, get_world: Callable[[], World]
-) -> Iterator[Shelf]:
-    keep_wandb_in(tmp_path / "wandb", monkeypatch)
-    name = new_name("shelf")
-    match request.param:
-        case "memory":
-            memory = MemoryPublisher()
-            memory.publish(name, FILES, "production")
-            yield Shelf(memory.source, selector(name))
-        case "sandbox":
-            with sandbox_people(get_world()) as people:
-                people.publish(name, FILES, "production")
-                yield Shelf(people.source, selector(name))
-        case _:
-            place, _, name = setting("BRIDGE_LIVE_WANDB_COLLECTION").partition("/")
-            url, organization = (os.environ[f"BRIDGE_LIVE_WANDB_{name}"] for name in ("BASE_URL", "ORGANIZATION"))
-            key = setting("WANDB_API_KEY")
-            with closing(WandbSource("live", url, lambda: key, organization)) as source:
-                yield Shelf(source, CollectionSelector("live", f"wandb-registry-{place}", name))
+def filled(
+    make: Callable[[pytest.FixtureRequest], AbstractContextManager[Publisher]],
+) -> Callable[[pytest.FixtureRequest], AbstractContextManager[Shelf]]:
+    """Return what makes an end with a collection in it."""
+
+    @contextmanager
+    def opened(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+        with make(request) as people:
+            name = new_name("shelf")
+            people.publish(name, FILES, "production")
+            yield Shelf(people.source, people.selector(name), people.keeps_digests, people.numbering)
+
+    return opened
 
 
-@pytest.fixture(params=["memory", pytest.param("sandbox", marks=pytest.mark.sandbox)])
-def people(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, get_world: Callable[[], World]
-) -> Iterator[Publisher]:
-    if request.param == "memory":
-        yield MemoryPublisher()
-        return
-    keep_wandb_in(tmp_path / "wandb", monkeypatch)
-    with sandbox_people(get_world()) as opened:
+@contextmanager
+def live(_request: pytest.FixtureRequest) -> Iterator[Shelf]:
+    place, _, name = setting("BRIDGE_LIVE_WANDB_COLLECTION").partition("/")
+    url, organization = (os.environ[f"BRIDGE_LIVE_WANDB_{name}"] for name in ("BASE_URL", "ORGANIZATION"))
+    key = setting("WANDB_API_KEY")
+    with closing(WandbSource("live", url, lambda: key, organization)) as source:
+        yield Shelf(source, CollectionSelector("live", f"wandb-registry-{place}", name))
+
+
+MAKERS = {"memory": memory, "sandbox": sandbox, "mlflow": mlflow, "mlflow-s3": mlflow_s3}
+PEOPLE = ends(MAKERS)
+AT_MLFLOW = ends({name: MAKERS[name] for name in ("mlflow", "mlflow-s3")})
+
+
+@pytest.fixture(params=ends({**{name: filled(make) for name, make in MAKERS.items()}, "live": live}))
+def shelf(request: pytest.FixtureRequest) -> Iterator[Shelf]:
+    with request.param(request) as opened:
         yield opened
 
 
-@pytest.fixture
-def get_world(request: pytest.FixtureRequest) -> Callable[[], World]:
-    """Start the sandbox only for those who ask."""
+@pytest.fixture(params=PEOPLE)
+def people(request: pytest.FixtureRequest) -> Iterator[Publisher]:
+    with request.param(request) as opened:
+        yield opened
 
-    def get() -> World:
-        world: World = request.getfixturevalue("world")
-        return world
 
-    return get
+REFUSED = ["../up", "/etc/passwd", "a//b", "a/./b", "line\nbreak", "tab\tstop", ".bridge-manifest.json"]
+CANNOT_BE = {
+    "mlflow": REFUSED[:4],  # its files are on a disk, and no file system holds such names; an object may have any
+    "mlflow-s3": ["line\nbreak"],  # moto answers 404 to it, since the routes of its web server end at a line's end
+}
+
+
+def names_that_are_refused() -> list[pytest.ParameterSet]:
+    """Return ends, each with the names of REFUSED that a file of a version can have there."""
+    return [
+        pytest.param(
+            *end.values,
+            path,
+            marks=end.marks,
+            id=f"{end.id}-{path!r}",
+        )
+        for end in PEOPLE
+        for path in REFUSED
+        if path not in CANNOT_BE.get(str(end.id), ())
+    ]
 
 
 def state_of(sweep: Sweep, chosen: CollectionSelector) -> SourceState:
@@ -113,7 +177,7 @@ def state_of(sweep: Sweep, chosen: CollectionSelector) -> SourceState:
 
 def look(people: Publisher, name: str) -> SourceState:
     """Sweep one collection."""
-    chosen = selector(name)
+    chosen = people.selector(name)
     return state_of(people.source.sweep([chosen]), chosen)
 
 
@@ -134,7 +198,7 @@ def read(source: Source, version: SourceVersion, file: ArtifactFile, start: int 
 
 
 def file_named(source: Source, version: SourceVersion, path: str) -> ArtifactFile:
-    return next(file for file in source.describe(version) if file.path == path)
+    return next(file for file in source.describe(version).files if file.path == path)
 
 
 # sweep, where it is only read
@@ -148,7 +212,8 @@ def test_a_sweep_finds_the_versions_and_aliases_of_a_collection(shelf: Shelf) ->
     assert state.collection.endswith(f"{shelf.chosen.place}/{shelf.chosen.name}")
     assert state.complete
     assert alias in state.aliases
-    assert (version.connection, version.label[0]) == (shelf.chosen.connection, "v")
+    assert version.connection == shelf.chosen.connection
+    assert re.fullmatch(rf"{shelf.numbering}[0-9]+", version.label)
     assert version.url.startswith("http")
 
 
@@ -158,7 +223,7 @@ def test_a_sweep_says_the_same_when_nothing_happens(shelf: Shelf) -> None:
 
 def test_versions_come_oldest_first_and_every_alias_names_one_of_them(shelf: Shelf) -> None:
     state = shelf.state()
-    numbers = [int(version.label[1:]) for version in state.versions]
+    numbers = [int(version.label.removeprefix(shelf.numbering)) for version in state.versions]
 
     assert numbers == sorted(numbers)
     assert len({version.id for version in state.versions}) == len(state.versions)
@@ -215,7 +280,7 @@ def test_a_sweep_of_nothing_finds_nothing(shelf: Shelf) -> None:
 
 def test_the_files_of_a_version_are_listed_by_path(shelf: Shelf) -> None:
     _, version = shelf.aliased()
-    files = shelf.source.describe(version)
+    files = shelf.source.describe(version).files
 
     assert files
     assert [file.path for file in files] == sorted({file.path for file in files})
@@ -223,18 +288,19 @@ def test_the_files_of_a_version_are_listed_by_path(shelf: Shelf) -> None:
 
 def test_bytes_have_the_size_and_digest_that_were_described(shelf: Shelf) -> None:
     _, version = shelf.aliased()
-    for file in shelf.source.describe(version):
+    for file in shelf.source.describe(version).files:
         content = read(shelf.source, version, file)
 
         assert len(content) == file.size
-        assert file.digest is not None
-        whole = hashlib.md5 if file.digest.algorithm == "md5" else xxhash.xxh128
-        assert base64.b64encode(whole(content).digest()).decode() == file.digest.value
+        assert (file.digest is not None) == shelf.keeps_digests
+        if file.digest is not None:
+            whole = hashlib.md5 if file.digest.algorithm == "md5" else xxhash.xxh128
+            assert base64.b64encode(whole(content).digest()).decode() == file.digest.value
 
 
 def test_a_file_is_read_from_any_byte_on(shelf: Shelf) -> None:
     _, version = shelf.aliased()
-    file = max(shelf.source.describe(version), key=lambda file: file.size)
+    file = max(shelf.source.describe(version).files, key=lambda file: file.size)
     content = read(shelf.source, version, file)
 
     for start in (1, file.size // 2, file.size - 1, file.size):
@@ -243,16 +309,17 @@ def test_a_file_is_read_from_any_byte_on(shelf: Shelf) -> None:
 
 def test_reading_may_end_early(shelf: Shelf) -> None:
     _, version = shelf.aliased()
-    file = max(shelf.source.describe(version), key=lambda file: file.size)
+    file = max(shelf.source.describe(version).files, key=lambda file: file.size)
     with shelf.source.open(version, file) as pieces:
         first = next(pieces)
 
     assert read(shelf.source, version, file).startswith(first)
 
 
-def test_reading_leaves_nothing_on_the_disk(shelf: Shelf, tmp_path: Path) -> None:
+def test_reading_leaves_nothing_on_the_disk(shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     _, version = shelf.aliased()
-    for file in shelf.source.describe(version):
+    for file in shelf.source.describe(version).files:
         read(shelf.source, version, file)
     contents = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
 
@@ -269,63 +336,69 @@ def test_an_alias_that_no_version_has_is_gone(shelf: Shelf) -> None:
     assert shelf.source.is_gone(shelf.state().collection, NOBODYS)
 
 
+def test_of_aliases_that_are_plainly_on_one_version_nothing_is_remarked(shelf: Shelf) -> None:
+    assert shelf.state().remarks == {}
+
+
 # what people do
 
 
 def test_a_new_version_is_found_with_its_aliases(people: Publisher) -> None:
     name = new_name()
-    people.publish(name, {"f": b"1"}, "production", "best one (ever)")
-    people.publish(name, {"f": b"2"}, "staging")
+    first = people.publish(name, {"f": b"1"}, "production", people.odd_alias)
+    second = people.publish(name, {"f": b"2"}, "staging")
     state = look(people, name)
 
-    assert [version.label for version in state.versions] == ["v0", "v1"]
-    assert labels(state) == {"production": "v0", "best one (ever)": "v0", "staging": "v1"}
-    assert state.collection == f"{REGISTRY}/{name}"
+    assert [version.label for version in state.versions] == [first, second]
+    assert labels(state) == {"production": first, people.odd_alias: first, "staging": second}
+    assert not people.source.is_gone(state.collection, people.odd_alias)
+    assert state.collection == people.path(name)
 
 
 def test_an_alias_that_is_moved_names_its_new_version_only(people: Publisher) -> None:
     name = new_name()
-    people.publish(name, {"f": b"1"}, "production")
-    people.publish(name, {"f": b"2"})
+    first = people.publish(name, {"f": b"1"}, "production")
+    second = people.publish(name, {"f": b"2"})
     before = look(people, name)
-    people.alias(name, "v1", "production")
+    people.alias(name, second, "production")
     after = look(people, name)
 
-    assert (labels(before), labels(after)) == ({"production": "v0"}, {"production": "v1"})
+    assert (labels(before), labels(after)) == ({"production": first}, {"production": second})
     assert after.versions == before.versions
     assert not people.source.is_gone(after.collection, "production")
 
 
 def test_an_alias_that_is_removed_is_absent_and_gone(people: Publisher) -> None:
     name = new_name()
-    people.publish(name, {"f": b"1"}, "production", "staging")
-    people.unalias(name, "v0", "production")
+    label = people.publish(name, {"f": b"1"}, "production", "staging")
+    before = look(people, name)
+    people.unalias(name, label, "production")
 
-    assert labels(look(people, name)) == {"staging": "v0"}
-    assert people.source.is_gone(f"{REGISTRY}/{name}", "production")
-    assert not people.source.is_gone(f"{REGISTRY}/{name}", "staging")
+    assert labels(before) == {"production": label, "staging": label}
+    assert labels(look(people, name)) == {"staging": label}
+    assert people.source.is_gone(people.path(name), "production")
+    assert not people.source.is_gone(people.path(name), "staging")
 
 
 def test_a_collection_without_versions_is_found_and_empty(people: Publisher) -> None:
     name = new_name()
-    people.publish(name, {"f": b"1"}, "production")
-    people.delete(name, "v0")
-    strict = selector(name, aliases=frozenset({"production"}))
-    sweep = people.source.sweep([selector(name), strict])
+    people.delete(name, people.publish(name, {"f": b"1"}, "production"))
+    strict = people.selector(name, aliases=frozenset({"production"}))
+    sweep = people.source.sweep([people.selector(name), strict])
 
-    for chosen in (selector(name), strict):
+    for chosen in (people.selector(name), strict):
         state = state_of(sweep, chosen)
-        assert (state.collection, state.versions, state.aliases) == (f"{REGISTRY}/{name}", (), {})
+        assert (state.collection, state.versions, state.aliases) == (people.path(name), (), {})
 
 
 def test_a_collection_that_was_deleted_is_failed(people: Publisher) -> None:
     name = new_name()
     people.publish(name, {"f": b"1"}, "production")
     people.delete_collection(name)
-    sweep = people.source.sweep([selector(name)])
+    sweep = people.source.sweep([people.selector(name)])
 
     assert sweep.found == {}
-    assert isinstance(sweep.failed[selector(name)], NotFound)
+    assert isinstance(sweep.failed[people.selector(name)], NotFound)
 
 
 def test_an_alias_of_another_collection_does_not_count(people: Publisher) -> None:
@@ -334,28 +407,29 @@ def test_an_alias_of_another_collection_does_not_count(people: Publisher) -> Non
     people.publish(theirs, {"f": b"2"}, "production")
 
     assert labels(look(people, mine)) == {}
-    assert people.source.is_gone(f"{REGISTRY}/{mine}", "production")
+    assert people.source.is_gone(people.path(mine), "production")
 
 
 def test_a_pattern_finds_all_collections_whose_whole_name_it_matches(people: Publisher) -> None:
     stem = new_name("many")
-    for part in ("a", "b", "bb"):
-        people.publish(f"{stem}-{part}", {"f": part.encode()}, "production")
-    chosen = selector(f"{stem}-[ab]", is_pattern=True)
+    made = {part: people.publish(f"{stem}-{part}", {"f": part.encode()}, "production") for part in ("a", "b", "bb")}
+    chosen = people.selector(f"{stem}-[ab]", is_pattern=True)
     found = people.source.sweep([chosen]).found[chosen]
 
-    assert sorted(state.name for state in found) == [f"{stem}-a", f"{stem}-b"]
-    assert all(labels(state) == {"production": "v0"} for state in found)
+    assert {state.name: labels(state) for state in found} == {
+        f"{stem}-{part}": {"production": made[part]} for part in ("a", "b")
+    }
 
 
 def test_only_collections_with_all_the_tags_are_chosen(people: Publisher) -> None:
     stem = new_name("tagged")
-    for part, tags in (("a", ["eu", "fraud"]), ("b", ["eu"]), ("c", [])):
+    eu, fraud = map(people.tag_of, ("eu", "fraud"))
+    for part, tags in (("a", [eu, fraud]), ("b", [eu]), ("c", [])):
         people.publish(f"{stem}-{part}", {"f": part.encode()}, "production")
         people.tag(f"{stem}-{part}", *tags)
-    both = selector(f"{stem}-.", is_pattern=True, tags=frozenset({"eu", "fraud"}))
-    one = selector(f"{stem}-.", is_pattern=True, tags=frozenset({"eu"}))
-    exact = selector(f"{stem}-b", tags=frozenset({"eu"}))
+    both = people.selector(f"{stem}-.", is_pattern=True, tags=frozenset({eu, fraud}))
+    one = people.selector(f"{stem}-.", is_pattern=True, tags=frozenset({eu}))
+    exact = people.selector(f"{stem}-b", tags=frozenset({eu}))
     sweep = people.source.sweep([both, one, exact])
 
     assert [state.name for state in sweep.found[both]] == [f"{stem}-a"]
@@ -363,31 +437,32 @@ def test_only_collections_with_all_the_tags_are_chosen(people: Publisher) -> Non
     assert [state.name for state in sweep.found[exact]] == [f"{stem}-b"]
 
 
-def test_the_same_files_published_again_have_the_same_digest_and_another_id(people: Publisher) -> None:
+def test_the_same_files_published_again_have_the_same_digest_if_any_and_another_id(people: Publisher) -> None:
     name = new_name()
     people.publish(name, FILES)
     people.publish(name, FILES)
     first, second = look(people, name).versions
 
     assert first.digest == second.digest
+    assert (first.digest is not None) == people.keeps_digests
     assert first.id != second.id
 
 
 def test_a_selector_with_aliases_does_not_narrow_one_without(people: Publisher) -> None:
     name = new_name()
-    people.publish(name, {"f": b"1"}, "staging")
-    people.publish(name, {"f": b"2"}, "production")
-    strict, free = selector(name, aliases=frozenset({"production"})), selector(name)
+    first = people.publish(name, {"f": b"1"}, "staging")
+    second = people.publish(name, {"f": b"2"}, "production")
+    strict, free = people.selector(name, aliases=frozenset({"production"})), people.selector(name)
     sweep = people.source.sweep([strict, free])
 
-    assert labels(state_of(sweep, free)) == {"staging": "v0", "production": "v1"}
-    assert labels(state_of(sweep, strict))["production"] == "v1"
+    assert labels(state_of(sweep, free)) == {"staging": first, "production": second}
+    assert labels(state_of(sweep, strict))["production"] == second
 
 
 def test_sizes_are_those_of_the_files_and_the_order_that_of_paths(people: Publisher) -> None:
     name = new_name()
     people.publish(name, FILES)
-    files = people.source.describe(only(people, name))
+    files = people.source.describe(only(people, name)).files
 
     assert {file.path: file.size for file in files} == {path: len(content) for path, content in FILES.items()}
     assert [file.path for file in files] == ["config/a b é.json", "empty", "model.bin"]
@@ -398,7 +473,7 @@ def test_every_file_is_read_byte_for_byte(people: Publisher) -> None:
     people.publish(name, FILES)
     version = only(people, name)
 
-    contents = {file.path: read(people.source, version, file) for file in people.source.describe(version)}
+    contents = {file.path: read(people.source, version, file) for file in people.source.describe(version).files}
     assert contents == FILES
 
 
@@ -406,7 +481,7 @@ def test_a_version_that_is_gone_is_not_described(people: Publisher) -> None:
     name = new_name()
     people.publish(name, {"f": b"1"})
     version = only(people, name)
-    people.delete(name, "v0")
+    people.delete(name, version.label)
 
     with pytest.raises(NeedsPerson):
         people.source.describe(version)
@@ -417,7 +492,7 @@ def test_a_file_of_a_version_that_is_gone_is_not_read(people: Publisher) -> None
     people.publish(name, {"f": b"1"})
     version = only(people, name)
     file = file_named(people.source, version, "f")
-    people.delete(name, "v0")
+    people.delete(name, version.label)
 
     with pytest.raises(NeedsPerson):
         read(people.source, version, file)
@@ -445,7 +520,7 @@ def test_the_same_id_with_another_digest_is_not_described(people: Publisher) -> 
         people.source.describe(replace(only(people, name), digest="0" * 32))
 
 
-@pytest.mark.parametrize("path", ["../up", "/etc/passwd", "a//b", "a/./b", "line\nbreak", ".bridge-manifest.json"])
+@pytest.mark.parametrize(("people", "path"), names_that_are_refused(), indirect=["people"])
 def test_a_file_name_that_cannot_be_copied_is_refused(people: Publisher, path: str) -> None:
     name = new_name()
     people.publish(name, {"f": b"1", path: b"2"})
@@ -463,6 +538,124 @@ def test_a_file_that_the_version_does_not_have_is_not_read(people: Publisher) ->
         read(people.source, version, ArtifactFile("another", 1, None))
 
 
+@pytest.mark.parametrize(
+    ("people", "way"),
+    [
+        pytest.param(*end.values, way, marks=end.marks, id=str(end.id))
+        for end, way in zip(AT_MLFLOW, ("artifacts GET", "presigned"), strict=True)
+    ],
+    indirect=["people"],
+)
+def test_both_ways_that_files_come_from_mlflow_are_among_these_ends(people: MlflowPublisher, way: str) -> None:
+    name = new_name()
+    people.publish(name, FILES)
+    version = only(people, name)
+    file = file_named(people.source, version, "model.bin")
+    people.traffic.reset()
+
+    assert read(people.source, version, file) == FILES["model.bin"]
+    assert [call.method for call in people.traffic.counts() if "artifacts/" in call.method] == [
+        f"mlflow-artifacts/{way}"
+    ]
+
+
+# what the model is
+
+
+def test_a_version_without_an_mlmodel_file_at_its_root_has_no_flavors(people: Publisher) -> None:
+    name = new_name()
+    people.publish(name, {"model/MLmodel": MLMODEL})
+    facts = people.source.describe(only(people, name)).facts
+
+    assert (facts.flavors, facts.python, facts.signature, facts.unread) == ({}, None, None, None)
+
+
+def test_an_mlmodel_file_says_what_the_model_is(people: Publisher) -> None:
+    name = new_name()
+    label = people.publish(name, {"MLmodel": MLMODEL, "model.pkl": b"1"})
+    facts = people.source.describe(only(people, name)).facts
+
+    assert facts.flavors == {
+        "python_function": {"loader_module": "mlflow.sklearn", "python_version": "3.11.7"},
+        "sklearn": {"pickled_model": "model.pkl", "sklearn_version": "1.6.1"},
+    }
+    assert (facts.python, facts.unread) == ("3.11.7", None)
+    assert facts.signature is not None
+    assert json.loads(facts.signature) == {"inputs": "[]", "outputs": None}
+    assert facts.run_id == (people.run_of(name, label) or "the-run-of-the-file")
+
+
+def test_an_mlmodel_file_that_cannot_be_read_is_said_and_the_files_are_listed(people: Publisher) -> None:
+    name = new_name()
+    label = people.publish(name, {"MLmodel": b"flavors: &a [*a]", "model.pkl": b"1"})
+    description = people.source.describe(only(people, name))
+
+    assert [file.path for file in description.files] == ["MLmodel", "model.pkl"]
+    assert "anchors and aliases" in (description.facts.unread or "")
+    assert description.facts == Facts(unread=description.facts.unread, run_id=people.run_of(name, label))
+
+
+# stages, which W&B does not have
+
+
+def staged(people: MlflowPublisher, name: str) -> SourceState:
+    """Sweep one collection, whose stage Production counts as an alias."""
+    chosen = replace(people.selector(name), stages=frozenset({"Production"}))
+    return state_of(people.source.sweep([chosen]), chosen)
+
+
+@pytest.mark.parametrize("people", AT_MLFLOW, indirect=True)
+def test_a_stage_is_an_alias_for_those_who_ask_for_it(people: MlflowPublisher) -> None:
+    name = new_name()
+    label = people.publish(name, {"f": b"1"}, "champion")
+    people.stage(name, label, "Production")
+
+    assert labels(look(people, name)) == {"champion": label}
+    assert labels(staged(people, name)) == {"champion": label, "Production": label}
+    assert staged(people, name).remarks == {}
+
+
+@pytest.mark.parametrize("people", AT_MLFLOW, indirect=True)
+def test_a_stage_that_its_version_leaves_is_absent_and_gone(people: MlflowPublisher) -> None:
+    name = new_name()
+    label = people.publish(name, {"f": b"1"})
+    people.stage(name, label, "Production")
+    before = staged(people, name)
+    assert not people.source.is_gone(before.collection, "Production")
+    people.stage(name, label, "Archived")
+
+    assert (labels(before), labels(staged(people, name))) == ({"Production": label}, {})
+    assert people.source.is_gone(before.collection, "Production")
+
+
+@pytest.mark.parametrize("people", AT_MLFLOW, indirect=True)
+def test_a_stage_with_two_versions_is_on_the_one_that_came_last_and_that_is_remarked(people: MlflowPublisher) -> None:
+    name = new_name()
+    first, second = (people.publish(name, {"f": b"1"}) for _ in range(2))
+    people.stage(name, second, "Production")
+    people.stage(name, first, "Production")
+    state = staged(people, name)
+
+    assert labels(state) == {"Production": first}
+    assert f"versions {first} and {second} are both in stage" in state.remarks["Production"].text
+    assert state.remarks["Production"].remedy
+
+
+@pytest.mark.parametrize("people", AT_MLFLOW, indirect=True)
+def test_an_alias_and_a_stage_that_disagree_are_undecided_and_not_gone(people: MlflowPublisher) -> None:
+    name = new_name()
+    first = people.publish(name, {"f": b"1"}, "Production")
+    second = people.publish(name, {"f": b"2"}, "champion")
+    people.stage(name, second, "Production")
+    state = staged(people, name)
+
+    assert labels(state) == {"champion": second}
+    assert set(state.remarks) == {"Production"}
+    assert f"is on version {first}" in state.remarks["Production"].text
+    assert state.remarks["Production"].remedy
+    assert not people.source.is_gone(state.collection, "Production")
+
+
 # when the service is unwell
 
 
@@ -477,19 +670,19 @@ def listed_version(people: Publisher) -> SourceVersion:
 def _when(request: pytest.FixtureRequest, people: Publisher) -> None:
     """Let it happen before the source ever connected, or to one that did."""
     if request.param == "later":
-        people.source.sweep([selector("any")])
+        people.source.sweep([people.selector("any")])
 
 
 @pytest.mark.usefixtures("_when")
 def test_a_sweep_of_a_service_that_is_unwell_is_for_another_time(people: Publisher) -> None:
     with people.outage(), pytest.raises(TryAgain):
-        people.source.sweep([selector("any")])
+        people.source.sweep([people.selector("any")])
 
 
 @pytest.mark.usefixtures("_when")
 def test_a_sweep_of_a_service_that_denies_access_needs_a_person(people: Publisher) -> None:
     with people.lockout(), pytest.raises(NeedsPerson):
-        people.source.sweep([selector("any")])
+        people.source.sweep([people.selector("any")])
 
 
 def test_a_version_of_a_service_that_is_unwell_is_for_another_time(

@@ -2,104 +2,40 @@
 
 from __future__ import annotations
 
-import base64
-import contextlib
-import hashlib
 import os
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import google_crc32c
 import pytest
-import xxhash
 
-from bridge.copying.gcs import GcsStorage
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
-from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile
-from bridge.sandbox.address import BUCKET, PROJECT
-from bridge.testing.storage import MemoryStorage
-from tests.contracts.ends import over, setting
+from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
+from tests.contracts.buckets import ABSENT, MAKES, crc32c, md5, sha256, xxh128
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-    from bridge.core.ports import Storage
-    from bridge.sandbox.world import World
+    from tests.contracts.buckets import Place
 
 LARGE = 8 * (1 << 20) + 3  # bytes: GcsStorage sends more than 8 MiB in chunks
 CONTENT = b"the model"
+ALGORITHMS = ["md5", "xxh128", "crc32c", None]
 
 
-@dataclass
-class End:
-    """A bucket, an empty folder in it, and what lies there, seen behind the port's back."""
-
-    storage: Storage
-    folder: str
-    read: Callable[[str], bytes | None]  # an object's bytes by its path in the folder
-    write: Callable[[str, bytes], None]
-
-
-def memory(_request: pytest.FixtureRequest, folder: str) -> Iterator[End]:
-    bucket = MemoryStorage()
-    uri = f"gs://models/{folder}/"
-
-    def write(path: str, content: bytes) -> None:
-        bucket.objects[uri + path] = content
-
-    yield End(bucket, uri, lambda path: bucket.objects.get(uri + path), write)
-
-
-def sandbox(request: pytest.FixtureRequest, folder: str) -> Iterator[End]:
-    world: World = request.getfixturevalue("world")
-    with contextlib.closing(GcsStorage(PROJECT, endpoint=world.gcs.url)) as bucket:
-        yield _behind(bucket, BUCKET, folder)
-
-
-def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[End]:
-    name = setting("BRIDGE_LIVE_BUCKET")
-    with contextlib.closing(GcsStorage(setting("BRIDGE_LIVE_PROJECT"))) as bucket:
-        try:
-            yield _behind(bucket, name, f"bridge-contracts/{folder}")
-        finally:
-            for blob in bucket._client.list_blobs(name, prefix=f"bridge-contracts/{folder}/"):  # noqa: SLF001  cleans up
-                blob.delete()
-
-
-def _behind(bucket: GcsStorage, name: str, folder: str) -> End:
-    client = bucket._client  # noqa: SLF001  the port has no way to look at an object
-
-    def read(path: str) -> bytes | None:
-        blob = client.bucket(name).get_blob(f"{folder}/{path}")
-        return bytes(blob.download_as_bytes()) if blob else None
-
-    def write(path: str, content: bytes) -> None:
-        client.bucket(name).blob(f"{folder}/{path}").upload_from_string(content)
-
-    return End(bucket, f"gs://{name}/{folder}/", read, write)
-
-
-@pytest.fixture(params=over(memory, sandbox, live))
-def end(request: pytest.FixtureRequest) -> Iterator[End]:
+@pytest.fixture(params=MAKES)
+def end(request: pytest.FixtureRequest) -> Iterator[Place]:
     yield from request.param(request, f"contract-{uuid.uuid4().hex[:12]}")
-
-
-def md5(content: bytes) -> str:
-    return base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
-
-
-def xxh128(content: bytes) -> str:
-    return base64.b64encode(xxhash.xxh128(content).digest()).decode()
-
-
-def crc32c(content: bytes) -> str:
-    return base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()
 
 
 def file(content: bytes = CONTENT, path: str = "model.bin", algorithm: str | None = "md5") -> ArtifactFile:
     """Describe a file as a source does that keeps digests by `algorithm`."""
-    digests = {"md5": Digest("md5", md5(content)), "xxh128": Digest("xxh128", xxh128(content)), None: None}
+    digests = {
+        "md5": Digest("md5", md5(content)),
+        "xxh128": Digest("xxh128", xxh128(content)),
+        "crc32c": Digest("crc32c", crc32c(content)),
+        None: None,
+    }
     return ArtifactFile(path, len(content), digests[algorithm])
 
 
@@ -114,31 +50,32 @@ def manifest(*files: StoredFile) -> Manifest:
 # put
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "xxh128", None])
-def test_a_file_is_stored_and_told_with_its_digests(end: End, algorithm: str | None) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_file_is_stored_and_told_with_its_digests(end: Place, algorithm: str | None) -> None:
     stored = end.storage.put(end.folder, file(algorithm=algorithm), pieces(CONTENT))
 
     assert end.read("model.bin") == CONTENT
     assert (stored.path, stored.size, stored.crc32c) == ("model.bin", len(CONTENT), crc32c(CONTENT))
     assert stored.md5 in (None, md5(CONTENT))
     assert stored.xxh128 == (xxh128(CONTENT) if algorithm == "xxh128" else None)
+    assert stored.sha256 == (sha256(CONTENT) if algorithm is None else None)
 
 
 @pytest.mark.parametrize("path", ["a/b/model.bin", "näme with ünicode.bin", "100%.bin", "a?b#c.bin", "+.bin"])
-def test_a_file_is_stored_under_its_path_whatever_is_in_it(end: End, path: str) -> None:
+def test_a_file_is_stored_under_its_path_whatever_is_in_it(end: Place, path: str) -> None:
     end.storage.put(end.folder, file(path=path), pieces(CONTENT))
 
     assert end.read(path) == CONTENT
 
 
-def test_an_empty_file_is_stored(end: End) -> None:
+def test_an_empty_file_is_stored(end: Place) -> None:
     stored = end.storage.put(end.folder, file(b""), pieces(b""))
 
     assert (end.read("model.bin"), stored.size, stored.crc32c) == (b"", 0, "AAAAAA==")
 
 
-@pytest.mark.parametrize("algorithm", ["md5", "xxh128", None])
-def test_a_large_file_is_stored_whole(end: End, algorithm: str | None) -> None:
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_large_file_is_stored_whole(end: Place, algorithm: str | None) -> None:
     content = os.urandom(1 << 20) * 8 + b"end"
     assert len(content) == LARGE
 
@@ -148,27 +85,27 @@ def test_a_large_file_is_stored_whole(end: End, algorithm: str | None) -> None:
     assert end.read("model.bin") == content
 
 
-def test_a_file_that_comes_in_one_piece_is_stored(end: End) -> None:
+def test_a_file_that_comes_in_one_piece_is_stored(end: Place) -> None:
     end.storage.put(end.folder, file(), iter([CONTENT]))
 
     assert end.read("model.bin") == CONTENT
 
 
-def test_storing_a_file_twice_is_storing_it_once(end: End) -> None:
+def test_storing_a_file_twice_is_storing_it_once(end: Place) -> None:
     first = end.storage.put(end.folder, file(), pieces(CONTENT))
 
     assert end.storage.put(end.folder, file(), pieces(CONTENT)) == first
     assert end.read("model.bin") == CONTENT
 
 
-def test_storing_a_large_file_twice_is_storing_it_once(end: End) -> None:
+def test_storing_a_large_file_twice_is_storing_it_once(end: Place) -> None:
     content = b"x" * LARGE
     first = end.storage.put(end.folder, file(content), pieces(content, 1 << 20))
 
     assert end.storage.put(end.folder, file(content), pieces(content, 1 << 20)) == first
 
 
-def test_another_object_of_that_name_is_not_overwritten(end: End) -> None:
+def test_another_object_of_that_name_is_not_overwritten(end: Place) -> None:
     end.write("model.bin", b"not ours.")
 
     with pytest.raises(NeedsPerson) as refused:
@@ -187,15 +124,15 @@ WRONG = {
 
 
 @pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
-@pytest.mark.parametrize("algorithm", ["md5", "xxh128"])
-def test_bytes_that_are_not_the_files_leave_no_object(end: End, wrong: bytes, algorithm: str) -> None:
+@pytest.mark.parametrize("algorithm", ["md5", "xxh128", "crc32c"])
+def test_bytes_that_are_not_the_files_leave_no_object(end: Place, wrong: bytes, algorithm: str) -> None:
     with pytest.raises(IntegrityError):
         end.storage.put(end.folder, file(algorithm=algorithm), pieces(wrong))
 
     assert end.read("model.bin") is None
 
 
-def test_a_file_without_digest_is_held_to_its_size(end: End) -> None:
+def test_a_file_without_digest_is_held_to_its_size(end: Place) -> None:
     for wrong in (CONTENT[:-1], CONTENT + b"!"):
         with pytest.raises(IntegrityError):
             end.storage.put(end.folder, file(algorithm=None), pieces(wrong))
@@ -203,7 +140,7 @@ def test_a_file_without_digest_is_held_to_its_size(end: End) -> None:
     assert end.read("model.bin") is None
 
 
-def test_bytes_where_there_should_be_none_leave_no_object(end: End) -> None:
+def test_bytes_where_there_should_be_none_leave_no_object(end: Place) -> None:
     with pytest.raises(IntegrityError):
         end.storage.put(end.folder, file(b""), pieces(CONTENT))
 
@@ -211,7 +148,7 @@ def test_bytes_where_there_should_be_none_leave_no_object(end: End) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, -1])
-def test_a_large_file_with_wrong_bytes_leaves_no_object(end: End, cut: int) -> None:
+def test_a_large_file_with_wrong_bytes_leaves_no_object(end: Place, cut: int) -> None:
     content = b"x" * LARGE
     wrong = content[:-1] if cut < 0 else content[:-1] + b"y"
 
@@ -221,7 +158,7 @@ def test_a_large_file_with_wrong_bytes_leaves_no_object(end: End, cut: int) -> N
     assert end.read("model.bin") is None
 
 
-def test_a_source_that_never_ends_is_cut_off(end: End) -> None:
+def test_a_source_that_never_ends_is_cut_off(end: Place) -> None:
     def endless() -> Iterator[bytes]:
         while True:
             yield b"more"
@@ -232,7 +169,15 @@ def test_a_source_that_never_ends_is_cut_off(end: End) -> None:
     assert end.read("model.bin") is None
 
 
-def test_wrong_bytes_leave_an_object_that_was_there(end: End) -> None:
+def test_a_composed_object_that_is_there_already_is_kept_and_told_without_an_md5(end: Place) -> None:
+    end.compose("model.bin", CONTENT)
+
+    stored = end.storage.put(end.folder, file(), pieces(CONTENT))
+
+    assert stored == StoredFile("model.bin", len(CONTENT), crc32c(CONTENT), md5=None)
+
+
+def test_wrong_bytes_leave_an_object_that_was_there(end: Place) -> None:
     end.storage.put(end.folder, file(), pieces(CONTENT))
 
     with pytest.raises(IntegrityError):
@@ -241,7 +186,7 @@ def test_wrong_bytes_leave_an_object_that_was_there(end: End) -> None:
     assert end.read("model.bin") == CONTENT
 
 
-def test_a_source_that_breaks_off_leaves_no_object_and_its_error_is_its_own(end: End) -> None:
+def test_a_source_that_breaks_off_leaves_no_object_and_its_error_is_its_own(end: Place) -> None:
     def breaks() -> Iterator[bytes]:
         yield CONTENT[:4]
         raise TryAgain("the source was unwell")
@@ -252,7 +197,7 @@ def test_a_source_that_breaks_off_leaves_no_object_and_its_error_is_its_own(end:
     assert end.read("model.bin") is None
 
 
-def test_a_file_is_stored_after_a_failure_as_if_there_had_been_none(end: End) -> None:
+def test_a_file_is_stored_after_a_failure_as_if_there_had_been_none(end: Place) -> None:
     with pytest.raises(IntegrityError):
         end.storage.put(end.folder, file(), pieces(b"the modem"))
 
@@ -261,16 +206,148 @@ def test_a_file_is_stored_after_a_failure_as_if_there_had_been_none(end: End) ->
     assert end.read("model.bin") == CONTENT
 
 
+# rewrite
+
+SOURCES = ["model.bin", "a b/é%2F?#&=+ü.bin", "100%.bin", "x#1", "a?b"]
+
+
+def rewritten(end: Place, what: ArtifactFile, source: str = "elsewhere/model.bin") -> StoredFile:
+    return end.storage.rewrite(end.folder, what, end.folder + source)
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "crc32c", None])
+def test_an_object_is_copied_and_told_with_its_digests(end: Place, algorithm: str | None) -> None:
+    end.write("elsewhere/model.bin", CONTENT)
+
+    stored = rewritten(end, file(algorithm=algorithm))
+
+    assert end.read("model.bin") == end.read("elsewhere/model.bin") == CONTENT
+    assert stored == StoredFile("model.bin", len(CONTENT), crc32c(CONTENT), md5=md5(CONTENT))
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_an_object_is_copied_whatever_is_in_its_name_and_in_the_new_one(end: Place, name: str) -> None:
+    end.write(f"elsewhere/{name}", CONTENT)
+
+    rewritten(end, file(path=name), f"elsewhere/{name}")
+
+    assert end.read(name) == CONTENT
+
+
+def test_an_empty_object_is_copied(end: Place) -> None:
+    end.write("elsewhere/model.bin", b"")
+
+    assert rewritten(end, file(b"")).size == 0
+    assert end.read("model.bin") == b""
+
+
+def test_copying_an_object_twice_is_copying_it_once(end: Place) -> None:
+    end.write("elsewhere/model.bin", CONTENT)
+    first = rewritten(end, file())
+
+    assert rewritten(end, file()) == first
+
+
+def test_an_object_that_was_streamed_before_is_not_copied_again(end: Place) -> None:
+    end.write("elsewhere/model.bin", CONTENT)
+    stored = end.storage.put(end.folder, file(), pieces(CONTENT))
+
+    assert rewritten(end, file()) == stored
+
+
+@pytest.mark.parametrize("algorithm", ["crc32c", None])
+def test_a_composed_object_is_copied_and_has_no_md5(end: Place, algorithm: str | None) -> None:
+    end.compose("elsewhere/model.bin", CONTENT)
+
+    stored = rewritten(end, file(algorithm=algorithm))
+
+    assert stored == StoredFile("model.bin", len(CONTENT), crc32c(CONTENT), md5=None)
+    assert end.read("model.bin") == CONTENT
+    assert rewritten(end, file(algorithm=algorithm)) == stored
+
+
+def test_a_composed_object_is_not_taken_for_a_file_with_an_md5(end: Place) -> None:
+    end.compose("elsewhere/model.bin", CONTENT)
+
+    with pytest.raises(NeedsPerson, match=r"'model\.bin': .*keeps no md5 of .*elsewhere/model\.bin.*in one piece"):
+        rewritten(end, file())
+
+    assert end.read("model.bin") is None
+
+
+def test_an_xxh128_is_nothing_that_an_object_can_be_compared_with(end: Place) -> None:
+    end.write("elsewhere/model.bin", CONTENT)
+
+    with pytest.raises(NeedsPerson, match="keeps no xxh128"):
+        rewritten(end, file(algorithm="xxh128"))
+
+    assert end.read("model.bin") is None
+
+
+@pytest.mark.parametrize("wrong", WRONG.values(), ids=WRONG.keys())
+@pytest.mark.parametrize("algorithm", ["md5", "crc32c"])
+def test_an_object_that_is_not_the_file_is_not_copied(end: Place, wrong: bytes, algorithm: str) -> None:
+    end.write("elsewhere/model.bin", wrong)
+
+    with pytest.raises(IntegrityError, match=r"'model\.bin': the source promises .*log it again"):
+        rewritten(end, file(algorithm=algorithm))
+
+    assert end.read("model.bin") is None
+
+
+def test_an_object_without_a_promised_digest_is_held_to_its_size(end: Place) -> None:
+    end.write("elsewhere/model.bin", CONTENT + b"!")
+
+    with pytest.raises(IntegrityError, match=f"{len(CONTENT)}.*{len(CONTENT) + 1}"):
+        rewritten(end, file(algorithm=None))
+
+    assert end.read("model.bin") is None
+
+
+def test_an_object_that_was_replaced_since_it_was_listed_is_not_copied(end: Place) -> None:
+    end.write("elsewhere/model.bin", CONTENT)
+    (listed,) = end.storage.list(f"{end.folder}elsewhere/")
+    end.write("elsewhere/model.bin", b"the modem")
+
+    assert listed.location is not None
+    with pytest.raises(IntegrityError, match="promises md5"):
+        end.storage.rewrite(end.folder, listed, listed.location)
+
+    assert end.read("model.bin") is None
+
+
+def test_another_object_of_that_name_is_not_overwritten_by_a_copy(end: Place) -> None:
+    end.write("elsewhere/model.bin", CONTENT)
+    end.write("model.bin", b"not ours.")
+
+    with pytest.raises(NeedsPerson, match="is already there with other bytes; find out who wrote it") as refused:
+        rewritten(end, file())
+
+    assert not isinstance(refused.value, IntegrityError)
+    assert end.read("model.bin") == b"not ours."
+
+
+def test_an_object_that_is_gone_needs_a_person(end: Place) -> None:
+    with pytest.raises(NeedsPerson, match=r"the object '.*elsewhere/model\.bin' is gone.*put it back"):
+        rewritten(end, file())
+
+
+@pytest.mark.parametrize("source", ["s3://bucket/model.bin", "model.bin", "gs://bucket", "", "https://x/y"])
+def test_what_does_not_lie_in_cloud_storage_is_not_copied_there(end: Place, source: str) -> None:
+    with pytest.raises(NeedsPerson, match="is not a place in Google Cloud Storage; write it as gs://bucket/path"):
+        end.storage.rewrite(end.folder, file(), source)
+
+
 # manifests
 
 
-def test_a_folder_without_manifest_is_not_whole(end: End) -> None:
+def test_a_folder_without_manifest_is_not_whole(end: Place) -> None:
     end.storage.put(end.folder, file(), pieces(CONTENT))
 
     assert end.storage.manifest(end.folder) is None
 
 
-def test_a_manifest_is_read_as_it_was_written(end: End) -> None:
+def test_a_manifest_is_read_as_it_was_written(end: Place) -> None:
     written = manifest(
         StoredFile("a/ä.bin", 3, "AAAAAA==", md5="1B2M2Y8AsgTpgAmY7PhCfg=="),
         StoredFile("b", 0, "AAAAAA==", xxh128="mapAtfJsABYAAAAAAAAAAA=="),
@@ -281,13 +358,28 @@ def test_a_manifest_is_read_as_it_was_written(end: End) -> None:
     assert end.storage.manifest(end.folder) == written
 
 
-def test_a_manifest_of_no_files_and_no_digest_is_one(end: End) -> None:
+def test_a_manifest_keeps_what_the_source_says_of_the_model(end: Place) -> None:
+    facts = Facts(
+        flavors={"sklearn": {"sklearn_version": "1.5.2", "pickled_model": "model.pkl"}},
+        python="3.11.7",
+        signature='{"inputs": "[]"}',
+        run_id="r1",
+        metrics={"auc": 0.1 + 0.2, "loss": float("inf")},
+        framework="sklearn",
+        framework_version="1.5.2",
+    )
+    end.storage.commit(end.folder, replace(manifest(), facts=facts))
+
+    assert end.storage.manifest(end.folder) == replace(manifest(), facts=facts)
+
+
+def test_a_manifest_of_no_files_and_no_digest_is_one(end: Place) -> None:
     end.storage.commit(end.folder, replace(manifest(), source_digest=None))
 
     assert end.storage.manifest(end.folder) == replace(manifest(), source_digest=None)
 
 
-def test_writing_a_manifest_twice_keeps_the_first(end: End) -> None:
+def test_writing_a_manifest_twice_keeps_the_first(end: Place) -> None:
     first = manifest(StoredFile("model.bin", 3, "AAAAAA=="))
     end.storage.commit(end.folder, first)
 
@@ -296,7 +388,7 @@ def test_writing_a_manifest_twice_keeps_the_first(end: End) -> None:
     assert end.storage.manifest(end.folder) == first
 
 
-def test_a_manifest_of_other_files_is_not_overwritten(end: End) -> None:
+def test_a_manifest_of_other_files_is_not_overwritten(end: Place) -> None:
     first = manifest(StoredFile("model.bin", 3, "AAAAAA=="))
     end.storage.commit(end.folder, first)
 
@@ -306,8 +398,41 @@ def test_a_manifest_of_other_files_is_not_overwritten(end: End) -> None:
     assert end.storage.manifest(end.folder) == first
 
 
-def test_one_folder_is_none_of_anothers_business(end: End) -> None:
+def test_one_folder_is_none_of_anothers_business(end: Place) -> None:
     end.storage.commit(end.folder, manifest())
 
     assert end.storage.manifest(f"{end.folder}more/") is None
     assert end.storage.manifest(f"{end.folder[:-1]}-2/") is None
+
+
+# buckets that are not there, or closed
+
+
+def test_nothing_is_written_to_a_bucket_that_is_not_there(end: Place) -> None:
+    end.write("elsewhere/model.bin", CONTENT)
+    absent = f"gs://{ABSENT}/m/"
+
+    with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
+        end.storage.put(absent, file(), pieces(CONTENT))
+    with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
+        end.storage.rewrite(absent, file(), f"{end.folder}elsewhere/model.bin")
+    with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
+        end.storage.commit(absent, manifest())
+    assert end.storage.manifest(absent) is None
+
+
+def test_nothing_is_copied_from_a_bucket_that_is_not_there(end: Place) -> None:
+    with pytest.raises(NeedsPerson, match=f"the object 'gs://{ABSENT}/model.bin' is gone, or never was"):
+        end.storage.rewrite(end.folder, file(), f"gs://{ABSENT}/model.bin")
+
+
+def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:
+    with end.deny():
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            end.storage.put(end.folder, file(), pieces(CONTENT))
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            rewritten(end, file())
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            end.storage.commit(end.folder, manifest())
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            end.storage.manifest(end.folder)

@@ -10,8 +10,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
-from bridge.core.model import Alias, Hold, MappingRecord, ModelKey, SourceVersion, State, VersionRef
+from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.model import (
+    Alias,
+    Container,
+    Facts,
+    Hold,
+    MappingRecord,
+    ModelKey,
+    SourceVersion,
+    State,
+    VersionRef,
+)
 from bridge.core.records import EntryId, Intent, Outcome, Status
 from bridge.store.sql import open_store
 from bridge.testing.store import MemoryStore
@@ -51,7 +61,9 @@ def status(key: ModelKey = KEY, state: State = State.SYNCED) -> Status:
 
 
 COPY = CopyFiles(version("v7"), URI)
-REGISTER = RegisterVersion(version("v7", digest=None), URI)
+CONTAINER = Container("mlflow/server", (8080,), "/invocations", "/ping", (("A", "1"), ("B", "é")))
+REGISTER = RegisterVersion(version("v7", digest=None), URI, CONTAINER, "it is xgboost")
+ARRANGE = ArrangeFiles(version("v7"), URI, f"{URI}-prebuilt/", (("model.ubj", "model.bst"), ("a b", "c")))
 MOVE = MoveAlias(PRODUCTION, version("v7"), URI, VersionRef("6", "v6"))
 FIRST_MOVE = MoveAlias(PRODUCTION, version("v7"), URI, previous=None)
 REMOVE = RemoveAlias(PRODUCTION, VersionRef("6", label=None))
@@ -71,6 +83,16 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 # records
+def test_a_record_keeps_what_is_known_of_its_model(store: Store) -> None:
+    facts = Facts(
+        {"xgboost": {"xgb_version": "2.1.4"}}, "3.11.7", '{"inputs": []}', "run-é", {"auc": 0.93}, "xgboost", "2.1"
+    )
+    store.save_record(replace(record("v7"), facts=facts))
+    store.save_record(record("v8", version_id="2"))
+
+    assert [each.facts for each in store.records(KEY)] == [facts, Facts()]
+
+
 def test_a_key_without_records_has_none(store: Store) -> None:
     store.save_record(record("v7"))
 
@@ -169,7 +191,7 @@ def test_what_was_returned_does_not_change_afterwards(store: Store) -> None:
 
 
 # journal
-@pytest.mark.parametrize("change", [COPY, REGISTER, MOVE, FIRST_MOVE, REMOVE], ids=str)
+@pytest.mark.parametrize("change", [COPY, ARRANGE, REGISTER, MOVE, FIRST_MOVE, REMOVE], ids=str)
 def test_what_was_begun_is_unfinished_and_says_what_who_and_when(
     store: Store, change: CopyFiles | RegisterVersion | MoveAlias | RemoveAlias
 ) -> None:

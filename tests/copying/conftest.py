@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -34,10 +35,14 @@ class Bucket:
 
     url: str
 
-    def write(self, uri: str, content: bytes) -> None:
-        parameters = {"uploadType": "media", "name": uri.removeprefix(f"gs://{BUCKET}/")}
-        answer = requests.post(f"{self.url}/upload/storage/v1/b/{BUCKET}/o", content, params=parameters, timeout=10)
+    def write(self, uri: str, content: bytes, **parameters: str) -> None:
+        asked = {"uploadType": "media", "name": uri.removeprefix(f"gs://{BUCKET}/"), **parameters}
+        answer = requests.post(f"{self.url}/upload/storage/v1/b/{BUCKET}/o", content, params=asked, timeout=10)
         answer.raise_for_status()
+
+    def delete(self, uri: str) -> None:
+        name = quote(uri.removeprefix(f"gs://{BUCKET}/"), safe="")
+        requests.delete(f"{self.url}/storage/v1/b/{BUCKET}/o/{name}", timeout=10).raise_for_status()
 
     def read(self, uri: str) -> bytes:
         name = quote(uri.removeprefix(f"gs://{BUCKET}/"), safe="")
@@ -57,6 +62,8 @@ class Faults:
         self._fits = ("", "")
         self._late = False
         self._flips = False
+        self._meanwhile: Callable[[], object] | None = None
+        self._meanwhile_fits = ("", "")
         self.seen: list[str] = []  # the methods of all requests
         monkeypatch.setattr(world.gcs.front, "before_answer", self._before_answer)
 
@@ -70,6 +77,10 @@ class Faults:
         self.answer(503, times=1, method=method, query=query)
         self._late = True
 
+    def meanwhile(self, act: Callable[[], object], *, method: str, query: str) -> None:
+        """Have somebody else act just before the next request that fits is worked on."""
+        self._meanwhile, self._meanwhile_fits = act, (method, query)
+
     def flip_bodies_of_chunks(self) -> None:
         """Change the first byte of each part of a chunk that comes from now on."""
         self._flips = True
@@ -77,6 +88,10 @@ class Faults:
     async def _before_answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         method, query = scope["method"], scope["query_string"].decode()
         self.seen.append(method)
+        act = self._meanwhile
+        if act is not None and method == self._meanwhile_fits[0] and self._meanwhile_fits[1] in query:
+            self._meanwhile = None
+            await asyncio.to_thread(act)
         fits = self._fits[0] in ("", method) and self._fits[1] in query
         if self._status is None or not fits or self._left <= 0:
             await self._pass_on(scope, self._flipped(receive) if self._flips and method == "PUT" else receive, send)

@@ -124,7 +124,7 @@ def test_a_file_that_is_not_what_the_source_says_leaves_no_manifest(
 def test_a_copy_that_was_cut_short_is_taken_up(
     source: MemorySource, version: SourceVersion, there: Storage, folder: str, copied_before: int
 ) -> None:
-    for file in source.describe(version)[:copied_before]:
+    for file in source.describe(version).files[:copied_before]:
         there.put(folder, file, iter([FILES[file.path]]))
 
     assert len(copier(source, there).copy(version, folder).files) == len(FILES)
@@ -169,7 +169,7 @@ def test_a_folder_of_another_version_without_a_digest_is_not_taken_for_this_one(
     bare = MemoryStorage()
     bare.commit(folder, replace(manifest, source_digest=None))
 
-    with pytest.raises(NeedsPerson):
+    with pytest.raises(NeedsPerson, match=f"holds {PATH}:v0 with the id {first.id}, not {second.id}"):
         copier(source, bare).copy(replace(second, digest=None), folder)
 
 
@@ -203,4 +203,32 @@ def test_copies_at_the_same_time_agree(
     with ThreadPoolExecutor(4) as pool:
         copies: Sequence[object] = list(pool.map(lambda _: copier(source, storage).copy(version, folder), range(4)))
 
-    assert set(copies) == {storage.manifest(folder)}
+    assert copies == [storage.manifest(folder)] * 4
+
+
+@pytest.mark.sandbox
+def test_no_byte_of_an_arranged_file_passes_through_here(
+    source: MemorySource, version: SourceVersion, storage: GcsStorage, folder: str, world: World
+) -> None:
+    copier(source, storage).copy(version, folder)
+    world.traffic.reset()
+
+    copier(source, storage).arrange(version, folder, f"{folder}serving/", [("model.bin", "model.pkl"), ("empty", "e")])
+
+    counts = {call.method: count for call, count in world.traffic.counts().items() if call.service == "gcs"}
+    # Of each file its metadata; two manifests are looked for, and one is written.
+    assert counts == {"objects.get": 2 + 2, "objects.rewrite": 2, "objects.insert": 1}
+
+
+@pytest.mark.sandbox
+def test_arrangements_at_the_same_time_agree(
+    source: MemorySource, version: SourceVersion, storage: GcsStorage, folder: str
+) -> None:
+    copier(source, storage).copy(version, folder)
+    renames = [("model.bin", "model.pkl"), ("empty", "e")]
+    with ThreadPoolExecutor(4) as pool:
+        done = list(
+            pool.map(lambda _: copier(source, storage).arrange(version, folder, f"{folder}s/", renames), range(4))
+        )
+
+    assert done == [storage.manifest(f"{folder}s/")] * 4

@@ -14,7 +14,7 @@ import pytest
 
 from bridge.copying.gcs import CHUNK, MULTIPART_LIMIT, GcsStorage
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
-from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile
+from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
 from bridge.core.naming import MANIFEST_NAME
 from bridge.sandbox.address import BUCKET, PROJECT
 from tests.sources.servers import Reply, ScriptedServer
@@ -284,6 +284,33 @@ def test_a_manifest_is_the_same_for_folders_whose_names_begin_alike(storage: Gcs
 
     assert storage.manifest(f"{folder[:-1]}0/") is None
     assert storage.manifest(f"{folder}sub/") is None
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf"), 0.1, 1e308])
+def test_a_manifest_keeps_a_metric_whatever_its_value(
+    storage: GcsStorage, folder: str, bucket: Bucket, value: float
+) -> None:
+    storage.commit(folder, replace(manifest_of(STORED), facts=Facts(metrics={"loss": value})))
+
+    read = storage.manifest(folder)
+    assert read is not None
+    assert read.facts.metrics["loss"] == pytest.approx(value, abs=0, rel=0, nan_ok=True)
+    json.loads(bucket.read(folder + MANIFEST_NAME), parse_constant=pytest.fail)  # so other programs read it, too
+
+
+def test_a_manifest_of_an_earlier_release_is_read(storage: GcsStorage, folder: str, bucket: Bucket) -> None:
+    file = {"path": "model.bin", "size": 1, "crc32c": "AAAAAA==", "md5": None, "xxh128": None}
+    written = {
+        "collection": "acme_org/model/fraud",
+        "label": "v7",
+        "source_id": "id-1",
+        "source_digest": "d1",
+        "files": [file],
+        "created": "2026-01-05T09:00:00+00:00",
+    }
+    bucket.write(folder + MANIFEST_NAME, json.dumps(written).encode())
+
+    assert storage.manifest(folder) == manifest_of(STORED)
 
 
 # errors

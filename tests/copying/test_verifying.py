@@ -19,8 +19,8 @@ from bridge.core.model import ArtifactFile, Digest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-Algorithm = Literal["md5", "xxh128"]
-ALGORITHMS: list[Algorithm | None] = ["md5", "xxh128", None]
+Algorithm = Literal["md5", "xxh128", "crc32c"]
+ALGORITHMS: list[Algorithm | None] = ["md5", "xxh128", "crc32c", None]
 
 pieces_of_files = st.lists(st.binary(max_size=12), max_size=8)
 sizes_to_read = st.lists(st.integers(min_value=0, max_value=20), max_size=12)
@@ -30,8 +30,12 @@ algorithms = st.sampled_from(ALGORITHMS)
 def digest(content: bytes, algorithm: Algorithm | None) -> Digest | None:
     if algorithm is None:
         return None
-    raw = hashlib.md5(content, usedforsecurity=False) if algorithm == "md5" else xxhash.xxh128(content)
-    return Digest(algorithm, base64.b64encode(raw.digest()).decode())
+    raw = {
+        "md5": hashlib.md5(content, usedforsecurity=False).digest(),
+        "xxh128": xxhash.xxh128(content).digest(),
+        "crc32c": google_crc32c.value(content).to_bytes(4, "big"),
+    }[algorithm]
+    return Digest(algorithm, base64.b64encode(raw).decode())
 
 
 def file_of(content: bytes, algorithm: Algorithm | None = "md5") -> ArtifactFile:
@@ -94,6 +98,8 @@ def test_a_seal_has_every_digest_whatever_was_read_before(
     assert sealed.md5 == base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
     xxh128 = base64.b64encode(xxhash.xxh128(content).digest()).decode()
     assert sealed.xxh128 == (xxh128 if algorithm == "xxh128" else None)
+    sha256 = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    assert sealed.sha256 == (sha256 if algorithm is None else None)
     assert stream.seal() == sealed
 
 
@@ -121,7 +127,7 @@ def test_the_last_byte_of_a_long_file_is_never_handed_out(
     assert len(got) < max(len(content), 1)
 
 
-@given(pieces_of_files, sizes_to_read, st.sampled_from(["md5", "xxh128"]))
+@given(pieces_of_files, sizes_to_read, st.sampled_from(["md5", "xxh128", "crc32c"]))
 def test_the_last_byte_of_a_file_with_another_digest_is_never_handed_out(
     pieces: list[bytes], sizes: list[int], algorithm: Algorithm
 ) -> None:

@@ -10,15 +10,27 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from bridge.core.changes import Change, CopyFiles, MoveAlias, Plan, Refusal, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    ArrangeFiles,
+    Change,
+    CopyFiles,
+    MoveAlias,
+    Plan,
+    Refusal,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.desired import Desired
 from bridge.core.errors import Position
 from bridge.core.model import (
     Alias,
     AliasRules,
     CollectionSelector,
+    Container,
+    Fit,
     Hold,
     Known,
+    Layout,
     MappingRecord,
     MappingSpec,
     ModelKey,
@@ -33,7 +45,7 @@ from bridge.core.model import (
     VersionRef,
     VersionRule,
 )
-from bridge.core.naming import artifact_uri
+from bridge.core.naming import artifact_uri, serving_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -42,6 +54,7 @@ BASE = "gs://acme-models/registry"
 COLLECTION = "acme_org/wandb-registry-model/fraud-detector"
 KEY = ModelKey("fraud", "fraud")
 ORIGIN = Position("mappings/fraud.yaml", 2, 5)
+IMAGE = "europe-docker.pkg.dev/acme/serve/sklearn"
 
 
 def version(label: str, *, version_id: str | None = None, digest: str | None = "") -> SourceVersion:
@@ -65,6 +78,7 @@ def spec(
     newest: int | None = 0,
     pattern: str | None = None,
     model: str = KEY.model,
+    layout: str = "mirror",
 ) -> MappingSpec:
     """Return a mapping of the collection `fraud-detector`, or of those that match `pattern`."""
     rules = {name: None if to is None else Alias(to) for name, to in (named or {}).items()}
@@ -74,7 +88,7 @@ def spec(
         target=Target("prod", model),
         policy=Policy(policy),
         aliases=AliasRules(rules, others),
-        serving=Serving("europe-docker.pkg.dev/acme/serve/sklearn"),
+        serving=Serving(IMAGE, layout=Layout(layout)),
         origin=ORIGIN,
         default_from=default_from,
         versions=VersionRule(newest),
@@ -108,9 +122,26 @@ def desired(
     )
 
 
-def ours(label: str, *aliases: str, at: str | None = None, marked: bool = True) -> ModelVersion:
+def ours(
+    label: str, *aliases: str, at: str | None = None, marked: bool = True, folder: str | None = None
+) -> ModelVersion:
     """Return the Vertex version of a source version, as the bridge registers it."""
-    return ModelVersion(at or label.removeprefix("v"), uri(label), frozenset(map(Alias, aliases)), marked)
+    return ModelVersion(at or label.removeprefix("v"), folder or uri(label), frozenset(map(Alias, aliases)), marked)
+
+
+def prebuilt_uri(label: str) -> str:
+    """Return the folder of that version which a prebuilt container is given."""
+    return serving_uri(uri(label))
+
+
+def prebuilt(why: str = "it is xgboost") -> Fit:
+    """Return how a version is served by a prebuilt container."""
+    return Fit(Layout.PREBUILT, Container("prebuilt/xgboost"), (("model.ubj", "model.bst"),), why)
+
+
+def custom(why: str = "") -> Fit:
+    """Return how a version is served by MLflow's scoring server."""
+    return Fit(Layout.CUSTOM_MLFLOW, Container("mlflow/server", (8080,), "/invocations", "/ping"), why=why)
 
 
 def foreign(at: str, *aliases: str, marked: bool = False) -> ModelVersion:
@@ -123,9 +154,10 @@ def vertex(*versions: ModelVersion, whole: Iterable[str] = ()) -> TargetState:
     return TargetState(KEY.model, bool(versions), versions, frozenset(uri(label) for label in whole))
 
 
-def record(label: str, at: str | None = None) -> MappingRecord:
+def record(label: str, at: str | None = None, folder: str | None = None) -> MappingRecord:
     """Return the row that ties a source version to its Vertex version."""
-    return MappingRecord(KEY, version(label), uri(label), at or label.removeprefix("v"), "2026-01-05T09:00:00+00:00")
+    first_seen = "2026-01-05T09:00:00+00:00"
+    return MappingRecord(KEY, version(label), folder or uri(label), at or label.removeprefix("v"), first_seen)
 
 
 def known(
@@ -155,7 +187,7 @@ def copy(label: str) -> CopyFiles:
 
 def register(label: str) -> RegisterVersion:
     """Return the registration of a version."""
-    return RegisterVersion(version(label), uri(label))
+    return RegisterVersion(version(label), uri(label), Container(IMAGE))
 
 
 def move(alias: str, to: str, previous: str | None = None) -> MoveAlias:
@@ -192,6 +224,8 @@ def _in_words(change: Change) -> str:
     match change:
         case CopyFiles(to):
             return f"copy {to.label}"
+        case ArrangeFiles(to):
+            return f"arrange {to.label}"
         case RegisterVersion(to):
             return f"register {to.label}"
         case MoveAlias(alias, to, previous=previous):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
 
-from bridge.core.changes import CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
 from bridge.core.desired import Desired, desire
 from bridge.core.model import (
     DEFAULT,
@@ -80,7 +80,7 @@ class World:
 
     def _made(self, change: Change) -> World:
         match change:
-            case CopyFiles(artifact_uri=folder):
+            case CopyFiles(artifact_uri=folder) | ArrangeFiles(artifact_uri=folder):
                 assert folder not in self.actual.committed, "a whole folder is left as it is"
                 return replace(self, actual=replace(self.actual, committed=self.actual.committed | {folder}))
             case RegisterVersion():

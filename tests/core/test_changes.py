@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 
 from bridge.core.changes import (
+    ArrangeFiles,
     Change,
     Kind,
     MoveAlias,
@@ -24,6 +25,7 @@ from bridge.core.changes import (
 from bridge.core.model import Alias, VersionRef
 from tests.core.builders import (
     COLLECTION,
+    IMAGE,
     copy,
     desired,
     move,
@@ -40,6 +42,7 @@ from tests.core.small_worlds import World, worlds
 
 UNKNOWN = VersionRef("4", None)
 REFUSAL = Refusal(Kind.CONFLICT, "alias production", "it is on Vertex version @9", "remove the alias")
+CONTAINER: dict[str, object] = {"image": IMAGE, "ports": [], "predict_route": None, "health_route": None, "env": []}
 CHANGES: dict[str, Change] = {
     "copy": copy("v7"),
     "register": register("v7"),
@@ -56,6 +59,17 @@ CHANGES: dict[str, Change] = {
     [
         pytest.param(copy("v7"), f"+ files    v7 -> {uri('v7')}", id="copy"),
         pytest.param(register("v7"), "+ version  v7", id="register"),
+        pytest.param(replace(register("v7"), why="prebuilt xgboost"), "+ version  v7 (prebuilt xgboost)", id="why"),
+        pytest.param(
+            ArrangeFiles(version("v7"), uri("v7"), "gs://b/f/", (("model.ubj", "model.bst"),)),
+            "+ serving  v7 -> gs://b/f/ (model.ubj as model.bst)",
+            id="arrange",
+        ),
+        pytest.param(
+            ArrangeFiles(version("v7"), uri("v7"), "gs://b/f/", (("m.pkl", "m.pkl"), ("a", "b"), ("c", "d"))),
+            "+ serving  v7 -> gs://b/f/ (m.pkl and 2 more)",
+            id="arrange many",
+        ),
         pytest.param(move("production", "v7"), "~ alias    production (- -> v7)", id="set"),
         pytest.param(move("production", "v7", "v6"), "~ alias    production (v6 -> v7)", id="move"),
         pytest.param(
@@ -110,7 +124,7 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
         "checksum": "0123456789abcdef",
         "changes": [
             {"change": "copy", "version": V7, "artifact_uri": uri("v7")},
-            {"change": "register", "version": V7, "artifact_uri": uri("v7")},
+            {"change": "register", "version": V7, "artifact_uri": uri("v7"), "container": CONTAINER, "why": ""},
             {
                 "change": "move-alias",
                 "alias": "production",
@@ -129,6 +143,7 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
                 "remedy": "remove the alias",
             }
         ],
+        "notes": [],
     }
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
 import pytest
 from hypothesis import assume, given
 
-from bridge.core.changes import Kind
+from bridge.core.changes import Kind, Refusal
 from bridge.core.desired import desire, model_name
-from bridge.core.model import DEFAULT
+from bridge.core.model import DEFAULT, Alias, Remark
 from bridge.core.naming import alias_problem
 from tests.core.builders import ORIGIN, desired, source, spec
 from tests.core.small_worlds import source_states, specs
@@ -27,6 +28,41 @@ def aliases(wanted: Desired) -> dict[str, str]:
 
 def labels(wanted: Desired) -> list[str]:
     return [version.label for version in wanted.versions]
+
+
+# What the source leaves open
+
+
+def test_a_remark_on_an_alias_that_is_decided_is_a_note() -> None:
+    remarks = {"Production": Remark("v1 and v2 are in it")}
+    state = replace(source(*LABELS, aliases={"Production": "v2"}), remarks=remarks)
+    wanted = desire(spec(named={"Production": "production"}), state)
+
+    assert (aliases(wanted), wanted.notes) == ({"production": "v2"}, {"production": "v1 and v2 are in it"})
+    assert wanted.refusals == ()
+
+
+@pytest.mark.parametrize(("passing", "kind"), [(False, Kind.UNCLEAR), (True, Kind.WAITING)])
+def test_an_alias_that_is_not_decided_is_refused_and_not_taken_for_gone(*, passing: bool, kind: Kind) -> None:
+    remarks = {"champion": Remark("it is two things", "rename one", passing=passing)}
+    wanted = desire(spec(), replace(source(*LABELS, aliases={"staging": "v1"}), remarks=remarks))
+
+    assert wanted.refusals == (Refusal(kind, "alias champion", "it is two things", "rename one"),)
+    assert (aliases(wanted), wanted.unclear) == ({"staging": "v1"}, frozenset({Alias("champion")}))
+    assert not wanted.notes
+
+
+def test_a_remark_without_a_remedy_says_that_it_passes() -> None:
+    state = replace(source(), remarks={"champion": Remark("version 4 is being made", passing=True)})
+    [refusal] = desire(spec(), state).refusals
+
+    assert refusal.remedy == "it follows when the source is clear about it"
+
+
+def test_a_remark_on_an_alias_that_is_dropped_is_dropped() -> None:
+    wanted = desire(spec(named={"champion": None}), replace(source(), remarks={"champion": Remark("it is two things")}))
+
+    assert (wanted.refusals, wanted.unclear) == ((), frozenset())
 
 
 # Translation

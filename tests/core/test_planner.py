@@ -8,33 +8,39 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.core.changes import Change, Kind, MoveAlias, Refusal, RemoveAlias
+from bridge.core.changes import ArrangeFiles, Change, Kind, MoveAlias, Refusal, RegisterVersion, RemoveAlias
 from bridge.core.desired import Desired, desire
 from bridge.core.errors import Position
-from bridge.core.model import DEFAULT, Known, MappingSpec, Serving, TargetState
+from bridge.core.model import DEFAULT, Alias, Fit, Known, MappingSpec, Serving, TargetState
 from bridge.core.planner import make_plan, took_effect
 from tests.core.builders import (
     BASE,
     KEY,
     ORIGIN,
     copy,
+    custom,
     desired,
     foreign,
     hold,
     known,
     move,
     ours,
+    prebuilt,
+    prebuilt_uri,
+    record,
     register,
     remove,
     says,
     source,
     spec,
     uri,
+    version,
     vertex,
 )
 from tests.core.small_worlds import World, worlds
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from random import Random
 
     from bridge.core.changes import Plan
@@ -334,6 +340,114 @@ def test_a_new_models_default_that_was_deleted_by_hand_is_refused_and_the_others
     assert says(plan) == ["copy v6", "register v6", "move staging - -> v6", "refuse drift: version v7"]
 
 
+# How it is served
+
+
+def served(
+    layout: str,
+    fits: Mapping[str, Fit | Refusal],
+    actual: TargetState | None = None,
+    remembered: Known | None = None,
+    wanted: Desired | None = None,
+) -> list[str]:
+    """Plan a model whose production is v7; `fits` are by label."""
+    by_id = {version(label).id: each for label, each in fits.items()}
+    asked = wanted or desired({"production": "v7"})
+    return says(make_plan(spec(layout=layout), BASE, asked, actual or vertex(), remembered or known(), fits=by_id))
+
+
+UNFIT = Refusal(Kind.SERVING, "version v7", "no container loads it", "use another")
+
+
+@pytest.mark.parametrize("layout", ["prebuilt", "auto"])
+def test_what_a_prebuilt_container_loads_is_arranged_from_the_copy_and_registered_in_its_place(layout: str) -> None:
+    plan = make_plan(
+        spec(layout=layout),
+        BASE,
+        desired({"production": "v7"}),
+        vertex(),
+        known(),
+        fits={version("v7").id: prebuilt()},
+    )
+    assert says(plan) == ["copy v7", "arrange v7", "register v7", "move production - -> v7"]
+    copying, arranging, registering, moving = plan.changes
+    assert arranging == ArrangeFiles(version("v7"), uri("v7"), prebuilt_uri("v7"), prebuilt().renames)
+    assert registering == RegisterVersion(version("v7"), prebuilt_uri("v7"), prebuilt().container, prebuilt().why)
+    assert isinstance(moving, MoveAlias)
+    assert (copying, moving.artifact_uri) == (copy("v7"), prebuilt_uri("v7"))
+
+
+@pytest.mark.parametrize("layout", ["custom-mlflow", "auto"])
+def test_a_container_that_reads_the_tree_as_it_is_gets_the_copy_itself(layout: str) -> None:
+    assert served(layout, {"v7": custom()}) == ["copy v7", "register v7", "move production - -> v7"]
+
+
+def test_what_is_copied_is_not_copied_again_and_what_is_arranged_not_arranged() -> None:
+    copied = vertex(whole=["v7"])
+    both = replace(copied, committed=copied.committed | {prebuilt_uri("v7")})
+
+    assert served("prebuilt", {"v7": prebuilt()}, copied)[0] == "arrange v7"
+    assert served("prebuilt", {"v7": prebuilt()}, both)[0] == "register v7"
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder"),
+    [
+        ("mirror", uri("v7")),
+        ("custom-mlflow", uri("v7")),
+        ("prebuilt", prebuilt_uri("v7")),
+        ("auto", prebuilt_uri("v7")),
+        ("auto", uri("v7")),
+    ],
+)
+def test_a_version_that_is_registered_as_its_layout_wants_stays(layout: str, folder: str) -> None:
+    actual = vertex(ours("v7", "production", "default", folder=folder))
+    remembered = Known((record("v7", folder=folder),), {Alias("production"): "7", DEFAULT: "7"})
+
+    assert served(layout, {}, actual, remembered) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("layout", "folder", "fit"),
+    [("prebuilt", uri("v7"), prebuilt()), ("custom-mlflow", prebuilt_uri("v7"), custom())],
+)
+def test_a_version_that_is_registered_in_another_layout_arrives_again(layout: str, folder: str, fit: Fit) -> None:
+    actual = vertex(ours("v7", "production", "default", folder=folder))
+    remembered = Known((record("v7", folder=folder),), {Alias("production"): "7", DEFAULT: "7"})
+
+    assert served(layout, {"v7": fit}, actual, remembered)[-2:] == ["register v7", "move production v7 -> v7"]
+
+
+def test_a_version_that_no_container_loads_is_refused_and_the_old_alias_stays() -> None:
+    actual = vertex(ours("v6", "production", "default"))
+    steps = served("custom-mlflow", {"v7": UNFIT}, actual, known("v6", mirrored={"production": "6"}))
+
+    assert steps == ["refuse serving: version v7"]
+
+
+def test_a_version_that_no_container_loads_does_not_hold_up_another() -> None:
+    wanted = desired({"production": "v7", "staging": "v8"})
+    steps = served("auto", {"v7": UNFIT, "v8": custom()}, wanted=wanted)
+
+    assert steps == ["copy v8", "register v8", "move staging - -> v8", "refuse serving: version v7"]
+
+
+def test_in_a_new_model_the_others_wait_for_a_default_that_no_container_loads() -> None:
+    """Otherwise Vertex would give `default` to one that nobody chose."""
+    wanted = desired({"default": "v7", "staging": "v8"})
+    fits: dict[str, Fit | Refusal] = {"v7": UNFIT, "v8": custom()}
+    with_versions = vertex(ours("v6", "default"))
+
+    assert served("auto", fits, wanted=wanted) == ["refuse serving: version v7"]
+    assert "register v8" in served("auto", fits, with_versions, known("v6", mirrored={"default": "6"}), wanted)
+
+
+def test_what_was_decided_for_an_alias_is_noted_in_the_plan() -> None:
+    wanted = replace(desired({"production": "v7"}), notes={Alias("production"): "v6 and v7 are both in it"})
+
+    assert planned(wanted, vertex()).notes == ("alias production: v6 and v7 are both in it",)
+
+
 # What is not ours
 
 
@@ -579,7 +693,7 @@ def test_once_applied_every_wanted_alias_is_in_place_or_a_refusal_says_why_not(w
     plan = world.plan()
     after = world.after(plan)
     refused = {refusal.about for refusal in plan.refusals}
-    for alias, version in after.desired.aliases.items():
+    for alias, wanted in after.desired.aliases.items():
         holder = after.actual.holder(alias)
-        in_place = holder is not None and holder.artifact_uri == uri(version.label)
-        assert in_place or refused & {f"alias {alias}", f"version {version.label}", f"model {KEY.model}"}
+        in_place = holder is not None and holder.artifact_uri == uri(wanted.label)
+        assert in_place or refused & {f"alias {alias}", f"version {wanted.label}", f"model {KEY.model}"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from bridge.core.changes import Change, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
-from bridge.core.model import Alias, MappingRecord, VersionRef
-from bridge.core.refs import Ref, concerns, find, parse_ref
-from tests.core.builders import KEY, uri, version
+from bridge.core.changes import ArrangeFiles, Change, CopyFiles, MoveAlias, RemoveAlias
+from bridge.core.model import Alias, AliasRules, MappingRecord, VersionRef
+from bridge.core.naming import serving_uri
+from bridge.core.refs import Ref, concerns, find, may_mean, parse_ref
+from tests.core.builders import KEY, register, spec, uri, version
 
 RECORDS = [MappingRecord(KEY, version(f"v{n}"), uri(f"v{n}"), str(n + 1), "2026-01-05T09:00:00+00:00") for n in (6, 7)]
 MIRRORED = {KEY: {Alias("production"): "8"}}
@@ -24,6 +27,11 @@ PRODUCTION = Alias("production")
         ("fraud/fraud", Ref("fraud/fraud", None, at_source=True)),
         ("wandb-registry-model/fraud:v7", Ref("wandb-registry-model/fraud", "v7", at_source=True)),
         ("", Ref("", None, at_source=False)),
+        ("models:/churn", Ref("models:/churn", None, at_source=True)),
+        ("models:/churn/3", Ref("models:/churn", "3", at_source=True)),
+        ("models:/churn@champion", Ref("models:/churn", "champion", at_source=True)),
+        ("models:/ch@rn/Production", Ref("models:/ch@rn", "Production", at_source=True)),
+        ("models:/churn (EU)@a", Ref("models:/churn (EU)", "a", at_source=True)),
     ],
 )
 def test_a_reference_is_read_as_people_write_it(text: str, ref: Ref) -> None:
@@ -52,8 +60,8 @@ def test_it_finds_the_records_it_means(text: str, labels: list[str]) -> None:
     ("change", "is_meant"),
     [
         (CopyFiles(version("v7"), uri("v7")), True),
-        (RegisterVersion(version("v7"), uri("v7")), True),
-        (RegisterVersion(version("v6"), uri("v6")), False),
+        (register("v7"), True),
+        (register("v6"), False),
         (MoveAlias(PRODUCTION, version("v7"), uri("v7"), None), True),
         (MoveAlias(PRODUCTION, version("v6"), uri("v6"), VersionRef("8", "v7")), True),
         (MoveAlias(PRODUCTION, version("v6"), uri("v6"), None), False),
@@ -65,3 +73,41 @@ def test_a_change_concerns_the_versions_it_makes_and_those_it_moves_aliases_of(
     change: Change, *, is_meant: bool
 ) -> None:
     assert concerns(change, RECORDS[1:]) is is_meant
+
+
+@pytest.mark.parametrize(
+    ("text", "labels"),
+    [
+        ("wandb-registry-model/fraud-detector:Production", ["v7"]),
+        ("wandb-registry-model/fraud-detector:production", ["v7"]),
+        ("wandb-registry-model/fraud-detector:best model", []),
+        ("fraud@Production", []),
+    ],
+)
+def test_an_alias_of_the_source_is_found_as_the_mapping_spells_it(text: str, labels: list[str]) -> None:
+    rules = {KEY.mapping: AliasRules({"Production": PRODUCTION})}
+    assert [found.source.label for found in find(parse_ref(text), RECORDS, MIRRORED, rules)] == labels
+
+
+@pytest.mark.parametrize(
+    ("text", "may"),
+    [
+        ("fraud", True),
+        ("fraud@production", True),
+        ("wandb-registry-model/fraud-detector:v7", True),
+        ("fraud-detector/another:v7", False),
+        ("churn", False),
+    ],
+)
+def test_a_mapping_of_one_collection_is_meant_by_its_own_names(text: str, *, may: bool) -> None:
+    assert may_mean(parse_ref(text), spec()) is may
+
+
+def test_a_pattern_may_be_meant_by_anything() -> None:
+    assert may_mean(parse_ref("churn"), spec(pattern="(?P<a>.*)", model="{a}"))
+
+
+def test_the_copy_that_a_prebuilt_layout_was_arranged_from_concerns_its_version() -> None:
+    arranged = [replace(RECORDS[1], artifact_uri=serving_uri(uri("v7")))]
+    change = ArrangeFiles(version("v7"), uri("v7"), serving_uri(uri("v7")), ())
+    assert (concerns(CopyFiles(version("v7"), uri("v7")), arranged), concerns(change, arranged)) == (True, True)

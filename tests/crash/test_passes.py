@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from bridge.core.model import ModelKey, OnDrift
+from bridge.core.model import Facts, Layout, ModelKey, OnDrift, Serving
 from tests.worlds import FRAUD, KEY, REGISTRY, World, mapping
 
 if TYPE_CHECKING:
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 CHURN, SCORES = f"{REGISTRY}/churn", f"{REGISTRY}/scores"
 
+XGBOOST = Facts({"xgboost": {"xgb_version": "2.1.4", "data": "model.bin"}})  # for a prebuilt container
+
 Conflict = Literal["move", "reject"]
 
 
 def three_models(conflict: Conflict = "move") -> World:
     """Make a world before a pass that makes a model, moves an alias, and moves and removes others."""
-    specs = [mapping("churn", "churn", "churn"), mapping(), mapping("scores", "scores", "scores")]
+    churn = replace(mapping("churn", "churn", "churn"), serving=Serving(layout=Layout.PREBUILT))
+    specs = [churn, mapping(), mapping("scores", "scores", "scores")]
     world = World([replace(spec, default_from="production") for spec in specs])
     world.registry.alias_conflict = conflict
     world.registry.commit_delay = 0.1  # so that operations are waited for
@@ -35,8 +38,8 @@ def three_models(conflict: Conflict = "move") -> World:
     world.publish("production", collection=SCORES)
     world.source.unalias(SCORES, "staging")
     world.sync()  # the first of two listings without it
-    world.publish("staging", collection=CHURN)
-    world.publish("production", collection=CHURN)
+    world.publish("staging", collection=CHURN, facts=XGBOOST)
+    world.publish("production", collection=CHURN, facts=XGBOOST)
     world.publish("production")
     return world
 

@@ -18,7 +18,7 @@ from bridge.core.changes import RegisterVersion
 from bridge.core.errors import TryAgain
 from bridge.core.naming import artifact_uri
 from bridge.reconcile.registering import Registrar
-from tests.worlds import BASE, KEY, Crash, World
+from tests.worlds import BASE, CONTAINER, FACTS, KEY, Crash, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -64,7 +64,7 @@ def registers(world: World) -> bool:
     ends = world.reconciler(spec)
     registrar = Registrar(ends.registry, ends.store, ends.clock, world.settle)
     try:
-        registrar.register(KEY, RegisterVersion(state.version(manifest.source_id), folder), spec, "fraud")
+        registrar.register(KEY, RegisterVersion(state.version(manifest.source_id), folder, CONTAINER), "fraud", FACTS)
     except TryAgain:
         return False
     return True
@@ -164,7 +164,7 @@ class Naive:
         uri = "gs://models/naive/"
         if not any(version.artifact_uri == uri for version in self.world.registry.observe("fraud").versions):
             version = self.world.publish()
-            self.world.registry.register("fraud", "fraud", version, uri, self.world.specs[0].serving)
+            self.world.registry.register("fraud", "fraud", version, uri, CONTAINER, facts=FACTS)
 
 
 def test_looking_before_sending_is_not_enough() -> None:

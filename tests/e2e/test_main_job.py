@@ -191,3 +191,27 @@ def test_a_large_file_goes_in_chunks_and_arrives_whole(desk: Desk) -> None:
     desk.publish(content, "production")
     assert desk.bridge("sync").code == 0
     assert "20971520 bytes, all verified" in desk.bridge("history").out
+
+
+def test_a_prebuilt_container_is_chosen_by_what_a_person_wrote_into_metadata(desk: Desk) -> None:
+    desk.write_mapping("policy: sync")
+    path = desk.folder / "mappings" / "fraud.yaml"
+    lines = ("    serving: {layout: auto}" if "serving" in line else line for line in path.read_text().splitlines())
+    path.write_text("\n".join(lines))
+    desk.publish(b"a pickle", "production", metadata={"framework": "sklearn", "framework_version": "1.5.2"})
+    planned = desk.bridge("plan")
+    assert "(prebuilt sklearn-cpu.1-5: the metadata says sklearn 1.5.2)" in planned.out
+    assert desk.bridge("sync").code == 0
+    assert desk.aliases() == {"default": "1", "production": "1"}
+    assert any(name.endswith("-prebuilt/model.pkl") for name in desk.objects())
+    assert desk.versions()[0].artifact_uri.endswith("-prebuilt/")
+
+
+def test_a_model_that_mlflow_wrote_into_an_artifact_is_known_by_its_mlmodel_file(desk: Desk) -> None:
+    desk.write_mapping("policy: sync")
+    mlmodel = b"flavors:\n  lightgbm: {lgb_version: 4.6.0}\n"
+    desk.world.wandb.seed_version(desk.path, {"MLmodel": mlmodel, "model.lgb": b"trees"}, aliases=["production"])
+    path = desk.folder / "mappings" / "fraud.yaml"
+    path.write_text(path.read_text().replace("serving: {image", "serving: {layout: custom-mlflow, image"))
+    assert desk.bridge("sync").code == 0
+    assert "model   lightgbm 4.6.0" in desk.bridge("where", desk.model).out

@@ -27,7 +27,7 @@ def commands(block: str) -> list[tuple[str, str]]:
 
 
 def test_the_console_block_of_the_readme_is_what_happens(desk: Desk) -> None:
-    bridge_yaml, mapping = blocks("yaml")
+    bridge_yaml, mapping, *_ = blocks("yaml")
     assert re.search(r"^connections:\n  acme: .*\n  prod: .*\n", bridge_yaml, re.MULTILINE)
     (desk.folder / "mappings" / "fraud.yaml").write_text(mapping)
     path = "acme_org/wandb-registry-model/fraud-detector"
@@ -41,7 +41,9 @@ def test_the_console_block_of_the_readme_is_what_happens(desk: Desk) -> None:
 
 
 def test_the_configuration_of_the_readme_is_sound(desk: Desk) -> None:
-    bridge_yaml, mapping = blocks("yaml")
-    (desk.folder / "bridge.yaml").write_text(bridge_yaml)
-    (desk.folder / "mappings" / "fraud.yaml").write_text(mapping)
-    assert desk.bridge("check").code == 0
+    bridge_yaml, fraud, more_connections, churn = blocks("yaml")
+    added = more_connections.partition("connections:\n")[2]
+    (desk.folder / "bridge.yaml").write_text(bridge_yaml + added)
+    (desk.folder / "mappings" / "fraud.yaml").write_text(fraud)
+    (desk.folder / "mappings" / "churn.yaml").write_text(churn)
+    assert desk.bridge("check").out == "bridge.yaml: fine; connections: 3, mappings: 2\n"

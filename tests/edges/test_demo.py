@@ -22,9 +22,17 @@ STORY = (  # in this order
     "! waiting  alias production: it is absent from one complete listing so far",
     "- alias    production (v1)",
     "fraud@2  aliases: default  gs://",
-    "0 changes (1 model)",
+    "+ version  1 (custom-mlflow: the model is written by skops",
+    "~ alias    champion (- -> 1)",
+    "-prebuilt/ (model.ubj as model.bst)",
+    "+ version  1 (prebuilt xgboost-cpu.2-1: the MLmodel says xgboost 2.1.4)",
+    "~ alias    production (- -> 1)",
+    "churn-sklearn@1  aliases: champion, default  gs://acme-models/registry/churn-sklearn/1-",
+    "churn-xgboost@1  aliases: default, production  gs://acme-models/registry/churn-xgboost/1-",
+    "alias    production: models:/churn-xgboost/1 at the source, @1 in Vertex",
+    "0 changes (3 models)",
     "writes seen by the sandbox: 0; calls to Vertex: 0",
-    "fraud    fraud  SYNCED",
+    "fraud    fraud          SYNCED",
 )
 
 

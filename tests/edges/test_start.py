@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.core.changes import RegisterVersion
-from bridge.core.model import MappingRecord, ModelKey, SourceVersion, State
+from bridge.core.model import Container, MappingRecord, ModelKey, SourceVersion, State
 from bridge.core.records import Status
 from bridge.store.sql import open_store
 
@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Path:
     version = SourceVersion("acme", "acme_org/wandb-registry-model/fraud-detector", "v0", "id-0", "0" * 32, "https://w")
     uri = "gs://acme-models/registry/fraud/v0-000000000000/"
     store.save_record(MappingRecord(KEY, version, uri, "1", NINE.isoformat()))
-    store.begin(KEY, RegisterVersion(version, uri), "a test", NINE)
+    store.begin(KEY, RegisterVersion(version, uri, Container("an/image")), "a test", NINE)
     store.save_status(Status(KEY, State.SYNCED, "", "", version.collection, NINE.isoformat(), None))
     store.close()
     return tmp_path

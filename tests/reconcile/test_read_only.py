@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core.model import DEFAULT
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
-from tests.worlds import World, mapping
+from tests.worlds import CONTAINER, FACTS, World
 
 
 def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
@@ -27,7 +27,7 @@ def test_what_would_write_stops_before_it_does() -> None:
     registry = ReadOnlyRegistry(world.registry)
 
     with pytest.raises(AssertionError, match="only looks"):
-        registry.register("fraud", "Fraud", version, "gs://b/f/", mapping().serving)
+        registry.register("fraud", "Fraud", version, "gs://b/f/", CONTAINER, facts=FACTS)
     with pytest.raises(AssertionError, match="only looks"):
         registry.move_alias("fraud", DEFAULT, "1")
     with pytest.raises(AssertionError, match="only looks"):

@@ -13,7 +13,7 @@ from bridge.core.model import Alias, AliasRules, Hold, OnDrift, State, VersionRu
 from bridge.core.naming import MANIFEST_NAME, artifact_uri
 from bridge.core.records import Intent, Outcome
 from bridge.reconcile.reconciler import Order
-from tests.worlds import BASE, FRAUD, KEY, World, mapping
+from tests.worlds import BASE, CONTAINER, FRAUD, KEY, World, mapping
 
 if TYPE_CHECKING:
     from bridge.core.changes import Change
@@ -397,7 +397,7 @@ def test_a_version_that_landed_after_a_crash_is_recorded_and_gets_its_alias() ->
     version = world.publish("production")
     folder = artifact_uri(BASE, "fraud", version)
     world.store.save_intent(Intent(KEY, version, folder, world.clock.now().isoformat(), operation=None))
-    world.store.begin(KEY, RegisterVersion(version, folder), "ann", world.clock.now())
+    world.store.begin(KEY, RegisterVersion(version, folder, CONTAINER), "ann", world.clock.now())
     world.registry.add_by_hand("fraud", folder, marked=True)
 
     reconcile(world)

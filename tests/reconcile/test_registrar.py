@@ -14,7 +14,7 @@ from bridge.core.naming import artifact_uri
 from bridge.core.records import Intent, Operation
 from bridge.reconcile.registering import PATIENCE, Registrar
 from bridge.testing.registry import MemoryRegistry
-from tests.worlds import BASE, KEY, SETTLE, World, mapping
+from tests.worlds import BASE, CONTAINER, FACTS, KEY, SETTLE, World
 
 if TYPE_CHECKING:
     from bridge.core.model import MappingRecord
@@ -33,11 +33,11 @@ class Desk:
             setattr(self.registry, name, value)
         version = self.world.publish("production")
         self.uri = artifact_uri(BASE, "fraud", version)
-        self.change = RegisterVersion(version, self.uri)
+        self.change = RegisterVersion(version, self.uri, CONTAINER)
         self.registrar = Registrar(self.registry, self.store, self.clock, SETTLE)
 
     def register(self) -> MappingRecord:
-        return self.registrar.register(KEY, self.change, mapping(), "Fraud detector")
+        return self.registrar.register(KEY, self.change, "Fraud detector", FACTS)
 
     def versions(self) -> int:
         self.clock.advance(3600)
@@ -224,7 +224,7 @@ def test_a_request_that_was_turned_away_does_not_hide_an_earlier_one_whose_end_i
 
 def test_a_stored_operation_is_waited_for_and_its_version_taken() -> None:
     desk = Desk(commit_delay=60.0)
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, mapping().serving)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
     desk.intend(operation)
 
     assert desk.register().version_id == "1"
@@ -233,7 +233,7 @@ def test_a_stored_operation_is_waited_for_and_its_version_taken() -> None:
 
 def test_a_stored_operation_is_believed_before_its_version_is_listed() -> None:
     desk = Desk(list_lag=3600.0)
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, mapping().serving)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
     desk.intend(operation)
 
     assert desk.register().version_id == "1"
@@ -242,7 +242,7 @@ def test_a_stored_operation_is_believed_before_its_version_is_listed() -> None:
 
 def test_a_stored_operation_that_vertex_has_forgotten_says_nothing_and_the_version_is_found() -> None:
     desk = Desk()
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, mapping().serving)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
     desk.intend(operation)
     desk.registry.forget_operations()
 
@@ -263,7 +263,7 @@ def test_a_stored_operation_that_is_forgotten_and_left_nothing_is_sent_again_aft
 def test_a_stored_operation_that_failed_is_no_version() -> None:
     desk = Desk()
     desk.registry.failing = [Operation(done=True, error="internal", lasting=False)]
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, mapping().serving)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
     desk.intend(operation)
     desk.clock.advance(SETTLE)
 
@@ -324,7 +324,7 @@ def test_a_request_that_is_refused_ends_the_intent() -> None:
 def test_a_model_that_somebody_else_began_to_make_is_neither_joined_nor_doubled() -> None:
     desk = Desk(commit_delay=10.0)
     rival = desk.world.publish("staging")
-    desk.registry.register("fraud", "Fraud", rival, "gs://models/prod/fraud/rival/", mapping().serving)
+    desk.registry.register("fraud", "Fraud", rival, "gs://models/prod/fraud/rival/", CONTAINER, facts=FACTS)
     with pytest.raises(TryAgain, match="model fraud exists"):
         desk.register()
 
@@ -345,7 +345,7 @@ def test_a_second_version_that_is_made_against_all_odds_loses_to_the_first() -> 
     desk = Desk()
     earlier = desk.world.publish("staging")
     other = artifact_uri(BASE, "fraud", earlier)
-    desk.registrar.register(KEY, RegisterVersion(earlier, other), mapping(), "Fraud detector")
+    desk.registrar.register(KEY, RegisterVersion(earlier, other, CONTAINER), "Fraud detector", FACTS)
     desk.registry.commit_delay = SETTLE.total_seconds() + 60
     desk.registry.lists_operations = False
     desk.registry.lost_replies["register"] = 1
@@ -366,6 +366,6 @@ def test_a_folder_is_registered_once_for_each_model() -> None:
     other = replace(KEY, model="fraud-eu")
     desk.register()
 
-    record = desk.registrar.register(other, desk.change, mapping(model="fraud-eu"), "Fraud EU")
+    record = desk.registrar.register(other, desk.change, "Fraud EU", FACTS)
 
     assert (record.key, len(desk.registry.versions("fraud-eu"))) == (other, 1)

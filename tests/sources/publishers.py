@@ -5,14 +5,15 @@ from __future__ import annotations
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import wandb
 
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.model import CollectionSelector
+from bridge.core.model import CollectionSelector, Facts
 from bridge.sandbox.address import API_KEY, ORG_ENTITY, ORGANIZATION
 from bridge.sandbox.wandb.switches import WandbSwitches
+from bridge.sources.mlmodel import read_mlmodel
 from bridge.sources.wandb.source import WandbSource
 from bridge.testing.source import MemorySource
 from tests.sources.servers import Between, Reply, graphql_error
@@ -51,11 +52,42 @@ def selector(
 
 
 class Publisher(Protocol):
-    """What a person can do at a source. `name` is the last part of a collection's path, labels are "v0"."""
+    """
+    What a person can do at a source, and how things are called there.
+
+    `name` is the last part of a collection's path, labels are those that `publish` returned.
+    """
+
+    keeps_digests: ClassVar[bool]  # of versions and of their files
+    numbering: ClassVar[str]  # what stands before the number in a label
+    odd_alias: ClassVar[str]  # as odd as the end lets people have one
 
     @property
     def source(self) -> Source:
         """Return the source that reads what is published here."""
+        ...
+
+    def path(self, name: str) -> str:
+        """Return a collection's full path."""
+        ...
+
+    def selector(
+        self,
+        name: str,
+        *,
+        is_pattern: bool = False,
+        tags: frozenset[str] = frozenset(),
+        aliases: frozenset[str] | None = None,
+    ) -> CollectionSelector:
+        """Select a collection, or those that a pattern matches; tags are what `tag_of` returned."""
+        ...
+
+    def tag_of(self, word: str) -> str:
+        """Spell a word as a tag."""
+        ...
+
+    def run_of(self, name: str, label: str) -> str | None:
+        """Return the run that a version is from, if the end itself knows it."""
         ...
 
     def publish(self, name: str, files: Mapping[str, bytes], *aliases: str) -> str:
@@ -75,11 +107,11 @@ class Publisher(Protocol):
         ...
 
     def delete_collection(self, name: str) -> None:
-        """Delete a collection; the next one of that name starts at v0 again."""
+        """Delete a collection; the labels of the next one of that name begin anew."""
         ...
 
     def tag(self, name: str, *tags: str) -> None:
-        """Give a collection tags."""
+        """Give a collection tags, which are what `tag_of` returned."""
         ...
 
     def outage(self) -> AbstractContextManager[None]:
@@ -91,14 +123,41 @@ class Publisher(Protocol):
         ...
 
 
+class WandbNames:
+    """How things are called at W&B."""
+
+    keeps_digests: ClassVar[bool] = True
+    numbering: ClassVar[str] = "v"
+    odd_alias: ClassVar[str] = "best one (ever)"
+
+    def path(self, name: str) -> str:
+        return f"{REGISTRY}/{name}"
+
+    def selector(
+        self,
+        name: str,
+        *,
+        is_pattern: bool = False,
+        tags: frozenset[str] = frozenset(),
+        aliases: frozenset[str] | None = None,
+    ) -> CollectionSelector:
+        return selector(name, is_pattern=is_pattern, tags=tags, aliases=aliases)
+
+    def tag_of(self, word: str) -> str:
+        return word
+
+    def run_of(self, name: str, label: str) -> str | None:  # noqa: ARG002  it is another's to use them
+        return None
+
+
 @dataclass
-class MemoryPublisher:
-    """Writes into a MemorySource."""
+class MemoryPublisher(WandbNames):
+    """Writes into a MemorySource, which knows of a model what it is told."""
 
     source: MemorySource = field(default_factory=lambda: MemorySource("acme"))
 
     def publish(self, name: str, files: Mapping[str, bytes], *aliases: str) -> str:
-        return self.source.publish(f"{REGISTRY}/{name}", files, *aliases).label
+        return self.source.publish(f"{REGISTRY}/{name}", files, *aliases, facts=_facts_of(files)).label
 
     def alias(self, name: str, label: str, alias: str) -> None:
         self.source.alias(self._version(name, label), alias)
@@ -134,8 +193,15 @@ class MemoryPublisher:
         return next(version for version in state.versions if version.label == label)
 
 
+def _facts_of(files: Mapping[str, bytes]) -> Facts:
+    try:
+        return read_mlmodel(files["MLmodel"], "MLmodel") if "MLmodel" in files else Facts()
+    except NeedsPerson as problem:
+        return Facts(unread=problem.reason)
+
+
 @dataclass
-class SandboxPublisher:
+class SandboxPublisher(WandbNames):
     """Seeds the stand-in, and moves aliases with the real SDK; what the source reads passes `between`."""
 
     source: WandbSource

@@ -123,7 +123,7 @@ def test_a_version_is_described_and_read_although_the_core_process_was_killed(
     people: SandboxPublisher, version: SourceVersion
 ) -> None:
     kill_core_and_let_it_be_noticed(people)
-    [file] = people.source.describe(version)
+    [file] = people.source.describe(version).files
     kill_core_and_let_it_be_noticed(people)
 
     with people.source.open(version, file) as pieces:
@@ -158,7 +158,7 @@ def test_a_version_is_described_although_the_core_process_dies_meanwhile(
 ) -> None:
     kill_core_during(people, "ArtifactMembershipByName")
 
-    assert len(people.source.describe(version)) == 1
+    assert len(people.source.describe(version).files) == 1
 
 
 def test_a_first_sweep_works_although_the_core_process_dies_during_it(people: SandboxPublisher) -> None:
@@ -422,7 +422,7 @@ def test_eight_threads_sweep_describe_and_read_on_one_source(people: SandboxPubl
         chosen = selector(name)
         [state] = people.source.sweep([chosen]).found[chosen]
         version = state.version(state.aliases["production"])
-        [file] = people.source.describe(version)
+        [file] = people.source.describe(version).files
         assert not people.source.is_gone(version.collection, "production")
         with people.source.open(version, file) as pieces:
             return b"".join(pieces)

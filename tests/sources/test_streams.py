@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 import requests
 
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.sources.streams import PIECE, STALLS, open_url
+from bridge.sources.streams import PIECE, STALLS, open_stream, open_url
 from tests.sources.servers import HANG_UP, Asked, Reply, ScriptedServer, serving
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 CONTENT = bytes(range(256)) * 1000
 LARGE = bytes(range(256)) * (12 * PIECE // 256 // 4)  # three pieces
@@ -169,13 +170,82 @@ def test_an_empty_file_is_one_request_and_no_bytes(session: requests.Session) ->
         assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("start", [0, 5])
-def test_a_server_that_ignores_ranges_cannot_be_taken_up(session: requests.Session, start: int) -> None:
-    def script(asked: Asked) -> Reply:
-        return Reply(200, CONTENT, cut=None if "range" in asked.headers else 10)
+def ignoring_ranges(*contents: bytes, cut: int) -> Callable[[Asked], Reply]:
+    """Send each content whole, whatever is asked for, and break all answers but the last after `cut` bytes."""
+    left = list(contents)
 
-    with ScriptedServer(script) as server, pytest.raises(NeedsPerson, match="ignores ranges"):
+    def script(_: Asked) -> Reply:
+        content = left.pop(0)
+        return Reply(200, content, cut=cut if left else None)
+
+    return script
+
+
+@pytest.mark.parametrize("start", [0, 5, len(CONTENT) - 1, len(CONTENT), len(CONTENT) + 1])
+def test_where_ranges_are_ignored_what_comes_before_is_left_out(session: requests.Session, start: int) -> None:
+    with ScriptedServer(ignoring_ranges(CONTENT, cut=0)) as server:
+        assert read(session, server, start) == CONTENT[start:]
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("cut", [10, PIECE, PIECE + 3, len(LARGE) - 1])
+@pytest.mark.parametrize("start", [0, 5])
+def test_a_broken_copy_is_taken_up_also_where_ranges_are_ignored(
+    session: requests.Session, start: int, cut: int
+) -> None:
+    with ScriptedServer(ignoring_ranges(LARGE, LARGE, LARGE, cut=cut)) as server:
+        assert read(session, server, start) == LARGE[start:]
+
+
+@pytest.mark.parametrize("changed_at", [5, 9, 99])
+@pytest.mark.parametrize("start", [0, 5])
+def test_other_bytes_under_the_same_address_are_never_joined_to_the_first(
+    session: requests.Session, start: int, changed_at: int
+) -> None:
+    other = CONTENT[:changed_at] + b"!" + CONTENT[changed_at + 1 :]
+    with (
+        ScriptedServer(ignoring_ranges(CONTENT, other, cut=100)) as server,
+        pytest.raises(TryAgain, match="changed while it was read"),
+    ):
         read(session, server, start)
+
+
+def test_a_file_that_has_become_shorter_has_changed(session: requests.Session) -> None:
+    with (
+        ScriptedServer(ignoring_ranges(CONTENT, CONTENT[:50], cut=100)) as server,
+        pytest.raises(TryAgain, match="changed while it was read"),
+    ):
+        read(session, server)
+
+
+@pytest.mark.parametrize(("etag", "condition"), [('"v1"', '"v1"'), ('W/"v1"', None), (None, None)])
+def test_the_rest_is_asked_for_on_condition_that_the_file_is_the_same(
+    session: requests.Session, etag: str | None, condition: str | None
+) -> None:
+    whole = serving(CONTENT, 10)
+
+    def script(asked: Asked) -> Reply:
+        return replace(whole(asked), headers={"ETag": etag} if etag else {})
+
+    with ScriptedServer(script) as server:
+        assert read(session, server) == CONTENT
+        assert [asked.headers.get("if-range") for asked in server.asked] == [None, condition]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_without_renewal_a_refusal_is_believed_at_once(session: requests.Session, status: int) -> None:
+    with ScriptedServer(lambda _: Reply(status)) as server:
+
+        def ask(headers: Mapping[str, str], *, renew: bool) -> requests.Response:
+            assert not renew
+            return session.get(server.url, headers=headers, stream=True, timeout=10)
+
+        with (
+            pytest.raises(NeedsPerson, match=rf"may not be read \(HTTP {status}\)"),
+            open_stream(ask, "f", renews=False) as pieces,
+        ):
+            next(pieces)
+        assert len(server.asked) == 1
 
 
 def test_bodies_are_asked_for_as_they_are(session: requests.Session) -> None:

@@ -317,7 +317,7 @@ def test_xxh128_digests_are_told_from_md5(people: SandboxPublisher, train: str) 
     plain, fast = (state_of(people.source, selector(name, place=train)).versions[0] for name in ("plain", "fast"))
     algorithms = []
     for version in (plain, fast):
-        [file] = people.source.describe(version)
+        [file] = people.source.describe(version).files
         assert (file.path, file.size) == ("model.bin", 7000)
         assert file.digest is not None
         algorithms.append(file.digest.algorithm)

@@ -85,7 +85,7 @@ def test_a_description_has_the_digests_of_the_manifest(people: SandboxPublisher)
     name = new_name()
     people.publish(name, {"b": b"hello", "a/b c": b""})
 
-    assert people.source.describe(swept(people, name)) == (
+    assert people.source.describe(swept(people, name)).files == (
         ArtifactFile("a/b c", 0, Digest("md5", "1B2M2Y8AsgTpgAmY7PhCfg==")),
         ArtifactFile("b", 5, Digest("md5", "XUFAKrxLKna5cZ2REBfFkg==")),
     )
@@ -95,7 +95,7 @@ def test_a_version_without_files_is_described_as_such(people: SandboxPublisher) 
     name = new_name()
     people.publish(name, {})
 
-    assert people.source.describe(swept(people, name)) == ()
+    assert people.source.describe(swept(people, name)).files == ()
 
 
 def test_a_reference_needs_a_person(people: SandboxPublisher) -> None:
@@ -155,7 +155,7 @@ def test_a_file_without_a_size_is_taken_for_empty_and_fails_when_it_is_copied(
 ) -> None:
     with_manifest(manifest(f={"digest": "xMpCOKC5I4INzFCab3WEmw=="}))
 
-    assert [file.size for file in people.source.describe(version)] == [0]
+    assert [file.size for file in people.source.describe(version).files] == [0]
 
 
 # The SDK's session for manifests leaves its connection to the collector when the answer makes no sense.
@@ -225,7 +225,7 @@ def test_a_version_that_was_replaced_between_two_looks_is_not_taken_for_the_old_
     assert (old.label, old.collection) == (new.label, new.collection)
     with pytest.raises(NeedsPerson, match="is not what it was"):
         people.source.describe(old)
-    assert people.source.describe(new)[0].size == 1
+    assert people.source.describe(new).files[0].size == 1
 
 
 def test_the_same_bytes_under_a_new_id_are_not_the_same_version(people: SandboxPublisher) -> None:
@@ -243,7 +243,7 @@ def test_a_version_that_is_deleted_while_its_urls_expire_needs_a_person(people: 
     name = new_name()
     people.publish(name, {"f": LARGE})
     version = swept(people, name)
-    [file] = people.source.describe(version)
+    [file] = people.source.describe(version).files
     assert read(people.source, version, file, len(LARGE) - 1) == LARGE[-1:]
     people.delete(name, version.label)
     people.world.clock.advance(3601)
@@ -260,7 +260,7 @@ def test_the_urls_of_all_files_are_asked_for_once(people: SandboxPublisher) -> N
     contents = {f"part-{n}": b"%d" % n for n in range(20)}
     people.publish(name, contents)
     version = swept(people, name)
-    files = people.source.describe(version)
+    files = people.source.describe(version).files
     people.between.asked.clear()
 
     assert {file.path: read(people.source, version, file) for file in files} == contents
@@ -268,7 +268,7 @@ def test_the_urls_of_all_files_are_asked_for_once(people: SandboxPublisher) -> N
 
 
 def test_a_url_that_expired_before_reading_is_renewed(people: SandboxPublisher, version: SourceVersion) -> None:
-    [file] = people.source.describe(version)
+    [file] = people.source.describe(version).files
     assert read(people.source, version, file) == b"1"
     people.world.clock.advance(3601)
 
@@ -282,7 +282,7 @@ def test_a_url_that_expires_in_the_middle_of_a_broken_file_is_renewed_and_readin
     name = new_name()
     people.publish(name, {"f": LARGE})
     version = swept(people, name)
-    [file] = people.source.describe(version)
+    [file] = people.source.describe(version).files
     urls: list[str] = []
 
     def script(asked: Asked) -> Reply:
@@ -309,7 +309,7 @@ def test_a_stream_under_way_outlives_its_url(people: SandboxPublisher) -> None:
     name = new_name()
     people.publish(name, {"f": LARGE})
     version = swept(people, name)
-    [file] = people.source.describe(version)
+    [file] = people.source.describe(version).files
     with people.source.open(version, file) as pieces:
         first = next(pieces)
         people.world.clock.advance(61)
@@ -322,7 +322,7 @@ def test_bytes_that_rotted_at_wandb_are_handed_over_as_they_are(people: SandboxP
     name = new_name()
     people.publish(name, {"f": b"0123"})
     version = swept(people, name)
-    [file] = people.source.describe(version)
+    [file] = people.source.describe(version).files
     people.world.wandb.corrupt_file(str(version), "f", offset=2)
 
     assert read(people.source, version, file) == b"01\xcd3"
@@ -334,7 +334,7 @@ def test_a_file_name_with_every_odd_character_is_read(people: SandboxPublisher) 
     people.publish(name, contents)
     version = swept(people, name)
 
-    assert {file.path: read(people.source, version, file) for file in people.source.describe(version)} == contents
+    assert {file.path: read(people.source, version, file) for file in people.source.describe(version).files} == contents
 
 
 # is_gone

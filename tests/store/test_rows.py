@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from typing import get_args
 
 import pytest
 from hypothesis import given, strategies as st
 
 from bridge.core.changes import (
+    ArrangeFiles,
     Change,
     CopyFiles,
     MoveAlias,
@@ -18,7 +20,7 @@ from bridge.core.changes import (
     change_to_json,
 )
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import Alias, SourceVersion, VersionRef
+from bridge.core.model import Alias, Container, SourceVersion, VersionRef
 from bridge.store.rows import change_from_json
 
 words = st.text()
@@ -26,9 +28,12 @@ maybe = st.none() | words
 versions = st.builds(SourceVersion, words, words, words, words, maybe, words)
 references = st.builds(VersionRef, words, maybe)
 aliases = st.builds(Alias, words)
+pairs = st.lists(st.tuples(words, words)).map(tuple)
+containers = st.builds(Container, words, st.lists(st.integers(1, 65_535)).map(tuple), maybe, maybe, pairs)
 kinds: dict[type[Change], st.SearchStrategy[Change]] = {
     CopyFiles: st.builds(CopyFiles, versions, words),
-    RegisterVersion: st.builds(RegisterVersion, versions, words),
+    ArrangeFiles: st.builds(ArrangeFiles, versions, words, words, pairs),
+    RegisterVersion: st.builds(RegisterVersion, versions, words, containers, words),
     MoveAlias: st.builds(MoveAlias, aliases, versions, words, st.none() | references),
     RemoveAlias: st.builds(RemoveAlias, aliases, references),
 }
@@ -46,6 +51,12 @@ def test_a_change_survives_json(change: Change) -> None:
 @given(st.one_of(*kinds.values()))
 def test_the_kind_of_a_change_survives_json(change: Change) -> None:
     assert change_kind(change_from_json(change_to_json(change))) == change_to_json(change)["change"]
+
+
+def test_a_registration_from_before_there_were_layouts_is_still_read() -> None:
+    version = SourceVersion("a", "b", "v1", "c", None, "d")
+    read = change_from_json({"change": "register", "version": asdict(version), "artifact_uri": "gs://b/f/"})
+    assert read == RegisterVersion(version, "gs://b/f/", Container(""))
 
 
 def test_a_change_of_a_newer_bridge_is_for_a_person() -> None:

@@ -9,6 +9,7 @@ from bridge.sandbox.mlflow.proxy import Proxy
 from bridge.sandbox.serving import HttpServer
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bridge.sandbox.traffic import Traffic
@@ -22,13 +23,21 @@ class MlflowServer:
 
     Everything lives below `data`: the database, the artifacts and the log are there again when a new server is
     given the same folder. One server per folder at a time. It dies with us, also on kill -9 (child.py says how),
-    and connects to nothing beyond loopback.
+    and connects to nothing beyond loopback. `artifacts` and `more` are those of MlflowProcess.
     """
 
-    def __init__(self, data: Path, *, traffic: Traffic, port: int = 0) -> None:
+    def __init__(
+        self,
+        data: Path,
+        *,
+        traffic: Traffic,
+        port: int = 0,
+        artifacts: str = "./artifacts",
+        more: Mapping[str, str] | None = None,
+    ) -> None:
         self._http = HttpServer(port)
         self._traffic = traffic
-        self.process = MlflowProcess(data)
+        self.process = MlflowProcess(data, artifacts=artifacts, more=more)
 
     @property
     def url(self) -> str:

@@ -17,6 +17,7 @@ import wandb
 from wandb import Api, Artifact
 from wandb.apis.public import ArtifactCollection
 from wandb.errors import AuthenticationError, Error
+from wandb.sdk.artifacts.artifact_manifest import ArtifactManifest
 from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 from wandb.sdk.lib.asyncio_manager import AlreadyJoinedError
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
@@ -27,7 +28,15 @@ from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Api", "Artifact", "ArtifactCollection", "ArtifactManifestEntry", "NoSuchVersion", "WandbSession"]
+__all__ = [
+    "Api",
+    "Artifact",
+    "ArtifactCollection",
+    "ArtifactManifest",
+    "ArtifactManifestEntry",
+    "NoSuchVersion",
+    "WandbSession",
+]
 
 T = TypeVar("T")
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 import requests
 
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
-from bridge.core.model import ArtifactFile, CollectionSelector, SourceState, SourceVersion, Sweep
+from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
+from bridge.sources.facts import facts_in
+from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
 from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
-    from bridge.sources.wandb.session import Api, Artifact
+    from bridge.sources.wandb.session import Api, Artifact, ArtifactManifest
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
 Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
@@ -233,18 +235,19 @@ class WandbSource:
 
     # files
 
-    def describe(self, version: SourceVersion) -> tuple[ArtifactFile, ...]:
+    def describe(self, version: SourceVersion) -> Description:
         """See the port. The manifest is checked against the artifact's own digest, which covers paths and digests."""
-        manifest = within(
-            self._patience,
-            lambda: self._session.call(lambda api: self._same(api, version).manifest),
-            f"the manifest of {version}",
-        )
+
+        def contents(api: Api) -> tuple[ArtifactManifest, dict[str, Any]]:
+            artifact = self._same(api, version)
+            return artifact.manifest, artifact.metadata
+
+        manifest, metadata = within(self._patience, lambda: self._session.call(contents), f"the manifest of {version}")
         entries = {str(path): entry for path, entry in manifest.entries.items()}
         check_paths(entries)
         files = tuple(artifact_file(version, path, entries[path]) for path in sorted(entries))
         check_manifest(version, {path: entry.digest for path, entry in entries.items()})
-        return files
+        return Description(files, facts_in(self, version, files, metadata_facts(metadata)))
 
     def open(
         self, version: SourceVersion, file: ArtifactFile, start: int = 0

@@ -1,5 +1,5 @@
 """
-The Storage port over Google Cloud Storage: the only module that imports `google.cloud.storage`.
+The Storage port over Google Cloud Storage.
 
 Every object is created with ifGenerationMatch=0, so nothing is ever overwritten. A 412 can come from our
 own success, when the first answer was lost and the client sent again; so it is answered by comparing.
@@ -7,63 +7,46 @@ own success, when the first answer was lost and the client sent again; so it is 
 
 from __future__ import annotations
 
-import contextlib
-import os
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from google.api_core import exceptions as api
-from google.auth import exceptions as auth
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage  # no py.typed  # noqa: TID251  this is its room
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # noqa: TID251  the same
-from pydantic import TypeAdapter, ValidationError
-from requests import RequestException
+from google.cloud.storage.exceptions import DataCorruption  # noqa: TID251  this is its room
+from pydantic import ValidationError
 
+from bridge.copying.gcs.client import TIMEOUT, split, translated
+from bridge.copying.gcs.objects import GcsObjects
+from bridge.copying.gcs.rewriting import rewrite, taken
+from bridge.copying.manifests import manifest_from_json, manifest_to_json
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
-from bridge.core.model import Manifest, StoredFile
 from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import IO
 
-    from bridge.core.model import ArtifactFile
+    from google.cloud import storage  # noqa: TID251  this is its room
+
+    from bridge.core.model import ArtifactFile, Manifest, StoredFile
 
 MULTIPART_LIMIT = 8 << 20  # bytes that the client sends in one request (google-cloud-storage 3.17.1, blob.py:148)
 CHUNK = 16 << 20  # bytes of a large file in memory, and per request; a multiple of 256 KiB
-TIMEOUT = 60  # seconds per request
-
-_MANIFEST = TypeAdapter(Manifest)
 
 
-class GcsStorage:
-    """Buckets of one project; `endpoint` is a URL only for the sandbox, which needs no credentials."""
-
-    def __init__(self, project: str, endpoint: str | None = None) -> None:
-        # Otherwise the client asks for the bucket's metadata behind our back, which needs a right of its own.
-        os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-        with _translated("the credentials for Google Cloud Storage"):
-            self._client = (
-                storage.Client(project, AnonymousCredentials(), client_options={"api_endpoint": endpoint})
-                if endpoint
-                else storage.Client(project)
-            )
-
-    def close(self) -> None:
-        """Close the client's connections."""
-        self._client.close()
+class GcsStorage(GcsObjects):
+    """Buckets that may be written, too; `endpoint` is a URL only for the sandbox, which needs no credentials."""
 
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         blob = self._blob(folder, MANIFEST_NAME)
-        with _translated(f"{folder}{MANIFEST_NAME}"):
+        with translated(f"{folder}{MANIFEST_NAME}"):
             try:
                 text = blob.download_as_bytes(timeout=TIMEOUT)
             except api.NotFound:
                 return None
         try:
-            return _MANIFEST.validate_json(text)
+            return manifest_from_json(text)
         except ValidationError as wrong:
             raise NeedsPerson(
                 f"{folder}{MANIFEST_NAME} is not a manifest of the bridge ({wrong.error_count()} errors)",
@@ -77,7 +60,7 @@ class GcsStorage:
         small = file.size <= MULTIPART_LIMIT
         if file.digest is not None and file.digest.algorithm == "md5":
             blob.md5_hash = file.digest.value  # the server compares it and refuses
-        with _translated(f"{folder}{file.path}"):
+        with translated(f"{folder}{file.path}"):
             try:
                 # "crc32c" on a chunked upload would, on a mismatch, delete whatever has the name by then.
                 blob.upload_from_file(
@@ -92,7 +75,7 @@ class GcsStorage:
                     blob.reload(timeout=TIMEOUT)
                 except api.NotFound as gone:
                     raise TryAgain(f"{folder}{file.path} was there, and vanished while it was compared") from gone
-                return self._accept(blob, stream.seal(), folder)
+                return _accept(blob, stream.seal(), folder)
             except ValueError as torn:  # the client cannot go back to bytes that the bucket did not keep
                 raise TryAgain(f"{folder}{file.path}: the bucket kept a part of what was sent") from torn
             except (DataCorruption, api.BadRequest) as refused:
@@ -111,14 +94,22 @@ class GcsStorage:
                 )
             return stored
 
+    def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
+        """See the port. The service does it, in as many calls as it wants."""
+        bucket, name = split(source)
+        return rewrite(self._client.bucket(bucket).blob(name), self._blob(folder, file.path), file)
+
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
         blob = self._blob(folder, MANIFEST_NAME)
-        text = _MANIFEST.dump_json(manifest, indent=1)
-        with _translated(f"{folder}{MANIFEST_NAME}"):
+        with translated(f"{folder}{MANIFEST_NAME}"):
             try:
                 blob.upload_from_string(
-                    text, content_type="application/json", if_generation_match=0, checksum="crc32c", timeout=TIMEOUT
+                    manifest_to_json(manifest),
+                    content_type="application/json",
+                    if_generation_match=0,
+                    checksum="crc32c",
+                    timeout=TIMEOUT,
                 )
             except api.PreconditionFailed:
                 there = self.manifest(folder)
@@ -128,19 +119,8 @@ class GcsStorage:
                         "find out who wrote it; if nobody needs the folder, remove it",
                     ) from None
 
-    def _accept(self, blob: storage.Blob, sent: StoredFile, folder: str) -> StoredFile:
-        """Take an object that is already there for ours if its bytes are."""
-        # A composed object has no md5, and then crc32c must do.
-        same_md5 = blob.md5_hash is None or blob.md5_hash == sent.md5
-        if (blob.size, blob.crc32c) != (sent.size, sent.crc32c) or not same_md5:
-            raise NeedsPerson(
-                f"{folder}{sent.path} is already there with other bytes",
-                "find out who wrote it; if nobody needs the folder, remove it",
-            )
-        return sent
-
     def _blob(self, folder: str, path: str) -> storage.Blob:
-        bucket, _, prefix = folder.removeprefix("gs://").partition("/")
+        bucket, prefix = split(folder)
         name = prefix + path
         if len(name.encode()) > MAX_PATH_BYTES:
             raise NeedsPerson(
@@ -151,36 +131,16 @@ class GcsStorage:
         return blob
 
 
+def _accept(blob: storage.Blob, sent: StoredFile, folder: str) -> StoredFile:
+    """Take an object that is already there for ours if its bytes are."""
+    # A composed object has no md5, and then crc32c must do.
+    same_md5 = blob.md5_hash is None or blob.md5_hash == sent.md5
+    if (blob.size, blob.crc32c) != (sent.size, sent.crc32c) or not same_md5:
+        raise taken(folder + sent.path)
+    return replace(sent, md5=blob.md5_hash)
+
+
 def _is_about_digests(refused: Exception) -> bool:
     """Tell whether a 400 is of bytes that differ from their digests, as far as the text says (it may say anything)."""
     text = str(refused).lower()
     return isinstance(refused, DataCorruption) or any(word in text for word in ("md5", "crc32c", "hash", "digest"))
-
-
-@contextlib.contextmanager
-def _translated(what: str) -> Iterator[None]:
-    """Turn the client's errors into ours. Bodies of answers are not repeated: they may hold anything."""
-    try:
-        yield
-    except (api.Forbidden, api.Unauthorized) as denied:
-        raise NeedsPerson(
-            f"{what}: Google Cloud Storage refuses access (HTTP {denied.code})",
-            "give the bridge's account the role roles/storage.objectAdmin on the bucket",
-        ) from denied
-    except api.NotFound as absent:
-        raise NeedsPerson(
-            f"{what}: the bucket does not exist", "create it, or mend 'bucket' of the connection"
-        ) from absent
-    except (api.TooManyRequests, api.ServerError, api.RetryError, auth.TransportError, RequestException) as unwell:
-        raise TryAgain(f"{what}: Google Cloud Storage is unwell ({type(unwell).__name__})") from unwell
-    except auth.GoogleAuthError as missing:
-        raise NeedsPerson(
-            f"{what}: there are no usable Google credentials here",
-            "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS",
-        ) from missing
-    except DataCorruption as corrupt:
-        raise TryAgain(f"{what}: other bytes arrived than were stored") from corrupt
-    except (api.GoogleAPIError, InvalidResponse) as refused:
-        raise NeedsPerson(
-            f"{what}: Google Cloud Storage refused the request ({refused})", "mend what it names"
-        ) from refused

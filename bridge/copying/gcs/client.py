@@ -1,0 +1,86 @@
+"""What every use of Google's client shares: how it is made, how objects are named, what its errors mean."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING
+
+import urllib3
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+from google.auth.credentials import AnonymousCredentials
+from google.cloud import storage  # no py.typed  # noqa: TID251  this is its room
+from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # noqa: TID251  the same
+from requests import RequestException
+
+from bridge.core.errors import NeedsPerson, TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+TIMEOUT = 60  # seconds per request
+SCHEME = "gs://"
+
+OURS = "give the bridge's account the role roles/storage.objectAdmin on the bucket"
+THEIRS = "give the bridge's account the role roles/storage.objectViewer on that bucket"
+
+_UNWELL = (
+    api.TooManyRequests,
+    api.ServerError,
+    api.RetryError,
+    auth.TransportError,
+    RequestException,
+    urllib3.exceptions.HTTPError,  # downloads read below requests, and so do their errors
+    ConnectionError,
+)
+
+
+def connect(project: str, endpoint: str | None) -> storage.Client:
+    """Make a client; `endpoint` is a URL only for the sandbox, which needs no credentials. Raises NeedsPerson."""
+    # Otherwise the client asks for the bucket's metadata behind our back, which needs a right of its own.
+    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
+    with translated("the credentials for Google Cloud Storage"):
+        if endpoint:
+            return storage.Client(project, AnonymousCredentials(), client_options={"api_endpoint": endpoint})
+        return storage.Client(project)
+
+
+def split(uri: str) -> tuple[str, str]:
+    """Return bucket and name of a gs:// URI; the name is all that follows, whatever is in it. Raises NeedsPerson."""
+    bucket, slash, name = uri.removeprefix(SCHEME).partition("/")
+    if not uri.startswith(SCHEME) or not bucket or not slash:
+        raise NeedsPerson(
+            f"{uri!a} is not a place in Google Cloud Storage", "write it as gs://bucket/path where the source has it"
+        )
+    return bucket, name
+
+
+@contextlib.contextmanager
+def translated(
+    what: str, *, rights: str = OURS, absent: str = "create it, or mend 'bucket' of the connection"
+) -> Iterator[None]:
+    """
+    Turn the client's errors into ours. Bodies of answers are not repeated: they may hold anything.
+
+    `rights` is the remedy if access is refused, `absent` if there is no such bucket.
+    """
+    try:
+        yield
+    except (api.Forbidden, api.Unauthorized) as denied:
+        raise NeedsPerson(f"{what}: Google Cloud Storage refuses access (HTTP {denied.code})", rights) from denied
+    except api.NotFound as gone:
+        raise NeedsPerson(f"{what}: the bucket does not exist", absent) from gone
+    except _UNWELL as unwell:
+        raise TryAgain(f"{what}: Google Cloud Storage is unwell ({type(unwell).__name__})") from unwell
+    except auth.GoogleAuthError as missing:
+        raise NeedsPerson(
+            f"{what}: there are no usable Google credentials here",
+            "run 'gcloud auth application-default login', or set GOOGLE_APPLICATION_CREDENTIALS",
+        ) from missing
+    except DataCorruption as corrupt:
+        raise TryAgain(f"{what}: other bytes arrived than were stored") from corrupt
+    except (api.GoogleAPIError, InvalidResponse) as refused:
+        raise NeedsPerson(
+            f"{what}: Google Cloud Storage refused the request ({refused})", "mend what it names"
+        ) from refused

@@ -1,0 +1,118 @@
+"""The ObjectStore port over Google Cloud Storage: what a source keeps there is listed and read, never changed."""
+
+from __future__ import annotations
+
+import base64
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import google_crc32c
+from google.api_core import exceptions as api
+from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: TID251  this is its room
+
+from bridge.copying.gcs.client import SCHEME, THEIRS, TIMEOUT, connect, split, translated
+from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.model import ArtifactFile, Digest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+
+    from google.cloud import storage  # noqa: TID251  this is its room
+
+PIECE = 8 << 20  # bytes per request of a download, and about twice as many in memory
+FIELDS = "items(name,size,md5Hash,crc32c),nextPageToken"
+
+
+class GcsObjects:
+    """Buckets of any project; `project` pays nothing and only names the caller. `endpoint`: the sandbox's URL."""
+
+    def __init__(self, project: str, endpoint: str | None = None) -> None:
+        self._client = connect(project, endpoint)
+
+    def close(self) -> None:
+        """Close the client's connections."""
+        self._client.close()
+
+    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+        """See the port. "Directories" that a console or a mount has made, empty objects named "…/", are left out."""
+        bucket, prefix = split(folder)
+        with _reading(folder):
+            found = [
+                _file(blob, prefix)
+                for blob in self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT)
+                if blob.size or not blob.name.endswith("/")
+            ]
+        return tuple(sorted(found, key=lambda file: file.path))
+
+    @contextmanager
+    def open(self, uri: str, start: int = 0) -> Iterator[Iterator[bytes]]:
+        """
+        See the port. The bytes are those that are stored: gzip is not undone, as size and digests are of them, too.
+
+        All of them are of the generation that is live at the opening: if it is replaced meanwhile, TryAgain.
+        """
+        bucket, name = split(uri)
+        blob = self._client.bucket(bucket).blob(name)
+        with _reading(uri):
+            try:
+                blob.reload(timeout=TIMEOUT)
+            except api.NotFound as absent:
+                raise gone(uri) from absent
+        yield self._pieces(blob, uri, start)
+
+    def _pieces(self, blob: storage.Blob, uri: str, start: int) -> Iterator[bytes]:
+        # A blob whose metadata is loaded is read from the mediaLink of the answer, wherever that leads
+        # (google-cloud-storage 3.17.1, blob.py:916), so another one is asked for.
+        pinned = self._client.bucket(blob.bucket.name).blob(blob.name, generation=blob.generation)
+        crc32c = google_crc32c.Checksum()
+        for at in range(start, blob.size, PIECE):
+            end = min(at + PIECE, blob.size)
+            with _reading(uri):
+                try:
+                    piece = DEFAULT_RETRY(_download)(pinned, at, end)
+                except api.NotFound as replaced:
+                    raise changed(uri) from replaced
+            crc32c.update(piece)
+            whole = start == 0 and end == blob.size
+            if len(piece) != end - at or (whole and base64.b64encode(crc32c.digest()).decode() != blob.crc32c):
+                raise TryAgain(f"{uri!a}: other bytes arrived than are stored")
+            yield piece
+
+
+def gone(uri: str) -> NeedsPerson:
+    """Say that there is no object, or no bucket: the service answers both alike."""
+    return NeedsPerson(
+        f"the object {uri!a} is gone, or never was", "put it back, or log the version again from files that exist"
+    )
+
+
+def changed(uri: str) -> TryAgain:
+    """Say that an object was replaced or deleted in the middle."""
+    return TryAgain(f"{uri!a} was replaced or deleted while it was read")
+
+
+def _download(blob: storage.Blob, start: int, end: int) -> bytes:
+    try:
+        return bytes(
+            blob.download_as_bytes(
+                start=start, end=end - 1, raw_download=True, checksum=None, timeout=TIMEOUT, retry=None
+            )
+        )
+    except api.GoogleAPICallError as refused:
+        # The client's own retries would leave the connection of each refusal open
+        # (google-cloud-storage 3.17.1, _media/requests/download.py asks with stream=True).
+        if refused.response is not None:
+            refused.response.close()
+        raise
+
+
+def _reading(uri: str) -> AbstractContextManager[None]:
+    return translated(f"{uri!a}", rights=THEIRS, absent="check at the source where the files are said to be")
+
+
+def _file(blob: storage.Blob, prefix: str) -> ArtifactFile:
+    # A composed object has no MD5.
+    digest = Digest("md5", blob.md5_hash) if blob.md5_hash else Digest("crc32c", blob.crc32c)
+    location = f"{SCHEME}{blob.bucket.name}/{blob.name}"
+    return ArtifactFile(blob.name.removeprefix(prefix), blob.size, digest, location)

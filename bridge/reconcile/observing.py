@@ -1,0 +1,108 @@
+"""What a plan needs to know besides what a sweep said: Vertex's side, whole folders, and what versions are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, Refusal
+from bridge.core.errors import NeedsPerson
+from bridge.core.model import Layout
+from bridge.core.naming import artifact_uri, folders
+from bridge.core.serving import fit
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bridge.core.model import (
+        Fit,
+        Manifest,
+        MappingRecord,
+        MappingSpec,
+        ModelVersion,
+        SourceVersion,
+        TargetState,
+    )
+    from bridge.core.ports import Copier, Registry, Source
+    from bridge.core.records import JournalEntry
+
+
+@dataclass(frozen=True, slots=True)
+class Observer:
+    """Looks at one model under one mapping; writes nothing."""
+
+    source: Source
+    copier: Copier
+    registry: Registry
+    base: str  # gs://bucket/prefix
+    location: str  # of Vertex
+    spec: MappingSpec
+    model: str  # Vertex model id
+
+    def folders(self, version: SourceVersion) -> tuple[str, ...]:
+        """Return the folders that Vertex may have a version from, under the mapping's layout."""
+        return folders(self.base, self.model, version, self.spec.serving.layout)
+
+    def observe(
+        self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], unfinished: Sequence[JournalEntry]
+    ) -> tuple[TargetState, Mapping[str, Manifest]]:
+        """
+        Look at the model, and at the folders in question; return those that are whole, with their manifests.
+
+        A version of ours that Vertex's list does not show is asked for, since lists may lag.
+        """
+        actual = self.registry.observe(self.model)
+        listed = {version.id for version in actual.versions}
+        meant = {folder for version in desired for folder in self.folders(version)}
+        unlisted = [r for r in records if r.artifact_uri in meant and r.version_id not in listed]
+        asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
+        versions = (*actual.versions, *(version for version in asked if version is not None))
+        manifests = self._manifests(self._missing(desired, records, versions), unfinished)
+        return replace(actual, versions=versions, committed=frozenset(manifests)), manifests
+
+    def fits(
+        self,
+        desired: Sequence[SourceVersion],
+        records: Sequence[MappingRecord],
+        actual: TargetState,
+        manifests: Mapping[str, Manifest],
+    ) -> dict[str, Fit | Refusal]:
+        """
+        Say how each version that is not registered would be served, by SourceVersion.id.
+
+        What is in it is read from its copy in the bucket if that is whole, else from the source.
+        Raises TryAgain if the source was unwell.
+        """
+        if self.spec.serving.layout is Layout.MIRROR:
+            return {}  # needs no look into the version
+        missing = self._missing(desired, records, actual.versions)
+        copies = {version.id: manifests.get(artifact_uri(self.base, self.model, version)) for version in missing}
+        return {version.id: self._fit(version, copies[version.id]) for version in missing}
+
+    def _missing(
+        self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], versions: Sequence[ModelVersion]
+    ) -> list[SourceVersion]:
+        """Return the desired versions that no record knows, or that Vertex no longer has."""
+        there = {(version.artifact_uri, version.id) for version in versions}
+        registered = {r.artifact_uri for r in records if (r.artifact_uri, r.version_id) in there}
+        return [version for version in desired if registered.isdisjoint(self.folders(version))]
+
+    def _manifests(self, missing: Sequence[SourceVersion], unfinished: Sequence[JournalEntry]) -> dict[str, Manifest]:
+        """Read the manifests of the folders that hold just their version; if one holds another, copying says so."""
+        copies = {artifact_uri(self.base, self.model, version): version for version in missing}
+        served = {folder: version for version in missing for folder in self.folders(version)}
+        changes = (entry.change for entry in unfinished)
+        begun = {c.artifact_uri: c.version for c in changes if isinstance(c, CopyFiles | ArrangeFiles)}
+        read = ((folder, v, self.copier.manifest(folder)) for folder, v in (copies | served | begun).items())
+        return {folder: manifest for folder, version, manifest in read if manifest and manifest.is_of(version)}
+
+    def _fit(self, version: SourceVersion, copy: Manifest | None) -> Fit | Refusal:
+        about = f"version {version.label}"
+        try:
+            contents = copy or self.source.describe(version)
+        except NeedsPerson as problem:
+            return Refusal(Kind.SOURCE, about, problem.reason, problem.remedy)
+        try:
+            return fit(self.spec.serving, [file.path for file in contents.files], contents.facts, self.location)
+        except NeedsPerson as problem:
+            return Refusal(Kind.SERVING, about, problem.reason, problem.remedy)
