@@ -61,7 +61,9 @@ class Bridge:
         self._lock = threading.RLock()
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
-        self.passes = Passes(self.source, self.reconciler, self.base, self.store, self.clock, runner or ThreadRunner())
+        self.passes = Passes(
+            self.source, self.reconciler, self.target, self.store, self.clock, runner or ThreadRunner()
+        )
 
     def __enter__(self) -> Self:
         return self
@@ -92,15 +94,16 @@ class Bridge:
             registry=registry,
             store=self.store,
             clock=self.clock,
-            base=self.base(spec),
+            base=target.bucket,
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
         )
 
-    def base(self, spec: MappingSpec) -> str:
-        """Return the bucket folder of a mapping's target; nothing is built or connected for it."""
-        return self._vertex(spec.target.connection).bucket
+    def target(self, spec: MappingSpec) -> str:
+        """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
+        target = self._vertex(spec.target.connection)
+        return f"{target.project} {target.location} {target.bucket}"
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""

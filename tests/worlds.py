@@ -134,6 +134,7 @@ class World:
 
     specs: list[MappingSpec] = field(default_factory=lambda: [mapping()])
     base: str = BASE
+    target: str = "acme-prod europe-west4"
     settle: timedelta = SETTLE
     guard: RemovalGuard = field(default_factory=RemovalGuard)
 
@@ -154,7 +155,7 @@ class World:
         return Passes(
             lambda _connection: self.source,
             self.reconciler,
-            lambda _spec: self.base,
+            lambda _spec: f"{self.target} {self.base}",
             mortal(self.store, self.fuse),
             self.clock,
             self.runner,

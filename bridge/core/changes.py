@@ -59,7 +59,10 @@ class MoveAlias:
     previous: VersionRef | None
 
     def __str__(self) -> str:
-        return f"~ alias    {self.alias} ({_spell(self.previous)} -> {self.to.label})"
+        before = _spell(self.previous)
+        if self.previous is not None and before == self.to.label:
+            before = f"{before} @{self.previous.version_id}"  # of another folder, or of another model of that name
+        return f"~ alias    {self.alias} ({before} -> {self.to.label})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ class Kind(StrEnum):
 
     NAME = "name"  # it cannot be spelled in Vertex
     SERVING = "serving"  # no container would load it
-    SOURCE = "source"  # the source has it, and it cannot be copied
+    FAILED = "failed"  # it was tried, and trying again changes nothing
     UNCLEAR = "unclear"  # the source does not say one thing
     CONFLICT = "conflict"  # it would take something that is not ours
     DRIFT = "drift"  # somebody changed by hand what we had set
@@ -135,6 +138,28 @@ def change_kind(change: Change) -> str:
             return "move-alias"
         case RemoveAlias():
             return "remove-alias"
+        case _:
+            assert_never(change)
+
+
+def version_of(change: Change) -> SourceVersion | None:
+    """Return the version that a change brings, or brings an alias to; None if it brings nothing."""
+    match change:
+        case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version) | MoveAlias(to=version):
+            return version
+        case RemoveAlias():
+            return None
+        case _:
+            assert_never(change)
+
+
+def subject_of(change: Change) -> str:
+    """Name what a change is about, as refusals do: "version v7", "alias production"."""
+    match change:
+        case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version):
+            return f"version {version.label}"
+        case MoveAlias(alias) | RemoveAlias(alias):
+            return f"alias {alias}"
         case _:
             assert_never(change)
 

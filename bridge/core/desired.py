@@ -42,6 +42,8 @@ def desire(spec: MappingSpec, state: SourceState) -> Desired:
     aliases = {alias: state.version(state.aliases[name]) for alias, name in decided.items()}
     if spec.default_from is not None and spec.default_from in state.aliases:
         aliases[DEFAULT] = state.version(state.aliases[spec.default_from])
+    elif spec.default_from in state.remarks:
+        unclear.append(DEFAULT)
     wanted = {version.id for version in aliases.values()} | _unaliased(spec, state)
     return Desired(
         versions=tuple(version for version in state.versions if version.id in wanted),

@@ -141,7 +141,7 @@ def serving_uri(copied: str) -> str:
 
 
 def folders(base: str, model: str, version: SourceVersion, layout: Layout) -> tuple[str, ...]:
-    """Return the folders that Vertex may have a version registered from, under a layout; `auto` leaves two."""
+    """Return the folders that Vertex may have a version registered from, the best first; `auto` leaves two."""
     copied = artifact_uri(base, model, version)
     match layout:
         case Layout.MIRROR | Layout.CUSTOM_MLFLOW:

@@ -70,7 +70,7 @@ def make_plan(
     names a Vertex version that is gone was deleted by a person: drift. One that is there without our mark or a
     record is a conflict, not registered twice. In a new model the version that
     `default` names is registered first, since Vertex gives `default` to the first one; if no container
-    would load it, the others wait.
+    would load it, or the source is not clear about it yet, the others wait.
     A model that holds versions and none of ours is refused as a whole. At last the policy strikes what the
     mapping does not permit.
     """
@@ -113,6 +113,8 @@ class _Planner:
             if self.desired.versions:
                 yield self.foreign_model()
             return
+        if not self.actual.exists and DEFAULT in self.desired.unclear:
+            return
         uris = {
             version.id: there.artifact_uri for version in self.desired.versions if (there := self.registered(version))
         }
@@ -140,8 +142,8 @@ class _Planner:
         return folders(self.base, self.actual.model, version, self.spec.serving.layout)
 
     def registered(self, version: SourceVersion) -> ModelVersion | None:
-        uris = self.folders(version)
-        return next((v for v in self.actual.versions if v.artifact_uri in uris and self.is_ours(v)), None)
+        ours = [there for there in self.actual.versions if self.is_ours(there)]
+        return next((there for uri in self.folders(version) for there in ours if there.artifact_uri == uri), None)
 
     def ref(self, version: ModelVersion) -> VersionRef:
         labels = (r.source.label for r in self.known.records if r.artifact_uri == version.artifact_uri)

@@ -75,9 +75,11 @@ class Source(Protocol):
         """
         ...
 
-    def is_gone(self, collection: str, alias: str) -> bool:
+    def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:
         """
         Ask for one alias by name; True only if the source says positively that nothing has it.
+
+        With a selector, only what it selects counts: an alias of that name, a stage of that name, or both.
 
         Raises TryAgain or NeedsPerson if the source says anything else than yes or no.
         """

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING
 
 from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, Refusal
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import Layout
-from bridge.core.naming import artifact_uri, folders
+from bridge.core.model import Facts, Fit, Layout
+from bridge.core.naming import artifact_uri, folders, serving_uri
 from bridge.core.serving import fit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.core.model import (
-        Fit,
         Manifest,
         MappingRecord,
         MappingSpec,
@@ -25,6 +24,9 @@ if TYPE_CHECKING:
     )
     from bridge.core.ports import Copier, Registry, Source
     from bridge.core.records import JournalEntry
+
+
+NOTHING = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,18 @@ class Observer:
         copies = {version.id: manifests.get(artifact_uri(self.base, self.model, version)) for version in missing}
         return {version.id: self._fit(version, copies[version.id]) for version in missing}
 
+    def arranged_otherwise(
+        self, desired: Sequence[SourceVersion], fits: Mapping[str, Fit | Refusal], manifests: Mapping[str, Manifest]
+    ) -> set[str]:
+        """Return the folders that were arranged for a container of another kind: for what was chosen, not whole."""
+        wrong = set()
+        for version in desired:
+            chosen, folder = fits.get(version.id), serving_uri(artifact_uri(self.base, self.model, version))
+            if isinstance(chosen, Fit) and folder in manifests:
+                wanted = {new for _, new in chosen.renames}
+                wrong |= set() if wanted == {file.path for file in manifests[folder].files} else {folder}
+        return wrong
+
     def _missing(
         self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], versions: Sequence[ModelVersion]
     ) -> list[SourceVersion]:
@@ -99,10 +113,12 @@ class Observer:
     def _fit(self, version: SourceVersion, copy: Manifest | None) -> Fit | Refusal:
         about = f"version {version.label}"
         try:
-            contents = copy or self.source.describe(version)
+            # A copy from before facts were kept has none; the source still knows.
+            known = copy if copy is not None and copy.facts != NOTHING else self.source.describe(version)
         except NeedsPerson as problem:
-            return Refusal(Kind.SOURCE, about, problem.reason, problem.remedy)
+            return Refusal(Kind.FAILED, about, problem.reason, problem.remedy)
         try:
-            return fit(self.spec.serving, [file.path for file in contents.files], contents.facts, self.location)
+            paths = [file.path for file in (copy or known).files]
+            return fit(self.spec.serving, paths, known.facts, self.location)
         except NeedsPerson as problem:
             return Refusal(Kind.SERVING, about, problem.reason, problem.remedy)

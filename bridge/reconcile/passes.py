@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.changes import checksum_of
 from bridge.core.desired import desire, model_name
-from bridge.core.errors import BridgeError, NeedsPerson, NotFound, Position
+from bridge.core.errors import BridgeError, NeedsPerson, NotFound, Position, TryAgain
 from bridge.core.model import DEFAULT, ModelKey, State
 from bridge.core.naming import model_id
 from bridge.core.policy import is_settled, state_after
@@ -21,11 +22,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bridge.core.changes import Plan
-    from bridge.core.model import MappingSpec, SourceState
+    from bridge.core.model import MappingSpec, SourceState, Sweep
     from bridge.core.ports import Clock, Runner, Source, Store
     from bridge.reconcile.reconciler import Reconciler, Sight
 
 log = logging.getLogger(__name__)
+
+GONE = "gone"  # in place of a fingerprint, which has 16 hex digits: the source had it once
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,7 @@ class Passes:
 
     source: Callable[[str], Source]  # for a connection
     reconciler: Callable[[MappingSpec], Reconciler]  # for a mapping's ends
-    base: Callable[[MappingSpec], str]  # gs://bucket/prefix of a mapping's target, without building its ends
+    target: Callable[[MappingSpec], str]  # what tells a mapping's target from any other, without building its ends
     store: Store
     clock: Clock
     runner: Runner
@@ -147,16 +150,60 @@ class Passes:
                     statuses += self._troubled(spec, State.DEGRADED, _known(problem, connection))
                 continue
             for spec in group:
-                if (trouble := sweep.failed.get(spec.source)) is not None:
-                    state = State.FAILED if isinstance(trouble, NotFound) else State.DEGRADED
-                    statuses += self._troubled(spec, state, trouble)
-                for order in _orders_of(spec, sweep.found.get(spec.source, ())):
+                found, troubled = self._of_mapping(spec, sweep)
+                statuses += troubled
+                for order in found:
                     orders[spec.target.connection, order.key.model].append(order)
         alone = [rivals[0] for rivals in orders.values() if len(rivals) == 1]
         for rivals in orders.values():
             if len(rivals) > 1:
                 statuses += self._rivals(rivals)
         return alone, statuses
+
+    def _of_mapping(self, spec: MappingSpec, sweep: Sweep) -> tuple[list[Order], list[Status]]:
+        if (trouble := sweep.failed.get(spec.source)) is not None:
+            state = State.FAILED if isinstance(trouble, NotFound) else State.DEGRADED
+            return [], self._troubled(spec, state, trouble)
+        orders = _orders_of(spec, sweep.found[spec.source])
+        return orders, self._vanished(spec, orders) if spec.source.is_pattern else []
+
+    def _vanished(self, spec: MappingSpec, found: Sequence[Order]) -> list[Status]:
+        """
+        Say what became of collections that a pattern once found, and does not any more: each is asked for by name.
+
+        One that is gone stays as it is in Vertex, and is not asked for again; one that may not be read is degraded.
+        """
+        here = {order.key for order in found}
+        known = [status for status in self.store.statuses() if status.key.mapping == spec.name]
+        names = {
+            status.collection.rpartition("/")[2]: status
+            for status in known
+            if status.key not in here and status.fingerprint != GONE
+        }
+        lost = {
+            replace(spec.source, name=name, is_pattern=False): status
+            for name, status in names.items()
+            if re.fullmatch(spec.source.name, name)
+        }
+        if not lost:
+            return []
+        try:
+            failed = self.source(spec.source.connection).sweep(list(lost)).failed
+        except BridgeError as problem:
+            failed = dict.fromkeys(lost, problem)
+        return [self._lost(status, failed.get(selector)) for selector, status in lost.items()]
+
+    def _lost(self, before: Status, problem: BridgeError | None) -> Status:
+        if isinstance(problem, NotFound):
+            message = (
+                "the source no longer has it for this mapping; Vertex keeps what it had (on_source_delete: retain)"
+            )
+            looked_at = self.clock.now().isoformat()
+            return replace(
+                before, state=State.SYNCED, message=message, remedy="", looked_at=looked_at, fingerprint=GONE
+            )
+        unlisted = TryAgain(f"{before.collection} is there when asked by name, yet the source does not list it")
+        return self._status(before.key, State.DEGRADED, problem or unlisted, before.collection)
 
     def _rivals(self, rivals: list[Order]) -> list[Status]:
         """Refuse collections that map to one model: of one mapping's pattern, or of two mappings."""
@@ -231,9 +278,9 @@ class Passes:
         return Status(key, state, message, remedy, collection, self.clock.now().isoformat(), None)
 
     def _fingerprint(self, order: Order) -> str:
-        """Return what differs whenever the mapping, its bucket, or what it makes of the source differs."""
+        """Return what differs whenever the mapping, its target, or what it makes of the source differs."""
         spec = replace(order.spec, origin=Position("", 0, 0))
-        return checksum_of(spec, self.base(order.spec), order.name, desire(spec, order.state))
+        return checksum_of(spec, self.target(order.spec), order.name, desire(spec, order.state))
 
 
 def _known(problem: Exception, what: object) -> BridgeError:

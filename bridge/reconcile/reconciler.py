@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias, refuse_held
+from bridge.core.changes import (
+    ArrangeFiles,
+    CopyFiles,
+    Kind,
+    MoveAlias,
+    Refusal,
+    RegisterVersion,
+    RemoveAlias,
+    refuse_held,
+    subject_of,
+    version_of,
+)
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import DEFAULT, Facts, Known, ModelKey, State
@@ -20,13 +31,14 @@ from bridge.reconcile.registering import Registrar
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from bridge.core.changes import Change, Plan, Refusal
+    from bridge.core.changes import Change, Plan
     from bridge.core.desired import Desired
     from bridge.core.model import (
         Alias,
         MappingSpec,
         RemovalGuard,
         SourceState,
+        SourceVersion,
         TargetState,
         VersionRef,
     )
@@ -96,6 +108,8 @@ class Reconciler:
         known = Known(records, self.store.mirrored(key), self.store.seen_before(key), self.store.holds(key, now))
         settlement = settle_open(known, unfinished, self.store.intents(key), actual, now.isoformat())
         fits = observer.fits(desired.versions, settlement.known.records, actual, manifests)
+        wrong = observer.arranged_otherwise(desired.versions, fits, manifests)
+        actual = replace(actual, committed=actual.committed - wrong)
         plan = make_plan(order.spec, self.base, desired, actual, settlement.known, fits=fits)
         plan = guard_removals(
             plan,
@@ -113,8 +127,9 @@ class Reconciler:
         """
         Do one pass; return what was seen and planned, and is now done.
 
-        With `checksum`, only if the plan is still the one that had it. Raises TryAgain or NeedsPerson at
-        the first change that fails: those before it are done, those after it are not begun.
+        With `checksum`, only if the plan is still the one that had it. A change that needs a person becomes a
+        refusal, and what the plan has in mind for the same version is not begun; other versions are not held up.
+        Raises TryAgain at the first change that the outside was too unwell for: those after it are not begun.
         """
         sight = self.plan(order)
         if checksum is not None and sight.plan.checksum != checksum:
@@ -123,18 +138,36 @@ class Reconciler:
         if sight.plan.changes:
             # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
             self._show(order, State.PENDING, "changes are under way")
-        done: list[Change] = []
-        late: list[Refusal] = []
-        for change in sight.plan.changes:
-            if refusal := self._held(order, change):
-                late.append(refusal)
-                continue
-            self._apply(order, change, sight.settlement.still_open.get(change))
-            done.append(change)
+        done, late = self._make(order, sight)
         if order.state.complete:
             self.store.save_seen(order.key, frozenset(sight.desired.aliases))
         plan = replace(sight.plan, changes=tuple(done), refusals=(*sight.plan.refusals, *late))
         return replace(sight, plan=plan)
+
+    def _make(self, order: Order, sight: Sight) -> tuple[list[Change], list[Refusal]]:
+        """Make the plan's changes; return those that were made, and why others were not."""
+        done: list[Change] = []
+        late: list[Refusal] = []
+        failed: set[SourceVersion] = set()
+        for change in sight.plan.changes:
+            version = version_of(change)
+            if version in failed:
+                continue
+            if refusal := self._held(order, change):
+                late.append(refusal)
+                continue
+            try:
+                self._apply(order, change, sight.settlement.still_open.get(change))
+            except NeedsPerson as problem:
+                late.append(Refusal(Kind.FAILED, subject_of(change), problem.reason, problem.remedy))
+                if version is None or isinstance(change, MoveAlias):
+                    continue
+                failed.add(version)
+                if not sight.actual.exists and version == sight.desired.aliases.get(DEFAULT):
+                    break  # Vertex would give `default` to whichever came first
+            else:
+                done.append(change)
+        return done, late
 
     def _held(self, order: Order, change: Change) -> Refusal | None:
         """Look for a hold that was put on since the plan was made: files may have been copied for hours."""
@@ -160,8 +193,8 @@ class Reconciler:
                 self.store.save_record(replace(record, source=version))
         recorded, folders = {record.artifact_uri for record in settlement.known.records}, self._observer(order).folders
         for alias, version in sight.desired.aliases.items():
-            holder, meant = sight.actual.holder(alias), recorded.intersection(folders(version))
-            in_place = holder is not None and holder.artifact_uri in meant
+            holder, meant = sight.actual.holder(alias), next(filter(recorded.__contains__, folders(version)), None)
+            in_place = holder is not None and holder.artifact_uri == meant
             if holder and in_place and settlement.known.mirrored.get(alias) != holder.id:
                 self.store.save_mirrored(key, alias, holder.id)
 
@@ -225,7 +258,7 @@ class Reconciler:
 
     def _confirm_gone(self, order: Order, alias: Alias) -> None:
         for name in sources_of(alias, order.spec.aliases):
-            if not self.source.is_gone(order.state.collection, name):
+            if not self.source.is_gone(order.state.collection, name, order.spec.source):
                 raise TryAgain(f"{order.state.collection} lists no alias {name!r}, yet has it when asked by name")
 
     def _show(self, order: Order, state: State, message: str) -> None:

@@ -52,7 +52,8 @@ class MemorySource:
 
     `problem` is raised by every call while it is set: TryAgain for a source that is unwell, NeedsPerson for
     one that denies access. `failing` says the same of single collections, by path, and `describing` of what
-    `describe` raises for single versions, by id. `meanwhile` is called
+    `describe` raises for single versions, by id. What is in `unlisted`, by path, no pattern shows; asked for by its
+    name it fails with that, or is there all the same (None). `meanwhile` is called
     whenever a file is opened. `calls` lists the port's methods in the order in which they were called, and
     `asked` the aliases that were asked for by name.
     """
@@ -62,6 +63,7 @@ class MemorySource:
         self.problem: BridgeError | None = None
         self.failing: dict[str, BridgeError] = {}
         self.describing: dict[str, BridgeError] = {}
+        self.unlisted: dict[str, BridgeError | None] = {}
         self.meanwhile: Callable[[], object] = lambda: None
         self.calls: list[str] = []
         self.asked: list[str] = []
@@ -154,7 +156,10 @@ class MemorySource:
         failed: dict[CollectionSelector, BridgeError] = {}
         for selector in selectors:
             chosen = [path for path in sorted(self._collections) if self._selects(selector, path)]
-            problem = next((self.failing[path] for path in chosen if path in self.failing), None)
+            if selector.is_pattern:
+                chosen = [path for path in chosen if path not in self.unlisted]
+            failing = self.failing | self.unlisted
+            problem = next((failing[path] for path in chosen if path in failing), None)
             if problem is None and not chosen and not selector.is_pattern:
                 problem = NotFound(
                     f"connection {self.connection!r} has no collection {selector.name!r} in {selector.place}",
@@ -190,7 +195,7 @@ class MemorySource:
         content = held.served.get(file.path, held.files[file.path])
         yield (content[at : at + PIECE] for at in range(start, len(content), PIECE))
 
-    def is_gone(self, collection: str, alias: str) -> bool:
+    def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:  # noqa: ARG002  nothing here is left out by one
         """See the port."""
         self._begin("is_gone")
         self.asked.append(alias)

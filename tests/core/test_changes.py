@@ -21,8 +21,10 @@ from bridge.core.changes import (
     change_to_json,
     checksum_of,
     plan_to_json,
+    subject_of,
+    version_of,
 )
-from bridge.core.model import Alias, VersionRef
+from bridge.core.model import Alias, SourceVersion, VersionRef
 from tests.core.builders import (
     COLLECTION,
     IMAGE,
@@ -72,6 +74,7 @@ CHANGES: dict[str, Change] = {
         ),
         pytest.param(move("production", "v7"), "~ alias    production (- -> v7)", id="set"),
         pytest.param(move("production", "v7", "v6"), "~ alias    production (v6 -> v7)", id="move"),
+        pytest.param(move("production", "v7", "v7"), "~ alias    production (v7 @7 -> v7)", id="move, one label"),
         pytest.param(
             replace(move("production", "v7"), previous=UNKNOWN), "~ alias    production (@4 -> v7)", id="move from @4"
         ),
@@ -198,3 +201,19 @@ def test_checksums_differ_if_a_value_differs(one: tuple[object, ...], other: tup
 
 def test_a_checksum_does_not_depend_on_the_order_of_a_dict() -> None:
     assert checksum_of({"a1": 1, "b2": 2}) == checksum_of({"b2": 2, "a1": 1})
+
+
+@pytest.mark.parametrize(
+    ("change", "brings", "subject"),
+    [
+        (copy("v7"), version("v7"), "version v7"),
+        (ArrangeFiles(version("v7"), uri("v7"), "gs://b/f/", ()), version("v7"), "version v7"),
+        (register("v7"), version("v7"), "version v7"),
+        (move("production", "v7", "v6"), version("v7"), "alias production"),
+        (remove("staging", "v6"), None, "alias staging"),
+    ],
+)
+def test_a_change_is_about_something_and_may_bring_a_version(
+    change: Change, brings: SourceVersion | None, subject: str
+) -> None:
+    assert (version_of(change), subject_of(change)) == (brings, subject)

@@ -52,6 +52,13 @@ def test_an_alias_that_is_not_decided_is_refused_and_not_taken_for_gone(*, passi
     assert not wanted.notes
 
 
+def test_default_is_unclear_while_the_alias_that_it_follows_is() -> None:
+    remarks = {"champion": Remark("it is being made", passing=True)}
+    wanted = desire(spec(default_from="champion"), replace(source(*LABELS), remarks=remarks))
+
+    assert wanted.unclear == {DEFAULT, "champion"}
+
+
 def test_a_remark_without_a_remedy_says_that_it_passes() -> None:
     state = replace(source(), remarks={"champion": Remark("version 4 is being made", passing=True)})
     [refusal] = desire(spec(), state).refusals

@@ -442,6 +442,13 @@ def test_in_a_new_model_the_others_wait_for_a_default_that_no_container_loads() 
     assert "register v8" in served("auto", fits, with_versions, known("v6", mirrored={"default": "6"}), wanted)
 
 
+def test_in_a_new_model_nothing_arrives_while_its_default_is_not_clear() -> None:
+    wanted = replace(desired({"staging": "v8"}), unclear=frozenset({DEFAULT}))
+
+    assert served("mirror", {}, wanted=wanted) == NOTHING
+    assert "register v8" in served("mirror", {}, vertex(ours("v6", "default")), known("v6"), wanted)
+
+
 def test_what_was_decided_for_an_alias_is_noted_in_the_plan() -> None:
     wanted = replace(desired({"production": "v7"}), notes={Alias("production"): "v6 and v7 are both in it"})
 

@@ -177,7 +177,7 @@ WORDS = {
     Kind.NAME: State.BLOCKED,
     Kind.UNCLEAR: State.BLOCKED,
     Kind.SERVING: State.BLOCKED,
-    Kind.SOURCE: State.FAILED,
+    Kind.FAILED: State.FAILED,
     Kind.DRIFT: State.DRIFTED,
     Kind.HELD: State.HELD,
     Kind.WAITING: State.PENDING,

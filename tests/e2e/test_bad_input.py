@@ -86,7 +86,7 @@ def test_a_file_whose_bytes_do_not_match_is_not_registered_and_moves_no_alias(de
     done = desk.bridge("sync")
     assert done.code == 1
     promised = base64.b64encode(hashlib.md5(b"second, and longer", usedforsecurity=False).digest()).decode()
-    assert f"! 'model.pkl': the source promises md5 {promised}, and its bytes have " in done.out
+    assert f"! failed   version v1: 'model.pkl': the source promises md5 {promised}, and its bytes have " in done.out
     assert "the version is not registered; log it again, or look at the source's storage" in done.out
     assert desk.aliases() == {"default": "1", "production": "1"}
     assert not [name for name in desk.objects() if f"/{label}-" in name]

@@ -139,7 +139,7 @@ def test_a_model_that_was_deleted_and_made_again_has_other_versions(churn: Desk,
     mlflow.publish(name_of(churn), {"model.pkl": b"new"}, "champion")
     done = churn.bridge("sync")
 
-    assert "~ alias    champion (1 -> 1)" in done.out
+    assert "~ alias    champion (1 @1 -> 1)" in done.out
     assert churn.aliases() == {"default": "1", "champion": "2"}
 
 

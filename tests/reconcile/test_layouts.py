@@ -115,7 +115,7 @@ def test_a_version_that_cannot_be_described_fails_by_itself_and_nothing_is_copie
     assert (report.status.state, report.status.message) == (State.FAILED, "version v1: its artifacts are gone")
     assert world.names() == {"default": "v0", "staging": "v0"}
     assert report.plan is not None
-    assert [refusal.kind for refusal in report.plan.refusals] == [Kind.SOURCE]
+    assert [refusal.kind for refusal in report.plan.refusals] == [Kind.FAILED]
 
 
 def test_a_source_that_is_unwell_while_a_version_is_described_is_asked_again() -> None:
@@ -173,6 +173,46 @@ def test_what_was_deleted_by_hand_is_registered_again_as_its_layout_wants() -> N
         serving_uri(artifact_uri(BASE, "fraud", record.source)) for record in world.store.records(KEY)
     }
     assert world.names()["production"] == "v1"
+
+
+def test_a_folder_that_was_arranged_for_another_framework_is_not_taken_for_this_one() -> None:
+    both = Facts({"sklearn": {"pickled_model": "model.ubj", "serialization_format": "pickle"}, **XGBOOST.flavors})
+    serving = Serving(layout=Layout.PREBUILT, framework="sklearn", framework_version="1.5")
+    world = World([replace(mapping(), serving=serving)])
+    publish(world, facts=both)
+    world.registry.problems["register"] = NeedsPerson("no", "ask")
+    world.sync()
+    world.registry.problems.clear()
+    world.specs = [replace(mapping(), serving=Serving(layout=Layout.PREBUILT, framework="xgboost"))]
+    [report] = world.sync()
+
+    assert report.status.state is State.FAILED
+    assert "is arranged otherwise: it holds 'model.pkl', not 'model.bst'" in report.status.message
+    assert world.registry.versions("fraud") == {}
+
+
+def test_auto_prefers_the_prebuilt_version_of_two() -> None:
+    world = a_world(Layout.MIRROR, "an/image:1")
+    publish(world)
+    world.sync()
+    for layout in (Layout.PREBUILT, Layout.AUTO):
+        world.specs = [replace(mapping(), serving=Serving("an/image:1", layout=layout))]
+        reports = world.sync(full=True)
+
+    assert reports[0].plan is not None
+    assert reports[0].plan.changes == ()
+    assert world.registry.aliases("fraud")["production"] == "2"
+
+
+def test_a_copy_from_before_facts_were_kept_is_described_by_the_source() -> None:
+    world = a_world(Layout.PREBUILT)
+    version = publish(world)
+    copied = artifact_uri(BASE, "fraud", version)
+    world.reconciler(world.specs[0]).copier.copy(version, copied)
+    world.storage.manifests[copied] = replace(world.storage.manifests[copied], facts=Facts())
+    world.sync()
+
+    assert served(world)[1] == PREBUILT
 
 
 # what is kept of the model

@@ -756,3 +756,110 @@ def test_a_second_mapping_on_a_model_that_is_synced_alone_finds_a_model_that_is_
 
     assert (report.status.state, world.names()) == (State.BLOCKED, {"default": "v0", "production": "v0"})
     assert "none of its versions was registered" in report.status.message
+
+
+# a pattern that no longer finds what it found
+
+
+def many(world: World, *tasks: str) -> None:
+    world.specs = [pattern()]
+    for task in tasks:
+        world.publish("production", collection=f"{REGISTRY}/vision-{task}")
+
+
+def test_a_collection_that_is_gone_from_a_pattern_is_told_once_and_stays_in_vertex() -> None:
+    world = World()
+    many(world, "cats", "dogs")
+    world.sync()
+    world.source.delete_collection(f"{REGISTRY}/vision-cats")
+    for _ in range(2):
+        world.source.calls.clear()
+        states = {report.key.model: report.status.state for report in world.sync()}
+        asked = world.source.calls.count("sweep")
+
+    status = world.status(ModelKey("vision", "vision-cats"))
+    assert (status.state, asked) == (State.SYNCED, 1)
+    assert "the source no longer has it" in status.message
+    assert states["vision-dogs"] is State.SYNCED
+    assert world.names("vision-cats") == {"default": "v0", "production": "v0"}
+
+
+def test_a_collection_that_is_there_again_is_followed_again() -> None:
+    world = World()
+    many(world, "cats")
+    world.sync()
+    world.source.delete_collection(f"{REGISTRY}/vision-cats")
+    world.sync()
+    many(world, "cats")
+    [report] = world.sync()
+
+    assert (report.status.state, report.status.message) == (State.SYNCED, "")
+    assert world.registry.aliases("vision-cats")["production"] == "2"
+
+
+@pytest.mark.parametrize("problem", [NeedsPerson("it may not be read", "grant READ"), TryAgain("it is unwell")])
+def test_a_collection_that_a_pattern_does_not_show_and_that_may_not_be_read_is_degraded(
+    problem: NeedsPerson | TryAgain,
+) -> None:
+    world = World()
+    many(world, "cats", "dogs")
+    world.sync()
+    world.source.unlisted[f"{REGISTRY}/vision-cats"] = problem
+    reports = {report.key.model: report.status for report in world.sync()}
+
+    assert (reports["vision-cats"].state, reports["vision-dogs"].state) == (State.DEGRADED, State.SYNCED)
+    assert reports["vision-cats"].message == problem.reason
+    assert world.names("vision-cats")["production"] == "v0"
+    world.source.unlisted.clear()
+    assert {report.status.state for report in world.sync()} == {State.SYNCED}
+
+
+def test_a_collection_that_is_there_by_name_and_not_listed_is_degraded() -> None:
+    world = World()
+    many(world, "cats")
+    world.sync()
+    world.source.unlisted[f"{REGISTRY}/vision-cats"] = None
+    [report] = world.sync()
+
+    assert report.status.state is State.DEGRADED
+    assert "is there when asked by name, yet the source does not list it" in report.status.message
+
+
+def test_a_source_that_fails_when_it_is_asked_by_name_degrades_only_what_it_was_asked_for() -> None:
+    world = World()
+    many(world, "cats", "dogs")
+    world.sync()
+    world.source.unlisted[f"{REGISTRY}/vision-cats"] = None
+    sweep, answers = world.source.sweep, []
+
+    def once(selectors: Sequence[CollectionSelector]) -> Sweep:
+        answers.append(selectors)
+        if len(answers) > 1:
+            raise TryAgain("the source is unwell")
+        return sweep(selectors)
+
+    world.source.sweep = once  # type: ignore[method-assign]  # the second call of a pass fails
+    reports = {report.key.model: report.status.state for report in world.sync()}
+
+    assert reports == {"vision-cats": State.DEGRADED, "vision-dogs": State.SYNCED}
+
+
+def test_what_a_changed_pattern_no_longer_means_is_not_asked_for() -> None:
+    world = World()
+    many(world, "cats", "dogs")
+    world.sync()
+    world.specs = [pattern(regex="vision-(?P<task>dogs)")]
+    world.source.calls.clear()
+    world.sync()
+
+    assert world.source.calls.count("sweep") == 1
+
+
+def test_another_project_of_the_target_is_another_target() -> None:
+    world = World()
+    world.publish("production")
+    world.sync()
+    world.target = "another-project europe-west4 gs://models/prod"
+    [report] = world.sync()
+
+    assert report.plan is not None

@@ -102,18 +102,25 @@ class Catalogue:
         pattern = re.compile(selector.name)
         yield from (name for name in sorted(self.names()) if pattern.fullmatch(name))
 
-    def is_doubtful(self, model: Model) -> bool:
+    def is_doubtful(self, model: Model, stages: frozenset[str]) -> bool:
         """
-        Tell whether what is remembered of a model's versions is not what the model says.
+        Tell whether what is remembered of a model's versions may not be so; `stages` are those that matter.
 
-        A version that was deleted is not among the newest, but no longer the highest of its stage either. One
-        that is being registered is asked for again, since nobody promises that its time moves when it is ready.
+        A version that was deleted is not among the newest, but no longer the highest of its stage either: the model
+        shows that, unless the stage has another that is higher. One that is being registered is asked for again,
+        since nobody promises that its time moves when it is ready. What is older than the model is of one of the
+        same name that was deleted.
         """
         known = self.versions(model.name)
         highest: dict[str, Version] = {}
         for number in sorted(known):
             highest[known[number].stage] = known[number]
-        return set(highest.values()) != set(model.highest) or any(each.status == PENDING for each in known.values())
+        shared = [each.stage for each in known.values() if each.stage in stages]
+        return (
+            set(highest.values()) != set(model.highest)
+            or len(shared) != len(set(shared))
+            or any(each.status == PENDING or each.created < model.created for each in known.values())
+        )
 
     def new_name(self, name: str) -> str | None:
         """Return what a model is called now that was once `name`: its versions keep numbers and times of creation."""

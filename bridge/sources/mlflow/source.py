@@ -85,13 +85,14 @@ class MlflowSource:
             self._remember(version, folder)
         return folder.open(file.path, start)
 
-    def is_gone(self, collection: str, alias: str) -> bool:
+    def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:
         """See the port. A stage is an alias of its own name."""
         name = collection.removeprefix(f"{MLFLOW_PLACE}/")
         model = self._session.model(name)
-        if alias in model.aliases:
+        of_aliases = selector is None or selector.aliases is None or alias in selector.aliases
+        if of_aliases and alias in model.aliases:
             return False
-        if alias not in STAGES:
+        if alias not in (STAGES if selector is None else selector.stages):
             return True
         written = named(name)
         versions = model.highest if written is None else self._session.versions(written)

@@ -163,7 +163,7 @@ class _Look:
         self._catalogue.take_model(model)
 
     def _find_missing(self, selector: CollectionSelector) -> None:
-        """Ask by name for what should have been shown; what fails ends that, since it fails the selector."""
+        """Ask by name for what should have been shown; what fails ends that, since the others may fail alike."""
         if selector.is_pattern and self._is_blind:
             return
         for name in self._catalogue.candidates(selector):
@@ -189,16 +189,18 @@ class _Look:
             self._problems[name] = problem
 
     def _choose(self, selector: CollectionSelector) -> list[Model]:
-        names = [name for name in self._catalogue.candidates(selector) if name in self._seen]
+        readable = self._seen.keys() - self._problems.keys()
+        names = [name for name in self._catalogue.candidates(selector) if name in readable]
         return [self._seen[name] for name in names if _carries(self._seen[name], selector)]
 
     # their versions
 
     def _read_doubtful(self, watched: Mapping[str, Model]) -> None:
+        stages = frozenset(stage for selector in self._selectors for stage in selector.stages)
         doubtful = [
             name
             for name, model in watched.items()
-            if self._before.get(name, model.created) != model.created or self._catalogue.is_doubtful(model)
+            if self._before.get(name, model.created) != model.created or self._catalogue.is_doubtful(model, stages)
         ]
         if len(doubtful) > MOST_SINGLE or any(named(name) is None for name in doubtful):
             self._catalogue.take_all_versions(self._session.versions())
@@ -231,7 +233,8 @@ class _Look:
                     f"{where} shows no model to this account; without permission MLflow answers an empty list",
                     "grant the account READ on the models, or register one",
                 )
-            names = self._catalogue.candidates(selector)
+            # A model that may not be read is left out, unless it was all there is: who knew it asks for it by name.
+            names = () if self._chosen[selector] else self._catalogue.candidates(selector)
             return next((self._problems[name] for name in names if name in self._problems), None)
         if selector.name in self._problems:
             return self._problems[selector.name]

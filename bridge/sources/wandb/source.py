@@ -268,7 +268,7 @@ class WandbSource:
 
         return open_url(self._http, url, f"{file.path!a} of {version}", start)
 
-    def is_gone(self, collection: str, alias: str) -> bool:
+    def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:  # noqa: ARG002  no selector leaves out an alias that its rules may ask for
         """See the port. `artifact_exists()` is no proof: it says False for 401, 403, 429 and 500 too."""
         try:
             self._session.call(lambda api: api.artifact(f"{collection}:{alias}"))

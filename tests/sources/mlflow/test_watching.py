@@ -124,7 +124,7 @@ def test_a_model_that_was_deleted_is_let_go_of_once_its_name_is_unknown(watcher:
     assert registry.asked.count("model b") == 1
 
 
-def test_a_model_that_may_not_be_read_any_longer_fails_its_selectors_alone(
+def test_a_model_that_may_not_be_read_any_longer_fails_where_it_is_named_and_holds_up_no_other(
     watcher: Watcher, registry: Registry
 ) -> None:
     for name in "abc":
@@ -135,8 +135,9 @@ def test_a_model_that_may_not_be_read_any_longer_fails_its_selectors_alone(
     registry.denied["b"] = NeedsPerson("denied", "ask")
     sweep = watcher.sweep([both, other, models("b")])
 
-    assert set(sweep.found) == {other}
-    assert sweep.failed == {both: registry.denied["b"], models("b"): registry.denied["b"]}
+    assert [state.name for state in sweep.found[both]] == ["a"]
+    assert [state.name for state in sweep.found[other]] == ["c"]
+    assert sweep.failed == {models("b"): registry.denied["b"]}
     registry.hidden.clear()
     assert set(found(watcher, both)) == {"a", "b"}
 
@@ -311,3 +312,36 @@ def test_nothing_is_asked_for_nothing(watcher: Watcher, registry: Registry) -> N
     sweep = watcher.sweep([])
 
     assert (sweep.found, sweep.failed, registry.asked) == ({}, {}, [])
+
+
+def test_of_two_versions_in_a_stage_one_that_is_deleted_leaves_it_at_once(watcher: Watcher, registry: Registry) -> None:
+    registry.make("a", 2)
+    for number in (2, 1):
+        registry.put("a", number, "Production")
+    watched = models("a", stages=frozenset({"Production"}))
+    [before] = watcher.sweep([watched]).found[watched]
+    del registry.rows["a"][1]
+    [after] = watcher.sweep([watched]).found[watched]
+
+    assert before.version(before.aliases["Production"]).label == "1"
+    assert after.version(after.aliases["Production"]).label == "2"
+    assert after.remarks == {}
+
+
+def test_versions_of_a_model_that_was_made_again_while_it_was_looked_at_are_read_again(
+    watcher: Watcher, registry: Registry
+) -> None:
+    registry.make("a", 3)
+    made: list[str] = []
+
+    def make_again(asked: str) -> None:
+        if asked.startswith("models") and not made:
+            made.append(asked)
+            registry.drop("a")
+            registry.make("a", 1)
+
+    registry.meanwhile = make_again
+    states = [found(watcher)["a"] for _ in range(2)]
+
+    assert made
+    assert [version.label for version in states[-1].versions] == ["1"]
