@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
-from bridge.copying.gcs.wire import Unwell, unwell_for_now
+from bridge.copying.gcs.wire import Unwell
 from bridge.core.errors import TryAgain
 
 if TYPE_CHECKING:
@@ -33,6 +33,10 @@ _TYPE = "application/octet-stream"
 
 class DigestsDiffer(Exception):
     """The bucket refused an object since the bytes that arrived are not those of its digests."""
+
+
+class _Torn(Exception):
+    """The session cannot be brought to its end from here: why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +58,21 @@ def upload(wire: Wire, bucket: str, name: str, file: ArtifactFile, stream: Verif
     described = {"name": name}
     if file.digest is not None and file.digest.algorithm == "md5":
         described["md5Hash"] = file.digest.value  # the bucket compares it and refuses
+    uri = f"gs://{bucket}/{name}"
     target = f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?ifGenerationMatch=0&uploadType="
     try:
         if file.size <= MULTIPART_LIMIT:
             return _uploaded(_at_once(wire, target + "multipart", described, stream))
         return _uploaded(_streamed(wire, target + "resumable", described, file.size, stream))
     except Unwell as unwell:
-        raise unwell_for_now(unwell) from unwell
+        raise TryAgain(f"{uri}: Google Cloud Storage is unwell ({unwell.reason})", unwell.after) from unwell
+    except _Torn as torn:
+        raise TryAgain(f"{uri}: {torn}") from torn
 
 
 def _at_once(wire: Wire, target: str, described: dict[str, str], stream: VerifiedStream) -> Answer:
     """Send metadata and content in one request; the content is held in memory, so it can be sent again."""
-    content = stream.read()
+    content = b"".join(stream.pieces())
     described["crc32c"] = stream.seal().crc32c
     boundary = secrets.token_hex(16)  # 128 random bits are in no content
     head = (
@@ -93,11 +100,11 @@ def _streamed(wire: Wire, target: str, described: dict[str, str], size: int, str
         answer = wire.insist("PUT", session, {"Content-Length": "0", "Content-Range": f"bytes */{size}"}, b"")
     if answer.status == HTTPStatus.PERMANENT_REDIRECT:  # 308: "go on where I am"
         kept = _KEPT.fullmatch(answer.headers.get("Range", ""))
-        raise TryAgain(
+        raise _Torn(
             f"the bucket kept {int(kept[1]) + 1 if kept else 0} of {size} bytes, and what was sent cannot be sent again"
         )
     if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        raise TryAgain("the bucket has forgotten the upload in the middle")
+        raise _Torn("the bucket has forgotten the upload in the middle")
     return answer
 
 

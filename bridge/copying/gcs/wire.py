@@ -18,13 +18,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
 import certifi
+import requests
 import stamina
 import urllib3
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials
-from google.auth.transport.urllib3 import Request
-
-from bridge.core.errors import TryAgain
+from google.auth.transport.requests import Request
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,20 +80,16 @@ class Wire:
         """Take an origin like "https://storage.googleapis.com", without a path."""
         logging.getLogger("urllib3.connectionpool").addFilter(_hide_sessions)  # adding it twice is adding it once
         self._origin = origin.rstrip("/")
-        self._proxy = _proxy(self._origin)
-        self._pool = (self._proxy or urllib3.PoolManager(maxsize=CONNECTIONS, **_trusted())).connection_from_url(
-            self._origin
-        )
+        self._http = _manager(self._origin)
         self._credentials = credentials
-        self._refreshes = urllib3.PoolManager(**_trusted())
+        self._session = requests.Session()  # tokens are asked for as Google's client does it
+        self._refresh = Request(self._session)
         self._guard = threading.Lock()  # or every thread would refresh the same token
 
     def close(self) -> None:
         """Close all connections."""
-        self._pool.close()
-        self._refreshes.clear()
-        if self._proxy is not None:
-            self._proxy.clear()
+        self._http.clear()
+        self._session.close()
 
     def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes]) -> Answer:
         """
@@ -104,9 +99,17 @@ class Wire:
         """
         sent = dict(headers)
         with self._guard:
-            self._credentials.before_request(Request(self._refreshes), method, self._origin + target, sent)
+            self._credentials.before_request(self._refresh, method, self._origin + target, sent)
         try:
-            response = self._pool.urlopen(method, target, body, sent, retries=False, redirect=False, timeout=TIMEOUT)
+            response = self._http.urlopen(
+                method,
+                self._origin + target,
+                redirect=False,
+                body=body,
+                headers=sent,
+                retries=False,
+                timeout=TIMEOUT,
+            )
         except urllib3.exceptions.HTTPError as broken:
             raise Unwell(type(broken).__name__) from broken
         if response.status in _UNWELL:
@@ -114,32 +117,21 @@ class Wire:
         return Answer(response.status, response.headers, response.data)
 
     def insist(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Sequence[bytes]) -> Answer:
-        """Ask until there is an answer, a bounded number of times. Raises TryAgain, and as `ask` does."""
-        try:
-            for attempt in stamina.retry_context(
-                on=_wait, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.5, wait_max=LONGEST_WAIT
-            ):
-                with attempt:
-                    answer = self.ask(method, target, headers, body)
-        except Unwell as unwell:
-            raise unwell_for_now(unwell) from unwell
+        """Ask until there is an answer, a bounded number of times. Raises as `ask` does, at last."""
+        for attempt in stamina.retry_context(
+            on=wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.5, wait_max=LONGEST_WAIT
+        ):
+            with attempt:
+                answer = self.ask(method, target, headers, body)
         if answer.status == HTTPStatus.UNAUTHORIZED and not isinstance(self._credentials, AnonymousCredentials):
             # A token can be revoked before its time. Google's client asks once more, too.
             with self._guard:
-                self._credentials.refresh(Request(self._refreshes))
-            try:
-                return self.ask(method, target, headers, body)
-            except Unwell as unwell:
-                raise unwell_for_now(unwell) from unwell
+                self._credentials.refresh(self._refresh)
+            return self.ask(method, target, headers, body)
         return answer
 
 
-def unwell_for_now(unwell: Unwell) -> TryAgain:
-    """Say that it is for another time."""
-    return TryAgain(f"Google Cloud Storage is unwell ({unwell.reason})", unwell.after)
-
-
-def _wait(problem: Exception) -> bool | float:
+def wait_for(problem: Exception) -> bool | float:
     """Tell stamina whether to try again, and when if the server says so."""
     if not isinstance(problem, Unwell):
         return False
@@ -157,17 +149,14 @@ def _hide_sessions(record: logging.LogRecord) -> bool:
     return True
 
 
-def _trusted() -> dict[str, Any]:
-    """Trust whom requests trusts, and so Google's client."""
-    bundle = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where()
-    return {"ca_certs": bundle}
-
-
-def _proxy(origin: str) -> urllib3.ProxyManager | None:
-    """Return the proxy that the environment names for an origin."""
-    parts = urllib3.util.parse_url(origin)
-    found = getproxies()
-    url = found.get(parts.scheme or "", found.get("all"))
-    if url is None or proxy_bypass(parts.host or ""):
-        return None
-    return urllib3.ProxyManager(url, maxsize=CONNECTIONS, **_trusted())
+def _manager(origin: str) -> urllib3.PoolManager:
+    """Go through the proxy that the environment names, and trust whom requests trusts: so does Google's client."""
+    how: dict[str, Any] = {
+        "maxsize": CONNECTIONS,
+        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where(),
+    }
+    parts, proxies = urllib3.util.parse_url(origin), getproxies()
+    proxy = proxies.get(parts.scheme or "", proxies.get("all"))
+    if not proxy or proxy_bypass(parts.netloc or ""):
+        return urllib3.PoolManager(**how)
+    return urllib3.ProxyManager(proxy, **how)
