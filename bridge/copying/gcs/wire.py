@@ -17,13 +17,13 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 from urllib.request import getproxies, proxy_bypass
 
-import certifi
 import requests
 import stamina
 import urllib3
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.transport.requests import Request
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -153,7 +153,7 @@ def _manager(origin: str) -> urllib3.PoolManager:
     """Go through the proxy that the environment names, and trust whom requests trusts: so does Google's client."""
     how: dict[str, Any] = {
         "maxsize": CONNECTIONS,
-        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or certifi.where(),
+        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH,
     }
     parts, proxies = urllib3.util.parse_url(origin), getproxies()
     proxy = proxies.get(parts.scheme or "", proxies.get("all"))
