@@ -33,7 +33,7 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
     ModelServiceGrpcTransport,
 )
 
-from benchmarks import mlflow_source
+from benchmarks import copying, mlflow_source
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, ORGANIZATION, PROJECT, environment
 from bridge.sandbox.world import World
 
@@ -198,6 +198,7 @@ def main() -> None:
             process.terminate()
             process.wait()
     figures += [figure(*row) for row in mlflow_source.measure()]
+    figures += [figure(*row) for row in copying.measure()]
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d}, {machine}, load before {load:.1f}\n\n")  # noqa: TID251  the date of a measurement
     sys.stdout.write("| what | goal | median | from, to | unit |\n|---|---|---|---|---|\n")

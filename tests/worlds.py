@@ -165,7 +165,7 @@ class World:
         clock = mortal(self.clock, self.fuse)
         return Reconciler(
             source=self.source,
-            copier=StreamingCopier(self.source, mortal(self.storage, self.fuse), clock),
+            copier=StreamingCopier(self.source, mortal(self.storage, self.fuse), clock, parallel=1),
             registry=mortal(self.registry, self.fuse),
             store=mortal(self.store, self.fuse),
             clock=clock,

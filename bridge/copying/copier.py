@@ -1,19 +1,23 @@
-"""The Copier port: bytes before names. Plain and correct; one file after the other."""
+"""The Copier port: bytes before names. Many files at a time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.core.errors import NeedsPerson
+from bridge.copying.parallel import in_parallel
+from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, spell_version
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from threading import Event
 
     from bridge.core.model import SourceVersion, StoredFile
     from bridge.core.ports import Clock, Source, Storage
 
+WHOLE = 8 << 20  # bytes of a file that is sent in one request at most
+PIECES = 4 << 20  # bytes of a larger file that are in memory at a time
 REMOVE = "remove that folder if nothing in Vertex uses it, or give the mapping another bucket folder"
 
 
@@ -23,18 +27,27 @@ class StreamingCopier:
     Brings each file from a source into a bucket; the manifest is written when all of them are verified.
 
     Files are streamed, unless they lie in Cloud Storage already: then it copies them by itself.
+
+    At most `parallel` files of a version are on their way at a time; a small one is in memory meanwhile, of a large
+    one a few pieces are. Together that is no more than `memory` bytes, for each version that is being copied.
+    With `parallel` 1, files come one after the other, in the caller's thread.
     """
 
     source: Source
     storage: Storage
     clock: Clock
+    parallel: int = 16
+    memory: int = 128 << 20
 
     def copy(self, version: SourceVersion, folder: str) -> Manifest:
         """See the port."""
         if (whole := self.storage.manifest(folder)) is not None:
             return _same(whole, version, folder)
         described = self.source.describe(version)
-        stored = tuple(self._bring(version, file, folder) for file in described.files)
+        stored = self._all(
+            described.files,
+            lambda file, halted: self._bring(version, file, folder, halted),
+        )
         created = self.clock.now().isoformat()
         manifest = Manifest(
             version.collection, version.label, version.id, version.digest, stored, created, described.facts
@@ -53,9 +66,12 @@ class StreamingCopier:
                 "run the sync again: it copies the version's files first",
             )
         files = _renamed(_same(faithful, version, copied), copied, renames)
-        for old, new in files:
-            file = ArtifactFile(new.path, new.size, Digest("md5", new.md5) if new.md5 else Digest("crc32c", new.crc32c))
-            self.storage.rewrite(folder, file, f"{copied}{old.path}")
+        sources = {new.path: f"{copied}{old.path}" for old, new in files}
+        wanted = [
+            ArtifactFile(new.path, new.size, Digest("md5", new.md5) if new.md5 else Digest("crc32c", new.crc32c))
+            for _, new in files
+        ]
+        self._all(wanted, lambda file, _: self.storage.rewrite(folder, file, sources[file.path]))
         manifest = replace(faithful, files=tuple(new for _, new in files), created=self.clock.now().isoformat())
         self.storage.commit(folder, manifest)
         return manifest
@@ -64,13 +80,31 @@ class StreamingCopier:
         """See the port."""
         return self.storage.manifest(folder)
 
-    def _bring(self, version: SourceVersion, file: ArtifactFile, folder: str) -> StoredFile:
+    def _all(
+        self, files: Sequence[ArtifactFile], bring: Callable[[ArtifactFile, Event], StoredFile]
+    ) -> tuple[StoredFile, ...]:
+        parallel = max(1, min(self.parallel, len(files)))
+        return tuple(in_parallel(bring, files, _weight, parallel=parallel, budget=self.memory))
+
+    def _bring(self, version: SourceVersion, file: ArtifactFile, folder: str, halted: Event) -> StoredFile:
         # Cloud Storage keeps no xxh128, so only the bytes can be compared with one.
         comparable = file.digest is None or file.digest.algorithm != "xxh128"
         if file.location is not None and file.location.startswith("gs://") and comparable:
             return self.storage.rewrite(folder, file, file.location)
         with self.source.open(version, file) as pieces:
-            return self.storage.put(folder, file, pieces)
+            return self.storage.put(folder, file, _until(halted, pieces))
+
+
+def _weight(file: ArtifactFile) -> int:
+    """Return how much memory a file takes on its way: its pieces, and all of them put together if it is small."""
+    return 2 * file.size if file.size <= WHOLE else PIECES
+
+
+def _until(halted: Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if halted.is_set():
+            raise TryAgain("the copy was stopped")
+        yield piece
 
 
 def _same(manifest: Manifest, version: SourceVersion, folder: str) -> Manifest:

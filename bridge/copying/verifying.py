@@ -41,14 +41,26 @@ class VerifiedStream:
     def read(self, size: int = -1) -> bytes:
         """Return `size` bytes, fewer only at the end; all that is left if negative."""
         wanted = self._file.size - self._given if size < 0 else min(size, self._file.size - self._given)
-        while len(self._waiting) < wanted and self._take():
-            pass
+        while len(self._waiting) < wanted and (piece := self._take()) is not None:
+            self._waiting += piece
         if len(self._waiting) < wanted or self._given + wanted >= self._file.size:
             self._check()
         out = bytes(self._waiting[:wanted])
         del self._waiting[:wanted]
         self._given += len(out)
         return out
+
+    def pieces(self) -> Iterator[bytes]:
+        """Hand out what was not read yet in pieces as they come, without copying them; the last as `read` does."""
+        if self._waiting:
+            yield self.read(len(self._waiting))
+        while self._given < self._file.size:
+            piece = self._take()
+            if piece is None or self._taken >= self._file.size:
+                self._check()  # raises if bytes are missing
+            if piece:
+                self._given += len(piece)
+                yield piece
 
     def tell(self) -> int:
         """Return how many bytes were read."""
@@ -57,8 +69,8 @@ class VerifiedStream:
     def seal(self) -> StoredFile:
         """Return size and digests of the whole file, reading what was not read yet. Raises IntegrityError."""
         self._waiting.clear()
-        while self._taken <= self._file.size and self._take():
-            self._waiting.clear()
+        while self._taken <= self._file.size and self._take() is not None:
+            pass
         self._check()
         return StoredFile(
             self._file.path,
@@ -69,10 +81,11 @@ class VerifiedStream:
             sha256=_base64(self._sha256.digest()) if self._sha256 else None,
         )
 
-    def _take(self) -> bool:
+    def _take(self) -> bytes | None:
+        """Count and hash one more piece; None at the end of the source."""
         piece = next(self._pieces, None)
         if piece is None:
-            return False
+            return None
         self._crc32c.update(piece)
         self._md5.update(piece)
         if self._xxh128 is not None:
@@ -80,13 +93,12 @@ class VerifiedStream:
         if self._sha256 is not None:
             self._sha256.update(piece)
         self._taken += len(piece)
-        self._waiting += piece
-        return True
+        return piece
 
     def _check(self) -> None:
         if self._checked:
             return
-        while self._taken <= self._file.size and self._take():
+        while self._taken <= self._file.size and self._take() is not None:  # too many bytes are enough to know
             pass
         if self._taken != self._file.size:
             more = "more than " if self._taken > self._file.size else ""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 import requests
 import stamina
 import urllib3
+from requests.adapters import HTTPAdapter
 
 from bridge.core.errors import NeedsPerson, TryAgain
 
@@ -20,12 +21,21 @@ log = logging.getLogger(__name__)
 
 PIECE = 1 << 20  # bytes that are read at a time
 TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
+CONNECTIONS = 64  # to one host that are kept open; files are read by many threads
 STALLS = 3  # times that a connection may break before it brought a single byte
 
 _DENIED = (401, 403)
 _GONE = (404, 410)
 UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
 _BROKEN = (urllib3.exceptions.HTTPError, OSError)
+
+
+def download_session() -> requests.Session:
+    """Make a session for downloads by many threads; one of ten connections would throw the others away, and say so."""
+    made = requests.Session()
+    for scheme in ("https://", "http://"):
+        made.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
+    return made
 
 
 class Ask(Protocol):

@@ -232,3 +232,13 @@ def test_arrangements_at_the_same_time_agree(
         )
 
     assert done == [storage.manifest(f"{folder}s/")] * 4
+
+
+def test_many_files_at_a_time_make_the_same_manifest_as_one_after_the_other(source: MemorySource, folder: str) -> None:
+    version = source.publish(PATH, {f"shard-{number:04}": b"%d" % number for number in range(300)})
+    clock = FakeClock("2026-01-05T09:00:00Z")
+
+    many = StreamingCopier(source, MemoryStorage(), clock, parallel=16).copy(version, folder)
+
+    assert many == StreamingCopier(source, MemoryStorage(), clock, parallel=1).copy(version, folder)
+    assert [file.path for file in many.files] == sorted(file.path for file in many.files)

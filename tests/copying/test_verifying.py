@@ -59,13 +59,13 @@ class Counting:
 
 
 def handed_out(stream: VerifiedStream, sizes: list[int]) -> tuple[bytes, bool]:
-    """Read by these sizes and then by single bytes; return what came, and whether it was found to be wrong."""
+    """Read by these sizes, then by single bytes or as pieces come; return what came, and whether it was found wrong."""
     got = bytearray()
     try:
         for size in sizes:
             got += stream.read(size)
-        while byte := stream.read(1):
-            got += byte
+        for rest in stream.pieces() if len(sizes) % 2 else iter(lambda: stream.read(1), b""):
+            got += rest
         stream.read(0)
     except IntegrityError:
         return bytes(got), True

@@ -89,6 +89,9 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.do_GET()
 
+    def do_PUT(self) -> None:
+        self.do_GET()
+
     def _send(self, reply: Reply) -> None:
         cut = reply.cut is not None or reply is HANG_UP
         self.close_connection = cut

@@ -70,7 +70,7 @@ class GcsObjects:
             end = min(at + PIECE, blob.size)
             with _reading(uri):
                 try:
-                    piece = DEFAULT_RETRY(_download)(pinned, at, end)
+                    piece = download(pinned, start=at, end=end - 1)
                 except api.NotFound as replaced:
                     raise changed(uri) from replaced
             crc32c.update(piece)
@@ -92,13 +92,15 @@ def changed(uri: str) -> TryAgain:
     return TryAgain(f"{uri!a} was replaced or deleted while it was read")
 
 
-def _download(blob: storage.Blob, start: int, end: int) -> bytes:
+def download(blob: storage.Blob, *, start: int | None = None, end: int | None = None) -> bytes:
+    """Read the bytes of an object, or those from `start` to `end`; compared with its crc32c if it is whole."""
+    checksum = "crc32c" if start is None else None
+    return DEFAULT_RETRY(_download)(blob, start=start, end=end, checksum=checksum)
+
+
+def _download(blob: storage.Blob, **how: object) -> bytes:
     try:
-        return bytes(
-            blob.download_as_bytes(
-                start=start, end=end - 1, raw_download=True, checksum=None, timeout=TIMEOUT, retry=None
-            )
-        )
+        return bytes(blob.download_as_bytes(**how, raw_download=True, timeout=TIMEOUT, retry=None))
     except api.GoogleAPICallError as refused:
         # The client's own retries would leave the connection of each refusal open
         # (google-cloud-storage 3.17.1, _media/requests/download.py asks with stream=True).

@@ -8,15 +8,16 @@ own success, when the first answer was lost and the client sent again; so it is 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from google.api_core import exceptions as api
-from google.cloud.storage.exceptions import DataCorruption  # noqa: TID251  this is its room
 from pydantic import ValidationError
 
 from bridge.copying.gcs.client import TIMEOUT, split, translated
-from bridge.copying.gcs.objects import GcsObjects
+from bridge.copying.gcs.objects import GcsObjects, download
 from bridge.copying.gcs.rewriting import rewrite, taken
+from bridge.copying.gcs.uploading import DigestsDiffer, upload
+from bridge.copying.gcs.wire import Wire
 from bridge.copying.manifests import manifest_from_json, manifest_to_json
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
@@ -24,25 +25,30 @@ from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import IO
 
     from google.cloud import storage  # noqa: TID251  this is its room
 
     from bridge.core.model import ArtifactFile, Manifest, StoredFile
 
-MULTIPART_LIMIT = 8 << 20  # bytes that the client sends in one request (google-cloud-storage 3.17.1, blob.py:148)
-CHUNK = 16 << 20  # bytes of a large file in memory, and per request; a multiple of 256 KiB
-
 
 class GcsStorage(GcsObjects):
     """Buckets that may be written, too; `endpoint` is a URL only for the sandbox, which needs no credentials."""
+
+    def __init__(self, project: str, endpoint: str | None = None) -> None:
+        super().__init__(project, endpoint)
+        self._wire = Wire(self._client.api_endpoint, self._client._credentials)  # noqa: SLF001  it has no public name
+
+    def close(self) -> None:
+        """Close all connections."""
+        super().close()
+        self._wire.close()
 
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         blob = self._blob(folder, MANIFEST_NAME)
         with translated(f"{folder}{MANIFEST_NAME}"):
             try:
-                text = blob.download_as_bytes(timeout=TIMEOUT)
+                text = download(blob)
             except api.NotFound:
                 return None
         try:
@@ -54,40 +60,26 @@ class GcsStorage(GcsObjects):
             ) from wrong
 
     def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
-        """See the port. Files up to 8 MiB go in one request, larger ones in chunks of 16 MiB."""
+        """See the port. Files up to 8 MiB go in one request, and are in memory meanwhile; larger ones are streamed."""
         blob = self._blob(folder, file.path)
         stream = VerifiedStream(file, pieces)
-        small = file.size <= MULTIPART_LIMIT
-        if file.digest is not None and file.digest.algorithm == "md5":
-            blob.md5_hash = file.digest.value  # the server compares it and refuses
         with translated(f"{folder}{file.path}"):
             try:
-                # "crc32c" on a chunked upload would, on a mismatch, delete whatever has the name by then.
-                blob.upload_from_file(
-                    cast("IO[bytes]", stream),
-                    size=file.size,
-                    if_generation_match=0,
-                    checksum="crc32c" if small else None,
-                    timeout=TIMEOUT,
-                )
+                there = upload(self._wire, blob.bucket.name, blob.name, file, stream)
             except api.PreconditionFailed:
                 try:
                     blob.reload(timeout=TIMEOUT)
                 except api.NotFound as gone:
                     raise TryAgain(f"{folder}{file.path} was there, and vanished while it was compared") from gone
                 return _accept(blob, stream.seal(), folder)
-            except ValueError as torn:  # the client cannot go back to bytes that the bucket did not keep
-                raise TryAgain(f"{folder}{file.path}: the bucket kept a part of what was sent") from torn
-            except (DataCorruption, api.BadRequest) as refused:
-                if not _is_about_digests(refused):
-                    raise
+            except DigestsDiffer as refused:
                 raise IntegrityError(
                     f"{folder}{file.path}: the bucket refused it, since the bytes that arrived have other digests",
                     "run the sync again; if it happens again, look for what changes bytes on the way",
                 ) from refused
             stored = stream.seal()
-            if blob.crc32c != stored.crc32c or blob.size != stored.size:
-                blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT)
+            if (there.crc32c, there.size) != (stored.crc32c, stored.size):
+                blob.delete(if_generation_match=there.generation, timeout=TIMEOUT)
                 raise IntegrityError(
                     f"{folder}{file.path}: the bucket holds other bytes than were sent; the object is removed again",
                     "run the sync again; if it happens again, look for what changes bytes on the way",
@@ -127,7 +119,7 @@ class GcsStorage(GcsObjects):
                 f"the object's name {name[:60]!a}… would be longer than {MAX_PATH_BYTES} bytes",
                 "give the mapping a shorter bucket folder, or log the version with shorter file names",
             )
-        blob: storage.Blob = self._client.bucket(bucket).blob(name, chunk_size=CHUNK)
+        blob: storage.Blob = self._client.bucket(bucket).blob(name)
         return blob
 
 
@@ -138,9 +130,3 @@ def _accept(blob: storage.Blob, sent: StoredFile, folder: str) -> StoredFile:
     if (blob.size, blob.crc32c) != (sent.size, sent.crc32c) or not same_md5:
         raise taken(folder + sent.path)
     return replace(sent, md5=blob.md5_hash)
-
-
-def _is_about_digests(refused: Exception) -> bool:
-    """Tell whether a 400 is of bytes that differ from their digests, as far as the text says (it may say anything)."""
-    text = str(refused).lower()
-    return isinstance(refused, DataCorruption) or any(word in text for word in ("md5", "crc32c", "hash", "digest"))

@@ -19,7 +19,7 @@ import requests
 
 from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile
-from bridge.sources.streams import TIMEOUT, UNWELL, open_stream
+from bridge.sources.streams import TIMEOUT, UNWELL, download_session, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,7 +56,7 @@ class ArtifactServer:
         self._clock = clock
         self._signs: bool | None = None  # whether it signs URLs; None: not asked yet
         self._detour_until: datetime | None = None
-        self._http = requests.Session()
+        self._http = download_session()
         self._http.auth = _nothing  # else requests looks for a password in ~/.netrc
 
     def close(self) -> None:

@@ -13,7 +13,6 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import boto3
-import requests
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -26,7 +25,7 @@ from botocore.exceptions import (
 
 from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile
-from bridge.sources.streams import open_url
+from bridge.sources.streams import download_session, open_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,7 +44,7 @@ class S3Store:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: Any = None
-        self._http = requests.Session()
+        self._http = download_session()
         self._http.auth = lambda request: request  # else requests looks for a password in ~/.netrc
         self._http.verify = not _ignores_tls()
 

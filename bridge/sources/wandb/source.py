@@ -6,14 +6,12 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
-import requests
-
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
-from bridge.sources.streams import open_url
+from bridge.sources.streams import download_session, open_url
 from bridge.sources.waiting import within
 from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
 from bridge.sources.wandb.manifests import artifact_file, check_manifest
@@ -57,7 +55,7 @@ class WandbSource:
         self._organization = organization
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key)
-        self._http = requests.Session()
+        self._http = download_session()
         self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
 
     def close(self) -> None:

@@ -1,0 +1,164 @@
+"""Many at a time: how many, how much, in what order they are told, and what an error ends."""
+
+from __future__ import annotations
+
+import threading
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.copying.parallel import in_parallel
+from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+WAIT = 5  # seconds that a thread waits for another, so that a wrong program fails and does not hang
+
+
+class Watched:
+    """Work that notes how many, and how much, are on their way at a time."""
+
+    def __init__(self) -> None:
+        self.guard = threading.Lock()
+        self.now: list[int] = []
+        self.most = 0
+        self.heaviest = 0
+        self.begun: list[int] = []
+
+    def __call__(self, item: int, _: threading.Event) -> int:
+        with self.guard:
+            self.begun.append(item)
+            self.now.append(item)
+            self.most = max(self.most, len(self.now))
+            self.heaviest = max(self.heaviest, sum(self.now))
+        threading.Event().wait(0.001)
+        with self.guard:
+            self.now.remove(item)
+        return -item
+
+
+def run(
+    work: Callable[[int, threading.Event], int], items: Iterator[int], *, parallel: int = 4, budget: int = 1 << 30
+) -> list[int]:
+    return in_parallel(work, items, lambda item: item, parallel=parallel, budget=budget)
+
+
+@pytest.mark.parametrize("parallel", [1, 2, 16])
+def test_results_are_in_the_order_of_the_items(parallel: int) -> None:
+    watched = Watched()
+
+    assert run(watched, iter(range(200)), parallel=parallel) == [-item for item in range(200)]
+    assert watched.most <= parallel
+
+
+def test_nothing_to_do_is_done() -> None:
+    assert run(Watched(), iter(())) == []
+
+
+def test_many_are_on_their_way_at_a_time() -> None:
+    together = threading.Barrier(4, timeout=WAIT)
+
+    def work(item: int, _: threading.Event) -> int:
+        together.wait()
+        return item
+
+    assert run(work, iter(range(8))) == list(range(8))
+
+
+def test_what_is_on_its_way_weighs_no_more_than_the_budget() -> None:
+    watched = Watched()
+    run(watched, iter([30, 50, 60, 10, 20, 90, 40] * 20), parallel=8, budget=100)
+
+    assert 90 <= watched.heaviest <= 100
+
+
+def test_what_is_too_heavy_for_the_budget_goes_alone() -> None:
+    watched = Watched()
+
+    assert run(watched, iter([1, 500, 2]), parallel=8, budget=100) == [-1, -500, -2]
+    assert watched.heaviest == 500
+
+
+def test_items_are_taken_as_there_is_room_and_not_before() -> None:
+    taken: list[int] = []
+    ahead: list[int] = []
+
+    def items() -> Iterator[int]:
+        for item in range(1000):
+            taken.append(item)
+            yield item
+
+    def work(item: int, _: threading.Event) -> int:
+        ahead.append(len(taken) - item)
+        return item
+
+    run(work, items())
+    assert max(ahead) <= 5  # those of four threads, and one
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_after_an_error_nothing_new_begins(parallel: int) -> None:
+    begun: list[int] = []
+
+    def work(item: int, _: threading.Event) -> int:
+        begun.append(item)
+        raise TryAgain("unwell")
+
+    with pytest.raises(TryAgain, match="unwell"):
+        run(work, count(), parallel=parallel)
+    assert len(begun) <= parallel
+
+
+def test_what_runs_is_waited_for() -> None:
+    failed = threading.Event()
+    ended: list[int] = []
+
+    def work(item: int, _: threading.Event) -> int:
+        if item == 0:
+            failed.set()
+            raise TryAgain("unwell")
+        failed.wait(WAIT)
+        threading.Event().wait(0.05)
+        ended.append(item)
+        return item
+
+    with pytest.raises(TryAgain):
+        run(work, iter([1, 0]))
+    assert ended == [1]
+
+
+class Dead(BaseException):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("errors", "gravest"),
+    [
+        ([TryAgain("a"), NeedsPerson("b", "c")], NeedsPerson),
+        ([TryAgain("a"), IntegrityError("b", "c")], IntegrityError),
+        ([NeedsPerson("b", "c"), ZeroDivisionError()], ZeroDivisionError),
+        ([TryAgain("a"), Dead()], Dead),
+    ],
+)
+def test_the_gravest_error_is_the_one_that_is_raised(errors: list[BaseException], gravest: type[BaseException]) -> None:
+    together = threading.Barrier(2, timeout=WAIT)
+
+    def work(item: int, _: threading.Event) -> int:
+        together.wait()
+        raise errors[item]
+
+    for order in ([0, 1], [1, 0]):
+        with pytest.raises(gravest):
+            run(work, iter(order), parallel=2)
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_an_error_of_the_items_themselves_is_raised(parallel: int) -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise TryAgain("the list broke off")
+
+    with pytest.raises(TryAgain, match="the list broke off"):
+        run(Watched(), items(), parallel=parallel)

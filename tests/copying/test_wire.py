@@ -1,0 +1,213 @@
+"""What goes over the wire when a file is sent: credentials, sessions, answers that are odd, connections that break."""
+
+from __future__ import annotations
+
+import json
+import logging
+from contextlib import closing, contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from google.auth.credentials import AnonymousCredentials, Credentials
+
+from bridge.copying.gcs import GcsStorage
+from bridge.copying.gcs.uploading import upload
+from bridge.copying.gcs.wire import LONGEST_WAIT, Unwell, Wire, wait_for
+from bridge.copying.verifying import VerifiedStream
+from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
+from bridge.core.model import ArtifactFile
+from bridge.sandbox.address import PROJECT
+from tests.contracts.buckets import crc32c
+from tests.sources.servers import HANG_UP, Reply, ScriptedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.sources.servers import Asked
+
+MIB = 1 << 20
+LARGE = 9 * MIB
+FOLDER = "gs://models/v7/"
+CONTENT = b"12345"
+STORED = Reply(body=json.dumps({"size": "5", "crc32c": crc32c(CONTENT), "generation": "7"}).encode())
+
+
+def put(url: str, size: int = len(CONTENT)) -> None:
+    """Send a file of five bytes, or a large one, to a bucket at a server."""
+    content = CONTENT if size == len(CONTENT) else b"x" * size
+    with closing(GcsStorage(PROJECT, url)) as storage:
+        storage.put(FOLDER, ArtifactFile("model.bin", size, None), iter([content]))
+
+
+def in_a_row(*replies: Reply) -> Callable[[Asked], Reply]:
+    left = iter(replies)
+    return lambda _: next(left)
+
+
+def session(location: str = "/upload/here?upload_id=a-secret") -> Reply:
+    return Reply(headers={"Location": location})
+
+
+class Tokens(Credentials):
+    """Credentials whose token is another one after each refresh."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # it has no types
+        self.refreshed = 0
+
+    def refresh(self, _: object) -> None:
+        self.refreshed += 1
+        self.token = f"token-{self.refreshed}"
+
+
+@contextmanager
+def wired(url: str, credentials: Credentials) -> Iterator[Callable[[], object]]:
+    file = ArtifactFile("model.bin", len(CONTENT), None)
+    with closing(Wire(url, credentials)) as wire:
+        yield lambda: upload(wire, "models", "v7/model.bin", file, VerifiedStream(file, iter([CONTENT])))
+
+
+# credentials
+
+
+def test_a_token_goes_along_and_is_asked_for_once() -> None:
+    with ScriptedServer(lambda _: STORED) as server, wired(server.url, Tokens()) as send:
+        send()
+        send()
+
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer token-1"] * 2
+
+
+def test_a_token_that_is_refused_is_renewed_once() -> None:
+    with ScriptedServer(in_a_row(Reply(401), STORED)) as server, wired(server.url, Tokens()) as send:
+        send()
+
+    assert [asked.headers["authorization"] for asked in server.asked] == ["Bearer token-1", "Bearer token-2"]
+    assert server.asked[0].body.partition(b"{")[2] != b""
+
+
+def test_nobody_in_particular_has_no_token() -> None:
+    with ScriptedServer(lambda _: STORED) as server, wired(server.url, AnonymousCredentials()) as send:
+        send()
+
+    assert "authorization" not in server.asked[0].headers
+
+
+# sessions
+
+
+@pytest.mark.parametrize("location", ["/upload/here?upload_id=a-secret", "http://198.51.100.7/upload/here?upload_id=a"])
+def test_the_bytes_go_to_the_server_that_we_know_whatever_it_says(location: str) -> None:
+    def script(asked: Asked) -> Reply:
+        return session(location) if asked.path.startswith("/upload/storage") else Reply(409)
+
+    with ScriptedServer(script) as server, pytest.raises(NeedsPerson):
+        put(server.url, LARGE)
+
+    sent = server.asked[-1]
+    assert (sent.path.partition("=")[0], len(sent.body)) == ("/upload/here?upload_id", LARGE)
+    assert sent.headers["content-range"] == f"bytes 0-{LARGE - 1}/{LARGE}"
+    assert "transfer-encoding" not in sent.headers
+
+
+def test_a_session_is_in_no_log_and_in_no_message(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    with (
+        ScriptedServer(in_a_row(session(), Reply(503), Reply(503), Reply(503), Reply(503))) as server,
+        pytest.raises(TryAgain) as raised,
+    ):
+        put(server.url, LARGE)
+
+    assert "upload_id=…" in caplog.text  # so the requests are in the log
+    assert "a-secret" not in caplog.text + repr(raised.value)
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_an_upload_that_the_bucket_has_forgotten_is_for_another_time(status: int) -> None:
+    with (
+        ScriptedServer(in_a_row(session(), Reply(status))) as server,
+        pytest.raises(TryAgain, match="forgotten the upload"),
+    ):
+        put(server.url, LARGE)
+
+
+@pytest.mark.parametrize("location", ["", "https://storage.example.com", "nonsense"])
+def test_a_session_without_an_address_is_for_another_time(location: str) -> None:
+    with ScriptedServer(lambda _: session(location)) as server, pytest.raises(TryAgain, match="did not say where"):
+        put(server.url, LARGE)
+
+
+def test_a_large_file_whose_connection_breaks_is_asked_after() -> None:
+    with (
+        ScriptedServer(in_a_row(session(), HANG_UP, HANG_UP, Reply(308))) as server,
+        pytest.raises(TryAgain, match=f"kept 0 of {LARGE} bytes"),
+    ):
+        put(server.url, LARGE)
+
+    assert [asked.headers.get("content-range") for asked in server.asked[2:]] == [f"bytes */{LARGE}"] * 2
+
+
+# answers
+
+
+def test_a_small_file_is_sent_again_when_the_connection_breaks() -> None:
+    with ScriptedServer(in_a_row(HANG_UP, Reply(503), STORED)) as server:
+        put(server.url)
+
+    bodies = [asked.body for asked in server.asked]
+    assert len(bodies) == 3
+    assert len(set(bodies)) == 1
+    assert CONTENT in bodies[0]
+
+
+@pytest.mark.parametrize("size", [len(CONTENT), LARGE])
+@pytest.mark.parametrize("status", [301, 302, 307, 400, 409, 418, 599])
+def test_what_a_refusal_says_is_not_repeated_and_no_redirect_is_followed(size: int, status: int) -> None:
+    refusal = Reply(status, b"s3cret-words", {"Location": "/elsewhere"})
+    with ScriptedServer(lambda _: refusal) as server, pytest.raises(BridgeError) as raised:
+        put(server.url, size)
+
+    assert "s3cret-words" not in repr(raised.value)
+    assert {asked.path.partition("?")[0] for asked in server.asked} == {"/upload/storage/v1/b/models/o"}
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b"[]", b"{}", b'{"size": "x", "crc32c": "", "generation": 1}', b"\xff"]
+)
+def test_an_answer_that_tells_of_no_object_is_for_another_time(body: bytes) -> None:
+    with ScriptedServer(lambda _: Reply(body=body)) as server, pytest.raises(TryAgain, match="its answer"):
+        put(server.url)
+
+
+def test_how_long_a_bucket_wants_to_be_left_alone_is_passed_on() -> None:
+    with (
+        ScriptedServer(lambda _: Reply(429, headers={"Retry-After": "7"})) as server,
+        pytest.raises(TryAgain) as raised,
+    ):
+        put(server.url)
+
+    assert raised.value.after == 7
+
+
+def test_a_try_waits_as_long_as_the_bucket_asks_for_but_not_for_hours() -> None:
+    assert wait_for(Unwell("HTTP 429", 7.0)) == 7.0
+    assert wait_for(Unwell("HTTP 429", 86400.0)) == LONGEST_WAIT
+    assert wait_for(Unwell("HTTP 503")) is True
+    assert wait_for(TryAgain("the source was unwell")) is False
+
+
+# ways
+
+
+def test_the_environments_proxy_is_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("no_proxy", "NO_PROXY", "http_proxy", "HTTP_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    with ScriptedServer(lambda _: STORED) as proxy:
+        monkeypatch.setenv("http_proxy", proxy.url)
+        with wired("http://storage.test", AnonymousCredentials()) as send:
+            send()
+        monkeypatch.setenv("no_proxy", "127.0.0.1")
+        with wired(proxy.url, AnonymousCredentials()) as send:
+            send()
+
+    assert [asked.path.partition("/upload")[0] for asked in proxy.asked] == ["http://storage.test", ""]
