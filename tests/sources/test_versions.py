@@ -6,6 +6,7 @@ import base64
 import gc
 import json
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -265,6 +266,19 @@ def test_the_urls_of_all_files_are_asked_for_once(people: SandboxPublisher) -> N
 
     assert {file.path: read(people.source, version, file) for file in files} == contents
     assert people.between.operations().count("GetArtifactMembershipFileUrls") + len(people.between.asked) <= 3
+
+
+def test_many_threads_that_read_a_version_ask_for_its_urls_once(people: SandboxPublisher) -> None:
+    name = new_name()
+    people.publish(name, {f"part-{n}": b"%d" % n for n in range(20)})
+    version = swept(people, name)
+    files = people.source.describe(version).files
+    people.between.asked.clear()
+    with ThreadPoolExecutor(8) as pool:
+        contents = set(pool.map(lambda file: read(people.source, version, file), files))
+
+    assert contents == {b"%d" % n for n in range(20)}
+    assert len(people.between.asked) <= 3, "as many as one thread asks"
 
 
 def test_a_url_that_expired_before_reading_is_renewed(people: SandboxPublisher, version: SourceVersion) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -53,6 +54,7 @@ class MlflowSource:
         self._session = MlflowSession(name, tracking_uri, workspace)
         self._watcher = Watcher(self._session, clock, full_every)
         self._artifacts = Artifacts(self._session, clock, stores, gcs)
+        self._looking = threading.Lock()
         self._folders: dict[str, tuple[Folder, datetime]] = {}  # by id of a version: where its files are, as of when
 
     def close(self) -> None:
@@ -79,10 +81,11 @@ class MlflowSource:
         self, version: SourceVersion, file: ArtifactFile, start: int = 0
     ) -> AbstractContextManager[Iterator[bytes]]:
         """See the port. That the version is still there is looked at once a minute."""
-        folder, since = self._folders.get(version.id, (None, None))
-        if folder is None or since is None or self._clock.now() - since > BELIEVED:
-            folder = self._artifacts.folder(version, self._same(version))
-            self._remember(version, folder)
+        with self._looking:  # files of a version are opened by many threads, and one look serves them all
+            folder, since = self._folders.get(version.id, (None, None))
+            if folder is None or since is None or self._clock.now() - since > BELIEVED:
+                folder = self._artifacts.folder(version, self._same(version))
+                self._remember(version, folder)
         return folder.open(file.path, start)
 
     def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:

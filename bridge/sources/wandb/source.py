@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
@@ -56,6 +57,7 @@ class WandbSource:
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key)
         self._http = download_session()
+        self._url_lock = threading.Lock()
         self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
 
     def close(self) -> None:
@@ -253,11 +255,12 @@ class WandbSource:
         """See the port."""
 
         def url(renew: bool) -> str:  # noqa: FBT001  the shape that open_url asks for
-            urls = self._urls.get(version.id)
-            if urls is None:
-                if len(self._urls) >= MOST_URL_LISTS:
-                    self._urls.clear()
-                urls = self._urls[version.id] = self._file_urls(version, None)
+            with self._url_lock:  # files of a version are opened by many threads, and one list serves them all
+                urls = self._urls.get(version.id)
+                if urls is None:
+                    if len(self._urls) >= MOST_URL_LISTS:
+                        self._urls.clear()
+                    urls = self._urls[version.id] = self._file_urls(version, None)
             if renew or file.path not in urls:
                 urls |= self._file_urls(version, [file.path])
             if file.path not in urls:
