@@ -79,7 +79,8 @@ class Passes:
             order = replace(order, why=why, allowed_removals=frozenset(allowed_removals))
             return self._reconcile(order, checksum=None)
 
-        return self._over(specs, work, save=True, skip=None if full else self._unchanged)
+        before = {} if full else {status.key: status for status in self.store.statuses()}
+        return self._over(specs, work, save=True, skip=lambda order: self._unchanged(order, before.get(order.key)))
 
     def apply(self, specs: Sequence[MappingSpec], checksums: Mapping[ModelKey, str], *, why: str) -> list[Report]:
         """
@@ -254,8 +255,7 @@ class Passes:
         waits = bool(plan.changes) and status.state is State.SYNCED
         return Report(replace(status, state=State.PENDING) if waits else status, plan, sight)
 
-    def _unchanged(self, order: Order) -> Report | None:
-        before = self.store.status(order.key)
+    def _unchanged(self, order: Order, before: Status | None) -> Report | None:
         if before is None or before.fingerprint != self._fingerprint(order):
             return None
         return Report(replace(before, looked_at=self.clock.now().isoformat()))
