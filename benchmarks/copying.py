@@ -17,7 +17,6 @@ import json
 import os
 import shutil
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage  # noqa: TID251  the naive way is Google's client
 from google.cloud.storage import transfer_manager  # noqa: TID251  the same
 
+from benchmarks.table import Row, say_table
 from bridge.copying.copier import StreamingCopier
 from bridge.copying.gcs import GcsStorage
 from bridge.core.model import ArtifactFile, Description, Digest, Facts, SourceVersion
@@ -45,8 +45,6 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.model import CollectionSelector, Sweep
-
-Row = tuple[str, str, str, list[float]]  # what, goal, unit, values: as benchmarks.run.figure takes them
 
 MIB, GIB = 1 << 20, 1 << 30
 ROUNDS = 3
@@ -298,10 +296,7 @@ def main() -> None:
         case ["serve", number, path]:
             serve(socket.socket(fileno=int(number)), Path(path))
         case _:
-            sys.stdout.write("| what | goal | median | from, to | unit |\n|---|---|---|---|---|\n")
-            for what, goal, unit, values in measure():
-                spread = f"{min(values):.3g} to {max(values):.3g}"
-                sys.stdout.write(f"| {what} | {goal} | {statistics.median(values):.3g} | {spread} | {unit} |\n")
+            say_table(measure())
 
 
 if __name__ == "__main__":

@@ -8,8 +8,6 @@ real one, over SQLite; its models are written into the database, which is quicke
 from __future__ import annotations
 
 import sqlite3
-import statistics
-import sys
 import tempfile
 import time
 from contextlib import closing
@@ -17,6 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from benchmarks.table import Row, say_table
 from bridge.app import Bridge
 from bridge.config.load import load
 from bridge.core.model import MLFLOW_PLACE, CollectionSelector, State
@@ -27,8 +26,6 @@ from bridge.sources.mlflow.source import MlflowSource
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-Row = tuple[str, str, str, list[float]]  # what, goal, unit, values: as benchmarks.run.figure takes them
 
 VERSIONS = 3
 AGED = 24 * 3600 * 1000  # ms: what is seeded is from yesterday
@@ -192,10 +189,7 @@ def _measured(
 
 def main() -> None:
     """Print the table."""
-    sys.stdout.write("| what | goal | median | from, to | unit |\n|---|---|---|---|---|\n")
-    for what, goal, unit, values in measure():
-        spread = f"{min(values):.3g} to {max(values):.3g}"
-        sys.stdout.write(f"| {what} | {goal} | {statistics.median(values):.3g} | {spread} | {unit} |\n")
+    say_table(measure())
 
 
 if __name__ == "__main__":

@@ -10,13 +10,11 @@ import http.client
 import io
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +32,7 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
 )
 
 from benchmarks import copying, mlflow_source
+from benchmarks.table import Row, say_table
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, ORGANIZATION, PROJECT, environment
 from bridge.sandbox.world import World
 
@@ -47,27 +46,11 @@ SMALL, CLIENTS = 2_000, 16
 CALLS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One row of the table."""
-
-    what: str
-    goal: str
-    median: float
-    spread: str
-    unit: str
-
-
 def timed(work: Callable[[], object]) -> float:
     """Return how many seconds `work` takes."""
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun
-
-
-def figure(what: str, goal: str, unit: str, values: list[float]) -> Figure:
-    """Sum up several runs of one measurement."""
-    return Figure(what, goal, statistics.median(values), f"{min(values):.3g} to {max(values):.3g}", unit)
 
 
 def start(folder: str, *more: str) -> subprocess.Popen[str]:
@@ -85,11 +68,11 @@ def peak_memory(process: subprocess.Popen[str]) -> float:
     return next(int(line.split()[1]) / 1024 for line in status if line.startswith("VmHWM"))
 
 
-def help_time() -> Figure:
+def help_time() -> Row:
     """Measure `bridge --help`."""
     command = [sys.executable, "-m", "bridge", "--help"]
     times = [timed(lambda: subprocess.run(command, capture_output=True, check=True)) for _ in range(7)]  # noqa: S603  the same
-    return figure("`bridge --help`", "<= 0.4", "s", times)
+    return ("`bridge --help`", "<= 0.4", "s", times)
 
 
 def seed(folder: str) -> None:
@@ -179,31 +162,29 @@ def download() -> float:
 def main() -> None:
     """Print the table."""
     load = os.getloadavg()[0]
-    figures = [help_time()]
+    figures: list[Row] = [help_time()]
     with tempfile.TemporaryDirectory() as folder:
         seed(folder)
         begun = time.perf_counter()
         process = start(folder, "--no-mlflow")
-        figures.append(figure("start of the sandbox without MLflow", "<= 5", "s", [time.perf_counter() - begun]))
+        figures.append(("start of the sandbox without MLflow", "<= 5", "s", [time.perf_counter() - begun]))
         try:
             figures += [
-                figure("W&B: 10,000 collections x 3 listed by alias", "<= 8", "s", [listing() for _ in range(3)]),
-                figure("Vertex: 1,000 calls over gRPC", "<= 3", "s", [vertex_calls() for _ in range(3)]),
-                figure("GCS: small objects, 16 clients", ">= 800", "objects/s", [small_uploads() for _ in range(3)]),
-                figure("GCS: one upload of 1 GiB", ">= 250", "MB/s", [big_upload() for _ in range(3)]),
-                figure("GCS: download of it, official client", "-", "MB/s", [download()]),
-                figure("memory of the sandbox, at most, after all this", "<= 400", "MB", [peak_memory(process)]),
+                ("W&B: 10,000 collections x 3 listed by alias", "<= 8", "s", [listing() for _ in range(3)]),
+                ("Vertex: 1,000 calls over gRPC", "<= 3", "s", [vertex_calls() for _ in range(3)]),
+                ("GCS: small objects, 16 clients", ">= 800", "objects/s", [small_uploads() for _ in range(3)]),
+                ("GCS: one upload of 1 GiB", ">= 250", "MB/s", [big_upload() for _ in range(3)]),
+                ("GCS: download of it, official client", "-", "MB/s", [download()]),
+                ("memory of the sandbox, at most, after all this", "<= 400", "MB", [peak_memory(process)]),
             ]
         finally:
             process.terminate()
             process.wait()
-    figures += [figure(*row) for row in mlflow_source.measure()]
-    figures += [figure(*row) for row in copying.measure()]
+    figures += mlflow_source.measure()
+    figures += copying.measure()
     machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
     sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d}, {machine}, load before {load:.1f}\n\n")  # noqa: TID251  the date of a measurement
-    sys.stdout.write("| what | goal | median | from, to | unit |\n|---|---|---|---|---|\n")
-    for row in figures:
-        sys.stdout.write(f"| {row.what} | {row.goal} | {row.median:.3g} | {row.spread} | {row.unit} |\n")
+    say_table(figures)
 
 
 if __name__ == "__main__":
