@@ -53,6 +53,7 @@ EFFECTS = frozenset(
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
         *("save_seen", "save_status", "save_hold", "lift_hold"),
+        *("save_upload", "forget_upload", "save_contents", "forget_content"),
         "sleep",  # Clock: death while waiting
     }
 )
