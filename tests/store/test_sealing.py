@@ -82,7 +82,9 @@ def test_an_address_that_is_moved_to_another_object_is_not_read() -> None:
     sealed = seal(secret, URI, ADDRESS)
 
     assert unseal(secret, URI, sealed) == ADDRESS
-    assert [unseal(secret, f"{URI}2", sealed), unseal(secret, URI, f"é{sealed[1:]}"), unseal(None, URI, sealed)] == [""] * 3
+    assert [unseal(secret, f"{URI}2", sealed), unseal(secret, URI, f"é{sealed[1:]}"), unseal(None, URI, sealed)] == [
+        ""
+    ] * 3
 
 
 # a key that is given
