@@ -138,8 +138,11 @@ class Bridge:
         return self._opening(GcsObjects(spec.name, spec.storage_endpoint))
 
     def _store(self) -> Store:
+        url, secret = store_url(self.config), self.config.secret_key
         try:
-            return self._opening(open_store(store_url(self.config), read_only=self._read_only))
+            if self._read_only:  # goes on with no upload, so the secret need not be here
+                return self._opening(open_store(url, read_only=True))
+            return self._opening(open_store(url, secret_key=secret.read() if secret else None))
         except NoStoreYet:
             return MemoryStore()  # whoever only looks, before the first sync, sees a store that is empty
 

@@ -244,7 +244,7 @@ class Contents(Protocol):
         """
         Return what is known of these digests and sizes, however many; what is not known is left out.
 
-        The object may be gone or written again since, which only the bucket knows: ask it for the generation.
+        The object may be gone or written again since, which only the bucket knows.
         """
         ...
 

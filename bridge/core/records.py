@@ -90,7 +90,7 @@ class Upload:
 class Content:
     """Bytes that lie, verified, in a bucket, and can be copied from there."""
 
-    digest: Digest  # the source's, by which they are found; of no more kinds than `file` has
+    digest: Digest  # the source's, by which they are found
     file: StoredFile  # its path is the object's in its folder
     uri: str  # gs://
 
