@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from bridge.copying.copier import StreamingCopier
 from bridge.copying.gcs import GcsStorage
 from bridge.core.model import ArtifactFile, Description, Digest, Facts, SourceVersion
+from bridge.net.lines import Lines
 from bridge.run.clock import SystemClock
-from bridge.sources.streams import download_session, open_url
+from bridge.sources.streams import open_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -35,7 +36,7 @@ class Slices:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._session = download_session()
+        self._lines = Lines()
 
     def describe(self, version: SourceVersion) -> Description:
         """See the port."""
@@ -51,7 +52,7 @@ class Slices:
     ) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
         url = self._job.url(self._slice(version, int(file.path[1:])))
-        return open_url(self._session, lambda _: url, file.path, start)
+        return open_url(self._lines, lambda _: url, file.path, start)
 
     def sweep(self, _: Sequence[CollectionSelector]) -> Sweep:
         """Is not asked for."""
