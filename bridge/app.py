@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
-from bridge.copying.progress import ProgressLog
 from bridge.core.errors import ConfigError, ConfigErrors
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
@@ -63,7 +62,7 @@ class Bridge:
         self._opened = ExitStack()
         self._lock = threading.RLock()
         self.budget = Budget(self.clock, config.copying)
-        self.watch: Callable[[Progress], None] = ProgressLog(self.clock)
+        self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         self.passes = Passes(
@@ -164,7 +163,11 @@ class Bridge:
     def _copier(self, source: Source, storage: Storage) -> Copier:
         from bridge.copying.copier import StreamingCopier
 
-        return StreamingCopier(source, storage, self.store, self.clock, self.budget, self.watch)
+        return StreamingCopier(source, storage, self.store, self.clock, self.budget, self._watch)
+
+    def _watch(self, progress: Progress) -> None:
+        for watch in self.watchers:
+            watch(progress)
 
     def _vertex(self, connection: str) -> VertexConnection:
         spec = self.config.connections[connection]

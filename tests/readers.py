@@ -22,6 +22,7 @@ def copier_of(
     storage: Storage,
     clock: Clock,
     settings: CopySettings | None = None,
+    *,
     contents: Contents | None = None,
     watch: Callable[[Progress], None] = lambda _progress: None,
 ) -> StreamingCopier:

@@ -80,7 +80,7 @@ def test_an_upload_is_shown_without_its_address() -> None:
 
 # contents
 def test_what_lies_in_a_bucket_is_found_by_digest_and_size(store: Store) -> None:
-    bare = Content(Digest("crc32c", "AAAAAA=="), StoredFile("f", 0, "AAAAAA=="), "gs://models/f", 1)
+    bare = Content(Digest("crc32c", "AAAAAA=="), StoredFile("f", 0, "AAAAAA=="), "gs://models/f")
     store.save_contents([content(), bare])
     unknown = (Digest("md5", "other"), SIZE)
 

@@ -161,7 +161,7 @@ def test_a_source_that_never_ends_is_cut_off(end: Place) -> None:
             yield b"more"
 
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(), endless())
+        end.storage.put(end.folder, file(), reader_of(endless))
 
     assert end.read("model.bin") is None
 

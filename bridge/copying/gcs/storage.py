@@ -143,7 +143,7 @@ class GcsStorage(GcsObjects):
         copied = rewrite(source, target, ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c)))
         with later(place):
             self._parts.forget(place)
-        return replace(sealed, md5=sealed.md5, crc32c=copied.crc32c)
+        return replace(sealed, md5=copied.md5)  # which it has none of: manifests say what the bucket can compare
 
     def _may_go_in_parts(self, file: ArtifactFile) -> bool:
         fits = memory_for_parts(file.size, self._settings) <= self._settings.memory
@@ -223,7 +223,7 @@ def _agreed(there: Held, stream: VerifiedStream) -> StoredFile | None:
     if promised is None or taken_there.get(promised.algorithm) is None:
         read = VerifiedStream(file, stream.read, md5=True) if promised and promised.algorithm == "md5" else stream
         sealed = read.seal()
-        return replace(sealed, md5=sealed.md5 or there.md5) if sealed.crc32c == there.crc32c else None
+        return replace(sealed, md5=there.md5) if sealed.crc32c == there.crc32c else None
     if taken_there[promised.algorithm] != promised.value:
         return None
     if stream.whole and stream.seal().crc32c != there.crc32c:
