@@ -12,10 +12,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
-from bridge.core.errors import ConfigError, ConfigErrors
+from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
 from bridge.reconcile.passes import Passes
-from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
+from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry, ReadOnlyStorage
 from bridge.reconcile.reconciler import Reconciler
+from bridge.reconcile.verifying import Verifier
 from bridge.run.clock import SystemClock
 from bridge.run.threads import ThreadRunner
 from bridge.store.faults import NoStoreYet
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.config.model import Config, SecretRef
-    from bridge.core.model import MappingSpec
+    from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
 
     class Closable(Protocol):
@@ -100,6 +101,23 @@ class Bridge:
             settle=self.config.settle,
         )
 
+    def verifier(self) -> Verifier:
+        """Build what verifies any record; its ends are built when the first record needs them, and only read."""
+        specs = {spec.name: spec for spec in self.config.mappings}
+
+        def target(key: ModelKey) -> tuple[Storage, Registry]:
+            if key.mapping not in specs:
+                raise NeedsPerson(
+                    f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
+                    "put the mapping back to verify them",
+                )
+            vertex = self._vertex(specs[key.mapping].target.connection)
+            storage: Storage = self._end("storage", vertex.name, lambda: self._storage(vertex))
+            registry: Registry = self._end("registry", vertex.name, lambda: self._registry(vertex))
+            return ReadOnlyStorage(storage), ReadOnlyRegistry(registry)
+
+        return Verifier(self.source, target, self.store)
+
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
         target = self._vertex(spec.target.connection)
@@ -107,8 +125,12 @@ class Bridge:
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
-        spec = self.config.connections[connection]
-        assert not isinstance(spec, VertexConnection)  # noqa: S101  checked with the configuration
+        spec = self.config.connections.get(connection)
+        if spec is None or isinstance(spec, VertexConnection):
+            raise NeedsPerson(
+                f"the configuration has no source connection {connection!a} any longer",
+                "put the connection back under that name",
+            )
         return self._end("source", connection, lambda: self._source(spec))
 
     def _source(self, spec: WandbConnection | MlflowConnection) -> Source:

@@ -25,6 +25,7 @@ SOURCE_LABEL = "bridge-source"
 MANIFEST_NAME = ".bridge-manifest.json"
 MAX_PATH_BYTES = 1024  # of an object's name in GCS; the folder before it counts too
 
+_PREBUILT = "-prebuilt/"  # no faithful copy's folder ends so: hexadecimal digits do
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{1,62}")
 _HASHED = re.compile(r".*-x[0-9a-f]{10}")
@@ -137,7 +138,12 @@ def artifact_uri(base: str, model: str, version: SourceVersion) -> str:
 
 def serving_uri(copied: str) -> str:
     """Return the folder beside a version's faithful copy that holds what a prebuilt container loads."""
-    return f"{copied.rstrip('/')}-prebuilt/"
+    return f"{copied.rstrip('/')}{_PREBUILT}"
+
+
+def copied_uri(folder: str) -> str:
+    """Return the folder of a version's faithful copy, given the one that Vertex has: the same, or the one beside it."""
+    return f"{folder.removesuffix(_PREBUILT)}/" if folder.endswith(_PREBUILT) else folder
 
 
 def folders(base: str, model: str, version: SourceVersion, layout: Layout) -> tuple[str, ...]:

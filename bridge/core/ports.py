@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -59,8 +59,8 @@ class Source(Protocol):
         """
         List a version's files, by path, with sizes and the digests that the source keeps, and say what the model is.
 
-        Raises NeedsPerson if the version is gone, is not the one that was swept (another id or digest under
-        the same label), or has a file that cannot be copied; TryAgain if the source was unwell.
+        Raises NotFound if the version is gone, or another one has its label (another id); IntegrityError if it has
+        another digest; NeedsPerson if it has a file that cannot be copied; TryAgain if the source was unwell.
         """
         ...
 
@@ -113,6 +113,25 @@ class Storage(Protocol):
 
     def commit(self, folder: str, manifest: Manifest) -> None:
         """Write the manifest. Idempotent; raises NeedsPerson if one with other files is there."""
+        ...
+
+    def stored(self, folder: str) -> Iterator[StoredFile]:
+        """
+        List a folder's objects, but not its manifest, in order of path, with the digests that the bucket keeps.
+
+        A page at a time is in memory. An absent folder is empty; empty objects named "…/", which a console makes for
+        a directory, are left out. Raises TryAgain or NeedsPerson, at the call or between two objects.
+        """
+        ...
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """
+        Read files again, every byte; yield each, in the order given, with what its bytes are now.
+
+        Of the bytes those digests are taken that the file has. A few files are read at a time, in bounded memory.
+        Bytes that are not the file's are read twice before they are told, since they may have changed on their way.
+        Raises NeedsPerson if an object is not there, or TryAgain.
+        """
         ...
 
 

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from bridge.core.model import Manifest, ModelVersion, TargetState
-    from bridge.core.ports import Copier, Registry
+    from collections.abc import Iterable, Iterator
+
+    from bridge.core.model import Manifest, ModelVersion, StoredFile, TargetState
+    from bridge.core.ports import Copier, Registry, Storage
     from bridge.core.records import Operation
 
 
@@ -51,3 +53,24 @@ class ReadOnlyCopier:
         return self.copier.manifest(folder)
 
     copy = arrange = staticmethod(_refuse)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyStorage:
+    """A bucket that only tells what is there."""
+
+    storage: Storage
+
+    def manifest(self, folder: str) -> Manifest | None:
+        """See the port."""
+        return self.storage.manifest(folder)
+
+    def stored(self, folder: str) -> Iterator[StoredFile]:
+        """See the port."""
+        return self.storage.stored(folder)
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """See the port."""
+        return self.storage.reread(folder, files)
+
+    put = rewrite = commit = staticmethod(_refuse)

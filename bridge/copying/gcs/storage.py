@@ -14,21 +14,23 @@ from google.api_core import exceptions as api
 from pydantic import ValidationError
 
 from bridge.copying.gcs.client import TIMEOUT, split, translated
-from bridge.copying.gcs.objects import GcsObjects, download
+from bridge.copying.gcs.objects import FIELDS, GcsObjects, download
 from bridge.copying.gcs.rewriting import rewrite, taken
 from bridge.copying.gcs.uploading import DigestsDiffer, upload
 from bridge.copying.gcs.wire import Wire
 from bridge.copying.manifests import manifest_from_json, manifest_to_json
+from bridge.copying.rereading import reread
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
+from bridge.core.model import StoredFile
 from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from google.cloud import storage  # noqa: TID251  this is its room
 
-    from bridge.core.model import ArtifactFile, Manifest, StoredFile
+    from bridge.core.model import ArtifactFile, Manifest
 
 
 class GcsStorage(GcsObjects):
@@ -110,6 +112,20 @@ class GcsStorage(GcsObjects):
                         f"{folder} already has a manifest, of other files",
                         "find out who wrote it; if nobody needs the folder, remove it",
                     ) from None
+
+    def stored(self, folder: str) -> Iterator[StoredFile]:
+        """See the port. The service lists in the order of UTF-8 bytes, which is that of code points."""
+        bucket, prefix = split(folder)
+        with translated(folder):
+            for blob in self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT):
+                path = blob.name.removeprefix(prefix)
+                if path != MANIFEST_NAME and (blob.size or not blob.name.endswith("/")):
+                    # One that somebody encrypted with a key of their own has no digests to be seen.
+                    yield StoredFile(path, blob.size, blob.crc32c or "", md5=blob.md5_hash)
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """See the port."""
+        return reread(self.open_as_is, folder, files)
 
     def _blob(self, folder: str, path: str) -> storage.Blob:
         bucket, prefix = split(folder)

@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
-from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
+from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 from bridge.sources.facts import facts_in
@@ -280,10 +280,15 @@ class WandbSource:
     def _same(self, api: Api, version: SourceVersion) -> Artifact:
         """Fetch a version by its label, and make sure that it is the one that was swept."""
         artifact: Artifact = api.artifact(str(version))
-        if (artifact.id, artifact.digest) != (version.id, version.digest):
-            raise NeedsPerson(
+        if artifact.id != version.id:
+            raise NotFound(
                 f"{version} is not what it was when it was listed: another artifact has its place",
                 "run the sync again, so that the collection is listed anew",
+            )
+        if artifact.digest != version.digest:
+            raise IntegrityError(
+                f"{version} has the digest {artifact.digest}, and had {version.digest} when it was listed",
+                "log it again as a new version, and ask W&B: a version's digest never changes",
             )
         return artifact
 
