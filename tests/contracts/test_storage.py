@@ -405,6 +405,118 @@ def test_one_folder_is_none_of_anothers_business(end: Place) -> None:
     assert end.storage.manifest(f"{end.folder[:-1]}-2/") is None
 
 
+# what lies there
+
+
+def test_objects_are_listed_in_order_of_path_with_the_digests_that_the_bucket_keeps(end: Place) -> None:
+    for path in ("b", "a/b/c", "a", "B", "a-", "a.b", "\U0001f600", "\ufffd", "é"):
+        end.write(path, path.encode())
+
+    listed = list(end.storage.stored(end.folder))
+
+    assert [file.path for file in listed] == ["B", "a", "a-", "a.b", "a/b/c", "b", "é", "\ufffd", "\U0001f600"]
+    assert listed[2] == StoredFile("a-", 2, crc32c(b"a-"), md5=md5(b"a-"))
+
+
+def test_a_manifest_is_not_among_a_folders_objects(end: Place) -> None:
+    end.storage.commit(end.folder, manifest())
+
+    assert list(end.storage.stored(end.folder)) == []
+
+
+def test_what_was_stored_is_listed_as_it_was_told(end: Place) -> None:
+    told = end.storage.put(end.folder, file(), pieces(CONTENT))
+
+    assert list(end.storage.stored(end.folder)) == [told]
+
+
+def test_a_composed_object_is_listed_without_an_md5(end: Place) -> None:
+    end.compose("model.bin", CONTENT)
+
+    assert list(end.storage.stored(end.folder)) == [StoredFile("model.bin", len(CONTENT), crc32c(CONTENT))]
+
+
+def test_what_a_console_makes_for_a_directory_is_not_an_object_and_an_empty_file_is(end: Place) -> None:
+    for path in ("", "a/", "a/empty"):
+        end.write(path, b"")
+    end.write("b/", b"bytes")
+
+    assert [file.path for file in end.storage.stored(end.folder)] == ["a/empty", "b/"]
+
+
+def test_a_folder_that_is_not_there_has_no_objects(end: Place) -> None:
+    end.write("a2/model.bin", CONTENT)
+
+    assert list(end.storage.stored(f"{end.folder}a/")) == []
+
+
+@pytest.mark.parametrize("path", ["a/b/model.bin", "näme with ünicode.bin", "100%.bin", "a?b#c.bin", "+.bin"])
+def test_an_object_is_read_again_whatever_its_name_is(end: Place, path: str) -> None:
+    end.write(path, CONTENT)
+    [listed] = end.storage.stored(end.folder)
+
+    assert list(end.storage.reread(end.folder, [listed])) == [(listed, listed)]
+
+
+def test_files_are_read_again_in_the_order_given(end: Place) -> None:
+    paths = [f"{number:02}" for number in reversed(range(20))]
+    files = [StoredFile(path, len(path), crc32c(path.encode()), md5=md5(path.encode())) for path in paths]
+    for path in paths:
+        end.write(path, path.encode())
+
+    assert list(end.storage.reread(end.folder, iter(files))) == [(file, file) for file in files]
+
+
+def test_a_large_file_is_read_again_whole(end: Place) -> None:
+    content = os.urandom(1 << 20) * 8 + b"end"
+    stored = end.storage.put(end.folder, file(content, algorithm="xxh128"), pieces(content, 1 << 20))
+
+    assert list(end.storage.reread(end.folder, [stored])) == [(stored, stored)]
+
+
+def test_of_bytes_those_digests_are_taken_that_the_file_has(end: Place) -> None:
+    end.write("model.bin", CONTENT)
+    size, crc = len(CONTENT), crc32c(CONTENT)
+    for asked in (
+        StoredFile("model.bin", size, crc),
+        StoredFile("model.bin", size, crc, md5=md5(CONTENT)),
+        StoredFile("model.bin", size, crc, xxh128=xxh128(CONTENT), sha256=sha256(CONTENT)),
+    ):
+        assert list(end.storage.reread(end.folder, [asked])) == [(asked, asked)]
+
+
+def test_other_bytes_are_told_and_not_refused(end: Place) -> None:
+    end.write("model.bin", b"other bytes")
+    asked = StoredFile("model.bin", 3, "crc", md5="md5", xxh128="xxh", sha256="sha")
+
+    [(file, read)] = end.storage.reread(end.folder, [asked])
+
+    assert file == asked
+    assert (read.size, read.crc32c, read.md5) == (11, crc32c(b"other bytes"), md5(b"other bytes"))
+    assert (read.xxh128, read.sha256) == (xxh128(b"other bytes"), sha256(b"other bytes"))
+
+
+def test_an_empty_file_is_read_again(end: Place) -> None:
+    stored = end.storage.put(end.folder, file(b""), pieces(b""))
+
+    assert list(end.storage.reread(end.folder, [stored])) == [(stored, stored)]
+
+
+def test_a_bit_that_was_lost_shows_in_the_bytes_alone(end: Place) -> None:
+    stored = end.storage.put(end.folder, file(), pieces(CONTENT))
+    end.rot("model.bin")
+
+    assert list(end.storage.stored(end.folder)) == [stored]
+    [(_, read)] = end.storage.reread(end.folder, [stored])
+    assert read.size == stored.size
+    assert (read.crc32c, read.md5) != (stored.crc32c, stored.md5)
+
+
+def test_an_object_that_is_gone_is_not_read_again(end: Place) -> None:
+    with pytest.raises(NeedsPerson, match=r"the object '.*model\.bin' is gone, or never was"):
+        list(end.storage.reread(end.folder, [StoredFile("model.bin", 3, "crc")]))
+
+
 # buckets that are not there, or closed
 
 
@@ -419,6 +531,8 @@ def test_nothing_is_written_to_a_bucket_that_is_not_there(end: Place) -> None:
     with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
         end.storage.commit(absent, manifest())
     assert end.storage.manifest(absent) is None
+    with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
+        list(end.storage.stored(absent))
 
 
 def test_nothing_is_copied_from_a_bucket_that_is_not_there(end: Place) -> None:
@@ -436,3 +550,7 @@ def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:
             end.storage.commit(end.folder, manifest())
         with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
             end.storage.manifest(end.folder)
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            list(end.storage.stored(end.folder))
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            list(end.storage.reread(end.folder, [StoredFile("model.bin", 3, "crc")]))

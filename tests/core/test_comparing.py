@@ -138,10 +138,8 @@ def test_a_file_that_differs_is_found_by_what_differs(there: StoredFile, expecte
     assert compare_bytes(FOLDER, FILE, there) == Finding(FindingKind.OTHER_BYTES, FOLDER, "a", expected, found)
 
 
-@pytest.mark.parametrize("unknown", ["md5", "xxh128", "sha256"])
-def test_a_digest_that_one_side_does_not_know_is_not_compared(unknown: str) -> None:
-    less = replace(FILE, **{unknown: None})
-
+@pytest.mark.parametrize("less", [replace(FILE, md5=None), replace(FILE, xxh128=None), replace(FILE, sha256=None)])
+def test_a_digest_that_one_side_does_not_know_is_not_compared(less: StoredFile) -> None:
     assert compare_object(FOLDER, FILE, less) is None
     assert compare_object(FOLDER, less, FILE) is None
     assert compare_bytes(FOLDER, FILE, FILE) is None

@@ -54,15 +54,15 @@ def test_a_name_is_shown_without_what_could_mislead() -> None:
         (
             found(FindingKind.NO_MANIFEST, FOLDER, None),
             (
-                f"{FOLDER} has no manifest, so nothing says what should be in it; find out who wrote to the folder, and "
-                f"{RESTORE}"
+                f"{FOLDER} has no manifest, so nothing says what should be in it; "
+                f"find out who wrote to the folder, and {RESTORE}"
             ),
         ),
         (
             found(FindingKind.OTHER_MANIFEST, FOLDER, None, expected="v7 with the digest a", found="v6 with …"),
             (
-                f"the manifest of {FOLDER} is of v6 with …, not of v7 with the digest a; find out who wrote to the folder, "
-                f"and {RESTORE}"
+                f"the manifest of {FOLDER} is of v6 with …, not of v7 with the digest a; "
+                f"find out who wrote to the folder, and {RESTORE}"
             ),
         ),
         (
@@ -114,7 +114,8 @@ def test_a_name_is_shown_without_what_could_mislead() -> None:
         (
             found(FindingKind.ALIAS_ELSEWHERE, "fraud@7", "production", "staging", expected="@7", found="@6"),
             (
-                "2 aliases that the bridge set on fraud@7 moved in Vertex since: production is on @6, staging is on @6; "
+                "2 aliases that the bridge set on fraud@7 moved in Vertex since: "
+                "production is on @6, staging is on @6; "
                 "move back what was moved by mistake, or set 'drift: heal' in the mapping and run bridge sync --full"
             ),
         ),
