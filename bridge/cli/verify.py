@@ -10,12 +10,10 @@ import typer
 
 from bridge.cli.lookup import records_of
 from bridge.cli.options import DEFAULT_CONFIG, REFERENCES, ConfigPath, Json, load_config
-from bridge.cli.printing import say, say_json
+from bridge.cli.printing import say, say_json, size
 
 if TYPE_CHECKING:
     from bridge.reconcile.verifying import Verdict
-
-_UNITS = ("bytes", "kB", "MB", "GB", "TB")
 
 
 def verify(
@@ -57,7 +55,7 @@ def _lines(verdict: Verdict, *, deep: bool) -> list[str]:
         return [f"!!  {what}  {sentence(found)}" for found in verdict.found]
     files = f"{verdict.files} file{'' if verdict.files == 1 else 's'}"
     how = "by every byte" if deep else "by metadata"
-    return ["; ".join([f"ok  {what}  {files}, {_size(verdict.size)}, {how}", *verdict.notes])]
+    return ["; ".join([f"ok  {what}  {files}, {size(verdict.size)}, {how}", *verdict.notes])]
 
 
 def _data(verdict: Verdict, *, deep: bool) -> dict[str, Any]:
@@ -81,11 +79,3 @@ def _data(verdict: Verdict, *, deep: bool) -> dict[str, Any]:
         "counts": dict(counts),
         "findings": [asdict(finding) for found in verdict.found for finding in found.first],
     }
-
-
-def _size(count: int) -> str:
-    """Spell a number of bytes in decimal units."""
-    number, unit = float(count), 0
-    while number >= 999.95 and unit < len(_UNITS) - 1:  # noqa: PLR2004  what is shown as 1000.0
-        number, unit = number / 1000, unit + 1
-    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{count} bytes"

@@ -287,10 +287,8 @@ class WandbSource:
                 "run the sync again, so that the collection is listed anew",
             )
         if artifact.digest != version.digest:
-            raise IntegrityError(
-                f"{version} has the digest {artifact.digest}, and had {version.digest} when it was listed",
-                "log it again as a new version, and ask W&B: a version's digest never changes",
-            )
+            reason = f"{version} has the digest {artifact.digest}, and had {version.digest} when it was listed"
+            raise IntegrityError(reason, "log it as a new version, and ask W&B: a version's digest never changes")
         return artifact
 
     def _file_urls(self, version: SourceVersion, names: list[str] | None) -> dict[str, str]:
