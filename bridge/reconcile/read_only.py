@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bridge.core.model import Manifest, ModelVersion, StoredFile, TargetState
+    from bridge.core.model import ArtifactFile, Manifest, ModelVersion, StoredFile, TargetState
     from bridge.core.ports import Copier, Registry, Storage
     from bridge.core.records import Operation
 
@@ -65,12 +65,16 @@ class ReadOnlyStorage:
         """See the port."""
         return self.storage.manifest(folder)
 
-    def stored(self, folder: str) -> Iterator[StoredFile]:
+    def held(self, folder: str) -> Iterator[StoredFile]:
         """See the port."""
-        return self.storage.stored(folder)
+        return self.storage.held(folder)
 
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port."""
         return self.storage.reread(folder, files)
+
+    def weight(self, file: ArtifactFile) -> int:
+        """See the port."""
+        return self.storage.weight(file)
 
     put = rewrite = commit = staticmethod(_refuse)

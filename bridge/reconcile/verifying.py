@@ -171,7 +171,7 @@ class _Look:
     def _sound(self, folder: str, manifest: Manifest) -> Iterator[StoredFile]:
         """Go through the files that lie in the folder as the manifest says, by metadata; take down all others."""
         is_registered = folder == self._record.artifact_uri
-        for wanted, there in pairs(manifest.files, self._storage.stored(folder)):
+        for wanted, there in pairs(manifest.files, self._storage.held(folder)):
             if wanted is not None and is_registered:
                 self._files += 1
                 self._size += wanted.size

@@ -219,23 +219,35 @@ class _Stream:
             if self._etag is not None:
                 headers["If-Range"] = self._etag
         try:
-            for attempt in stamina.retry_context(
-                on=_wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.2, wait_max=LONGEST_WAIT
-            ):
-                with attempt:
-                    self._ask_once(headers, renew=renew)
+            return self._ask_until_answered(headers, renew=renew)
         except Broken as broken:
             raise TryAgain(f"{self._what} cannot be read now: {broken}") from broken
         except _Unwell as unwell:
             raise TryAgain(f"{self._what} cannot be read now (HTTP {unwell.status})", after=unwell.after) from unwell
-        assert self._answer is not None  # noqa: S101  the loop ends with an answer or an error
-        return self._answer
 
-    def _ask_once(self, headers: Mapping[str, str], *, renew: bool) -> None:
+    def _ask_until_answered(self, headers: Mapping[str, str], *, renew: bool) -> Answer:
+        first: Exception | None = None
+        try:
+            return self._ask_once(headers, renew=renew)
+        except (Broken, _Unwell) as problem:
+            first = problem
+        # What waits costs as much as a request does, so the first one is before it.
+        for attempt in stamina.retry_context(
+            on=_wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.2, wait_max=LONGEST_WAIT
+        ):
+            with attempt:
+                if first is not None:
+                    first, known = None, first
+                    raise known
+                return self._ask_once(headers, renew=renew)
+        raise AssertionError  # the last attempt returns or raises
+
+    def _ask_once(self, headers: Mapping[str, str], *, renew: bool) -> Answer:
         self.close()
         self._answer = self._ask(headers, renew=renew)
         if self._answer.status in UNWELL:
             raise _Unwell(self._answer.status, retry_after(self._answer.headers))
+        return self._answer
 
     def _refuse(self, code: int) -> NoReturn:
         if code in _DENIED:

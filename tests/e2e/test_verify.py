@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.copying.gcs import GcsStorage
+from bridge.copying.gcs import GcsObjects
 from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.sandbox.faults import Fault
 
@@ -28,7 +28,7 @@ MANIFEST = ".bridge-manifest.json"
 
 @contextmanager
 def bucket(desk: Desk) -> Iterator[storage.Bucket]:
-    with closing(GcsStorage(PROJECT, endpoint=desk.world.gcs.url)) as opened:
+    with closing(GcsObjects(PROJECT, endpoint=desk.world.gcs.url)) as opened:
         yield opened._client.bucket(BUCKET)  # noqa: SLF001  a person's client is the same as ours
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from bridge.core.model import DEFAULT, ArtifactFile, Manifest
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry, ReadOnlyStorage
+from tests.readers import reading
 from tests.worlds import CONTAINER, FACTS, World
 
 
@@ -27,11 +28,12 @@ def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
     world.sync()
     [folder] = world.storage.manifests
     end = ReadOnlyStorage(world.storage)
-    files = list(end.stored(folder))
+    files = list(end.held(folder))
 
     assert end.manifest(folder) == world.storage.manifests[folder]
     assert [file.path for file in files] == ["model.bin"]
     assert list(end.reread(folder, files)) == [(file, file) for file in files]
+    assert end.weight(ArtifactFile("a", 3, None)) == world.storage.weight(ArtifactFile("a", 3, None))
 
 
 def test_what_would_write_stops_before_it_does() -> None:
@@ -49,7 +51,7 @@ def test_what_would_write_stops_before_it_does() -> None:
         ReadOnlyCopier(world.reconciler(world.specs[0]).copier).copy(version, "gs://b/f/")
     bucket = ReadOnlyStorage(world.storage)
     with pytest.raises(AssertionError, match="only looks"):
-        bucket.put("gs://b/f/", ArtifactFile("a", 0, None), iter([]))
+        bucket.put("gs://b/f/", ArtifactFile("a", 0, None), reading(b""))
     with pytest.raises(AssertionError, match="only looks"):
         bucket.rewrite("gs://b/f/", ArtifactFile("a", 0, None), "gs://b/a")
     with pytest.raises(AssertionError, match="only looks"):

@@ -73,7 +73,7 @@ def test_by_metadata_a_folder_is_listed_and_no_object_is_asked_for() -> None:
     world.storage.calls.clear()
     the(world)
 
-    assert world.storage.calls == ["manifest", "list"]
+    assert world.storage.calls == ["manifest", "held"]
 
 
 def test_the_versions_of_a_model_are_listed_once() -> None:
@@ -204,7 +204,7 @@ def test_an_arranged_folder_whose_manifest_names_other_bytes_than_the_copy_is_fo
     uri = folder(world)
     [file] = world.storage.manifests[uri].files
     world.storage.place(f"{uri}model.bst", b"TREES")
-    [forged] = world.storage.stored(uri)
+    [forged] = world.storage.held(uri)
     world.storage.manifests[uri] = replace(world.storage.manifests[uri], files=(replace(forged, path=file.path),))
 
     assert kinds(the(world)) == [FindingKind.NOT_FROM_COPY]
