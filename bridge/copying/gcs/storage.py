@@ -15,7 +15,7 @@ from urllib.parse import quote
 from google.api_core import exceptions as api
 from pydantic import ValidationError
 
-from bridge.copying.gcs.client import TIMEOUT, split, translated
+from bridge.copying.gcs.client import MARK, TIMEOUT, split, translated
 from bridge.copying.gcs.objects import FIELDS, GcsObjects, download
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.rewriting import rewrite, taken
@@ -29,12 +29,14 @@ from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from google.cloud import storage  # noqa: TID251  this is its room
 
     from bridge.copying.budget import Budget
     from bridge.core.model import Manifest
     from bridge.core.ports import Clock, Reader, Uploads
+    from bridge.core.records import Upload
 
 
 PIECES = 4 << 20  # bytes of a streamed file that are in memory at a time, buffers of connections included
@@ -84,9 +86,9 @@ class GcsStorage(GcsObjects):
 
     def held(self, folder: str) -> Iterator[StoredFile]:
         """See the port."""
-        bucket, prefix = split(folder)
+        _, prefix = split(folder)
         with translated(folder):
-            for blob in self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT):
+            for blob in self._listed(folder):
                 path = blob.name.removeprefix(prefix)
                 if path != MANIFEST_NAME:
                     yield StoredFile(path, blob.size, blob.crc32c, md5=blob.md5_hash)
@@ -177,11 +179,24 @@ class GcsStorage(GcsObjects):
         bucket, name = split(source)
         return rewrite(self._client.bucket(bucket).blob(name), self._blob(folder, file.path), file)
 
+    def discard(self, upload: Upload, before: datetime) -> int:
+        """See the port."""
+        with translated(upload.uri), later(upload.uri):
+            if upload.kind == "session":
+                self._uploader.end(upload)
+                return 0
+            if upload.kind == "parts":
+                return self._parts.remove(upload.address) if upload.address else 0
+            if self.manifest(upload.uri) is not None:
+                return 0
+            return sum(self._removed(blob) for blob in self._listed(upload.uri) if _is_ours(blob, before))
+
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
         blob = self._blob(folder, MANIFEST_NAME)
         with translated(f"{folder}{MANIFEST_NAME}"):
             try:
+                blob.metadata = MARK
                 blob.upload_from_string(
                     manifest_to_json(manifest),
                     content_type="application/json",
@@ -197,6 +212,17 @@ class GcsStorage(GcsObjects):
                         "find out who wrote it; if nobody needs the folder, remove it",
                     ) from None
 
+    def _listed(self, folder: str) -> Iterator[storage.Blob]:
+        bucket, prefix = split(folder)
+        return iter(self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT))
+
+    def _removed(self, blob: storage.Blob) -> int:
+        try:
+            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT)
+        except (api.NotFound, api.PreconditionFailed):  # it was removed, or written again, meanwhile
+            return 0
+        return 1
+
     def _blob(self, folder: str, path: str) -> storage.Blob:
         bucket, prefix = split(folder)
         name = prefix + path
@@ -207,6 +233,11 @@ class GcsStorage(GcsObjects):
             )
         blob: storage.Blob = self._client.bucket(bucket).blob(name)
         return blob
+
+
+def _is_ours(blob: storage.Blob, before: datetime) -> bool:
+    """Whether an object was written here, before that time; else it is somebody's."""
+    return (blob.metadata or {}).items() >= MARK.items() and blob.time_created < before
 
 
 def _agreed(there: Held, stream: VerifiedStream) -> StoredFile | None:
