@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 TYPE = "application/octet-stream"
 BREAKS = 5  # times in a row that a session may break without getting on
-TRIAL = 32 << 20  # bytes of a session after which its speed is believed
+UNTIMED = 16 << 20  # first bytes of a session, which go into buffers on the way as fast as they come
+TRIAL = 64 << 20  # bytes of a session after which its speed is believed
 
 _LIVE = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PERMANENT_REDIRECT)
 _KEPT = re.compile(r"bytes=0-(\d+)")
@@ -201,10 +202,11 @@ class Uploader:
         for piece in pieces:
             began = time.perf_counter()
             yield piece
-            spent += time.perf_counter() - began
+            if UNTIMED <= sent < TRIAL:
+                spent += time.perf_counter() - began
+                if sent + len(piece) >= TRIAL and spent * self.settings.slow_stream > TRIAL - UNTIMED:
+                    raise SlowStream
             sent += len(piece)
-            if sent - len(piece) < TRIAL <= sent < spent * self.settings.slow_stream:
-                raise SlowStream
 
 
 @contextmanager
