@@ -9,14 +9,15 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
-from bridge.copying.progress import ProgressLog
 from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
+from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
-from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry, ReadOnlyStorage
+from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
 from bridge.reconcile.verifying import Verifier
 from bridge.run.clock import SystemClock
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec, ModelKey
-    from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
     from bridge.core.records import Progress
 
     class Closable(Protocol):
@@ -64,7 +65,7 @@ class Bridge:
         self._opened = ExitStack()
         self._lock = threading.RLock()
         self.budget = Budget(self.clock, config.copying)
-        self.watch: Callable[[Progress], None] = ProgressLog(self.clock)
+        self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         self.passes = Passes(
@@ -110,7 +111,7 @@ class Bridge:
         """Build what verifies any record; its ends are built when the first record needs them, and only read."""
         specs = {spec.name: spec for spec in self.config.mappings}
 
-        def target(key: ModelKey) -> tuple[Storage, Registry]:
+        def target(key: ModelKey) -> tuple[Bucket, Registry]:
             if key.mapping not in specs:
                 raise NeedsPerson(
                     f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
@@ -119,9 +120,20 @@ class Bridge:
             vertex = self._vertex(specs[key.mapping].target.connection)
             storage: Storage = self._end("storage", vertex.name, lambda: self._storage(vertex))
             registry: Registry = self._end("registry", vertex.name, lambda: self._registry(vertex))
-            return ReadOnlyStorage(storage), ReadOnlyRegistry(registry)
+            return ReadOnlyBucket(storage), ReadOnlyRegistry(registry)
 
         return Verifier(self.source, target, self.store)
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """What copies have begun and not finished, in the buckets of all connections."""
+        return Leftovers(self.store, self._storage_of, self.clock, self.config.copying.leftovers_after)
+
+    def _storage_of(self, uri: str) -> Storage | None:
+        for spec in self.config.connections.values():
+            if isinstance(spec, VertexConnection) and uri.startswith(f"{spec.bucket}/"):
+                return self._end("storage", spec.name, partial(self._storage, spec))
+        return None
 
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
@@ -186,7 +198,11 @@ class Bridge:
     def _copier(self, source: Source, storage: Storage) -> Copier:
         from bridge.copying.copier import StreamingCopier
 
-        return StreamingCopier(source, storage, self.store, self.clock, self.budget, self.watch)
+        return StreamingCopier(source, storage, self.store, self.store, self.clock, self.budget, self._watch)
+
+    def _watch(self, progress: Progress) -> None:
+        for watch in self.watchers:
+            watch(progress)
 
     def _vertex(self, connection: str) -> VertexConnection:
         spec = self.config.connections[connection]

@@ -89,8 +89,8 @@ class Source(Protocol):
         ...
 
 
-class Storage(Protocol):
-    """A bucket. Folders end in "/"; nothing is ever overwritten."""
+class Bucket(Protocol):
+    """What lies in a bucket. Folders end in "/". Reads only."""
 
     def manifest(self, folder: str) -> Manifest | None:
         """Read a folder's manifest; None if it has none, and so is not whole."""
@@ -104,6 +104,20 @@ class Storage(Protocol):
         folder is empty. Raises TryAgain or NeedsPerson, at the call or between two objects.
         """
         ...
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """
+        Read files again, every byte; yield each, in the order given, with what its bytes are now.
+
+        Of the bytes those digests are taken that the file has. A few files are read at a time, in bounded memory.
+        Bytes that are not the file's are read twice before they are told, since they may have changed on their way.
+        Raises NeedsPerson if an object is not there, or TryAgain.
+        """
+        ...
+
+
+class Storage(Bucket, Protocol):
+    """A bucket that is written; nothing is ever overwritten."""
 
     def put(self, folder: str, file: ArtifactFile, read: Reader, there: StoredFile | None = None) -> StoredFile:
         """
@@ -129,18 +143,17 @@ class Storage(Protocol):
         """
         ...
 
-    def commit(self, folder: str, manifest: Manifest) -> None:
-        """Write the manifest. Idempotent; raises NeedsPerson if one with other files is there."""
+    def discard(self, upload: Upload, before: datetime) -> int:
+        """
+        Remove what is left in the bucket of something that was begun and will not be finished; return how many objects.
+
+        A session or an upload in parts is ended. In a folder, objects that carry our mark and are older than
+        `before` are removed, unless it has a manifest: then it is whole, and nothing is. Idempotent.
+        """
         ...
 
-    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
-        """
-        Read files again, every byte; yield each, in the order given, with what its bytes are now.
-
-        Of the bytes those digests are taken that the file has. A few files are read at a time, in bounded memory.
-        Bytes that are not the file's are read twice before they are told, since they may have changed on their way.
-        Raises NeedsPerson if an object is not there, or TryAgain.
-        """
+    def commit(self, folder: str, manifest: Manifest) -> None:
+        """Write the manifest. Idempotent; raises NeedsPerson if one with other files is there."""
         ...
 
 
@@ -240,6 +253,14 @@ class Uploads(Protocol):
 
     def forget_upload(self, uri: str) -> None:
         """Forget an upload: it has ended, or was given up. Idempotent."""
+        ...
+
+    def enter(self, folder: str, at: datetime) -> bool:
+        """Begin the copy to a folder, or go on with it; False if somebody began to remove it within the last hour."""
+        ...
+
+    def claim(self, upload: Upload, at: datetime) -> bool:
+        """Take what is left of an upload for removal; False if it has ended, or was gone on with, or was claimed."""
         ...
 
     def uploads(self, before: datetime) -> tuple[Upload, ...]:

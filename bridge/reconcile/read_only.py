@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bridge.core.model import ArtifactFile, Manifest, ModelVersion, StoredFile, TargetState
-    from bridge.core.ports import Copier, Registry, Storage
+    from bridge.core.model import Manifest, ModelVersion, StoredFile, TargetState
+    from bridge.core.ports import Bucket, Copier, Registry
     from bridge.core.records import Operation
 
 
@@ -56,25 +56,19 @@ class ReadOnlyCopier:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadOnlyStorage:
-    """A bucket that only tells what is there."""
+class ReadOnlyBucket:
+    """A bucket that only tells what is there; it has no way to write."""
 
-    storage: Storage
+    bucket: Bucket
 
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
-        return self.storage.manifest(folder)
+        return self.bucket.manifest(folder)
 
     def held(self, folder: str) -> Iterator[StoredFile]:
         """See the port."""
-        return self.storage.held(folder)
+        return self.bucket.held(folder)
 
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port."""
-        return self.storage.reread(folder, files)
-
-    def weight(self, file: ArtifactFile) -> int:
-        """See the port."""
-        return self.storage.weight(file)
-
-    put = rewrite = commit = staticmethod(_refuse)
+        return self.bucket.reread(folder, files)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from bridge.core.findings import Found
     from bridge.core.model import Alias, Manifest, MappingRecord, ModelKey, StoredFile, TargetState
-    from bridge.core.ports import Registry, Source, Storage, Store
+    from bridge.core.ports import Bucket, Registry, Source, Store
 
 AT_SOURCE, IN_VERTEX = "the source", "Vertex"
 
@@ -50,7 +50,7 @@ class Verifier:
     """Verifies versions. What says where an end is, by connection or by key, may raise, and so may the end."""
 
     source: Callable[[str], Source]
-    target: Callable[[ModelKey], tuple[Storage, Registry]]
+    target: Callable[[ModelKey], tuple[Bucket, Registry]]
     store: Store
 
     def verify(self, records: Iterable[MappingRecord], *, deep: bool = False) -> Iterator[Verdict]:
@@ -62,7 +62,7 @@ class Verifier:
         """
         for key, of_key in groupby(records, lambda record: record.key):
             try:
-                storage, registry = self.target(key)
+                bucket, registry = self.target(key)
             except BridgeError as problem:
                 for record in of_key:
                     yield Verdict(record, 0, 0, _only(unanswered(str(record.source), problem)), ())
@@ -72,7 +72,7 @@ class Verifier:
             # An alias that a sync moves meanwhile is not compared: it is on its way.
             mirrored = dict(before.items() & self.store.mirrored(key).items())
             for record in of_key:
-                look = _Look(record, storage, deep=deep)
+                look = _Look(record, bucket, deep=deep)
                 copy = look.at_bucket()
                 look.at_source(self.source, copy)
                 look.at_vertex(registry, actual, mirrored)
@@ -82,9 +82,9 @@ class Verifier:
 class _Look:
     """One look at one version: takes down what is found, end by end."""
 
-    def __init__(self, record: MappingRecord, storage: Storage, *, deep: bool) -> None:
+    def __init__(self, record: MappingRecord, bucket: Bucket, *, deep: bool) -> None:
         self._record = record
-        self._storage = storage
+        self._bucket = bucket
         self._deep = deep
         self._tally = Tally()
         self._notes: list[str] = []
@@ -146,7 +146,7 @@ class _Look:
     def _folder(self, folder: str) -> Manifest | None:
         """Compare a folder with its manifest; return that if it was there, and of the version."""
         try:
-            manifest = self._storage.manifest(folder)
+            manifest = self._bucket.manifest(folder)
         except BridgeError as problem:
             self._tally.add(unanswered(folder, problem))
             return None
@@ -165,13 +165,13 @@ class _Look:
         if not self._deep:
             deque(sound, maxlen=0)
             return
-        for file, read in self._storage.reread(folder, sound):
+        for file, read in self._bucket.reread(folder, sound):
             self._tally.add(compare_bytes(folder, file, read))
 
     def _sound(self, folder: str, manifest: Manifest) -> Iterator[StoredFile]:
         """Go through the files that lie in the folder as the manifest says, by metadata; take down all others."""
         is_registered = folder == self._record.artifact_uri
-        for wanted, there in pairs(manifest.files, self._storage.held(folder)):
+        for wanted, there in pairs(manifest.files, self._bucket.held(folder)):
             if wanted is not None and is_registered:
                 self._files += 1
                 self._size += wanted.size

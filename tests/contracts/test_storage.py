@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
+from bridge.core.records import Upload
 from tests.contracts.buckets import ABSENT, MAKES, crc32c, md5, sha256, xxh128
 from tests.readers import reader_of, reading
 
@@ -161,7 +163,7 @@ def test_a_source_that_never_ends_is_cut_off(end: Place) -> None:
             yield b"more"
 
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(), endless())
+        end.storage.put(end.folder, file(), reader_of(endless))
 
     assert end.read("model.bin") is None
 
@@ -415,22 +417,10 @@ def test_objects_are_listed_in_order_of_path_with_the_digests_that_the_bucket_ke
     assert listed[2] == StoredFile("a-", 2, crc32c(b"a-"), md5=md5(b"a-"))
 
 
-def test_a_manifest_is_not_among_a_folders_objects(end: Place) -> None:
-    end.storage.commit(end.folder, manifest())
-
-    assert list(end.storage.held(end.folder)) == []
-
-
 def test_what_was_stored_is_listed_as_it_was_told(end: Place) -> None:
     told = end.storage.put(end.folder, file(), reading(CONTENT))
 
     assert list(end.storage.held(end.folder)) == [told]
-
-
-def test_a_composed_object_is_listed_without_an_md5(end: Place) -> None:
-    end.compose("model.bin", CONTENT)
-
-    assert list(end.storage.held(end.folder)) == [StoredFile("model.bin", len(CONTENT), crc32c(CONTENT))]
 
 
 def test_what_a_console_makes_for_a_directory_is_not_an_object_and_an_empty_file_is(end: Place) -> None:
@@ -439,12 +429,6 @@ def test_what_a_console_makes_for_a_directory_is_not_an_object_and_an_empty_file
     end.write("b/", b"bytes")
 
     assert [file.path for file in end.storage.held(end.folder)] == ["a/empty", "b/"]
-
-
-def test_a_folder_that_is_not_there_has_no_objects(end: Place) -> None:
-    end.write("a2/model.bin", CONTENT)
-
-    assert list(end.storage.held(f"{end.folder}a/")) == []
 
 
 @pytest.mark.parametrize("path", ["a/b/model.bin", "näme with ünicode.bin", "100%.bin", "a?b#c.bin", "+.bin"])
@@ -512,6 +496,80 @@ def test_a_bit_that_was_lost_shows_in_the_bytes_alone(end: Place) -> None:
 def test_an_object_that_is_gone_is_not_read_again(end: Place) -> None:
     with pytest.raises(NeedsPerson, match=r"the object '.*model\.bin' is gone, or never was"):
         list(end.storage.reread(end.folder, [StoredFile("model.bin", 3, "crc")]))
+
+
+# what lies in a folder, and what is left over
+
+
+def test_a_folder_is_listed_by_path_without_its_manifest(end: Place) -> None:
+    for path in ("b", "a/z", "ä", "a.bin"):
+        end.storage.put(end.folder, file(path=path), reading(CONTENT))
+    end.compose("c", CONTENT)
+    end.storage.commit(end.folder, manifest())
+
+    held = [each for each in end.storage.held(end.folder) if not each.path.startswith("c.")]
+    assert [each.path for each in held] == ["a.bin", "a/z", "b", "c", "ä"]
+    assert {(each.size, each.crc32c) for each in held} == {(len(CONTENT), crc32c(CONTENT))}
+    assert [each.md5 for each in held] == [md5(CONTENT)] * 3 + [None, md5(CONTENT)]
+    assert list(end.storage.held(f"{end.folder}none/")) == []
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "crc32c"])
+def test_what_a_listing_tells_is_kept_without_reading_a_byte(end: Place, algorithm: str) -> None:
+    def never() -> Iterator[bytes]:
+        raise AssertionError
+
+    stored = end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT))
+    (there,) = end.storage.held(end.folder)
+
+    assert end.storage.put(end.folder, file(algorithm=algorithm), reader_of(never), there) == stored
+
+
+@pytest.mark.parametrize("algorithm", ["xxh128", None])
+def test_what_no_listing_can_tell_is_read_and_not_sent(end: Place, algorithm: str | None) -> None:
+    stored = end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT))
+    (there,) = end.storage.held(end.folder)
+
+    assert end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT), there) == stored
+    with pytest.raises(IntegrityError):
+        end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT[:-1]), there)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_a_listing_tells_to_be_another_is_not_overwritten(end: Place, algorithm: str | None) -> None:
+    end.write("model.bin", b"not ours.")
+    (there,) = end.storage.held(end.folder)
+
+    with pytest.raises(NeedsPerson, match="already there with other bytes"):
+        end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT), there)
+    assert end.read("model.bin") == b"not ours."
+
+
+def left(end: Place, folder: str = "") -> Upload:
+    return Upload(end.folder + folder, "", "removal", 0, None, "2026-01-05T09:00:00+00:00")
+
+
+LATER = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251  objects are as old as the real clock says
+
+
+def test_of_what_is_left_in_a_folder_only_our_own_is_removed(end: Place) -> None:
+    end.storage.put(end.folder, file(path="copy/model.bin"), reading(CONTENT))
+    end.storage.rewrite(f"{end.folder}copy/", file(path="again.bin"), f"{end.folder}copy/model.bin")
+    end.write("copy/theirs.bin", CONTENT)
+    end.storage.put(end.folder, file(path="copy-2/model.bin"), reading(CONTENT))
+
+    assert end.storage.discard(left(end, "copy/"), LATER) == 2
+    assert (end.read("copy/model.bin"), end.read("copy/again.bin")) == (None, None)
+    assert end.read("copy/theirs.bin") == end.read("copy-2/model.bin") == CONTENT
+    assert end.storage.discard(left(end, "copy/"), LATER) == 0
+
+
+def test_of_a_folder_that_is_whole_nothing_is_removed(end: Place) -> None:
+    end.storage.put(end.folder, file(), reading(CONTENT))
+    end.storage.commit(end.folder, manifest())
+
+    assert end.storage.discard(left(end), LATER) == 0
+    assert end.read("model.bin") == CONTENT
 
 
 # buckets that are not there, or closed

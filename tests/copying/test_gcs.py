@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import google_crc32c
 import pytest
 
-from bridge.copying.gcs import GcsStorage
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
 from bridge.core.naming import MANIFEST_NAME
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bridge.copying.gcs import GcsStorage
     from bridge.sandbox.world import World
     from tests.copying.conftest import Bucket, Faults
 
@@ -206,15 +206,6 @@ def test_a_chunk_whose_answer_was_lost_is_sent_again(
     put(storage, folder, content)
 
     assert bucket.read(f"{folder}model.bin") == content
-
-
-def test_a_bucket_that_keeps_a_part_of_a_chunk_only_is_for_another_time(
-    storage: GcsStorage, folder: str, faults: Faults
-) -> None:
-    faults.answer(308, times=1, method="PUT", range=f"bytes=0-{8 * MIB - 1}")
-
-    with pytest.raises(TryAgain):
-        put(storage, folder, content_of(33 * MIB))
 
 
 def test_a_manifest_whose_answer_was_lost_is_known_for_our_own(

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.core.model import Alias
-    from bridge.core.ports import Registry, Storage
+    from bridge.core.ports import Bucket, Registry
 
 FILES = {"a.bin": b"one", "b/c.bin": b"three", "empty": b""}
 
@@ -337,7 +337,7 @@ def test_records_whose_mapping_or_connection_is_gone_are_findings_and_the_others
     world.specs.append(mapping("other", "fraud-detector", "other"))
     world.sync()
 
-    def target(key: ModelKey) -> tuple[Storage, Registry]:
+    def target(key: ModelKey) -> tuple[Bucket, Registry]:
         if key == KEY:
             raise NeedsPerson("there is no mapping 'fraud'", "put it back")
         return world.storage, world.registry
