@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from threading import Event
 
-    from bridge.core.model import SourceVersion, StoredFile
+    from bridge.core.model import ManifestHeader, SourceVersion, StoredFile
     from bridge.core.ports import Clock, Source, Storage
 
 WHOLE = 8 << 20  # bytes of a file that is sent in one request at most
@@ -80,6 +80,10 @@ class StreamingCopier:
         """See the port."""
         return self.storage.manifest(folder)
 
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.storage.header(folder)
+
     def _all(
         self, files: Sequence[ArtifactFile], bring: Callable[[ArtifactFile, Event], StoredFile]
     ) -> tuple[StoredFile, ...]:
@@ -133,7 +137,8 @@ def _renamed(
     manifest: Manifest, copied: str, renames: Sequence[tuple[str, str]]
 ) -> tuple[tuple[StoredFile, StoredFile], ...]:
     """Pair each file with itself under its new name, by new name; the bytes stay, and so do all digests."""
-    files = {file.path: file for file in manifest.files}
+    wanted = {old for old, _ in renames}
+    files = {file.path: file for file in manifest.files if file.path in wanted}
     missing = [old for old, _ in renames if old not in files]
     if missing:
         raise NeedsPerson(

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         Facts,
         Hold,
         Manifest,
+        ManifestHeader,
         MappingRecord,
         ModelKey,
         ModelVersion,
@@ -93,6 +94,10 @@ class Storage(Protocol):
         """Read a folder's manifest; None if it has none, and so is not whole."""
         ...
 
+    def header(self, folder: str) -> ManifestHeader | None:
+        """Read what the manifest says besides its files, in one request however many they are; None as above."""
+        ...
+
     def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
         """
         Store one file under its path; bounded memory, whatever its size. Idempotent.
@@ -119,7 +124,7 @@ class Storage(Protocol):
 class ObjectStore(Protocol):
     """Buckets that a source keeps its versions' files in: `gs://` or `s3://`. Reads only."""
 
-    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+    def list(self, folder: str) -> Sequence[ArtifactFile]:
         """
         List all objects below a folder, a URI that ends in "/", by path; paths are relative to it and not checked.
 
@@ -153,6 +158,10 @@ class Copier(Protocol):
 
     def manifest(self, folder: str) -> Manifest | None:
         """Read a folder's manifest; None if the folder is not whole."""
+        ...
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """Read what the manifest says besides its files, which may be many; None if the folder is not whole."""
         ...
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from bridge.core.model import Manifest, ModelVersion, TargetState
+    from bridge.core.model import Manifest, ManifestHeader, ModelVersion, TargetState
     from bridge.core.ports import Copier, Registry
     from bridge.core.records import Operation
 
@@ -49,5 +49,9 @@ class ReadOnlyCopier:
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         return self.copier.manifest(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.copier.header(folder)
 
     copy = arrange = staticmethod(_refuse)

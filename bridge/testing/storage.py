@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.core.errors import BridgeError
-    from bridge.core.model import Manifest
+    from bridge.core.model import Manifest, ManifestHeader
 
 PIECE = 1 << 16  # bytes that `open` yields at once
 
@@ -53,6 +53,12 @@ class MemoryStorage:
         """See the port."""
         self._begin("manifest", folder)
         return self.manifests.get(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        self._begin("header", folder)
+        there = self.manifests.get(folder)
+        return there.header if there else None
 
     def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
         """See the port."""

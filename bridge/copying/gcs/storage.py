@@ -8,27 +8,32 @@ own success, when the first answer was lost and the client sent again; so it is 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, TypeVar
 
 from google.api_core import exceptions as api
-from pydantic import ValidationError
 
 from bridge.copying.gcs.client import TIMEOUT, split, translated
-from bridge.copying.gcs.objects import GcsObjects, download
+from bridge.copying.gcs.objects import PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.rewriting import rewrite, taken
 from bridge.copying.gcs.uploading import DigestsDiffer, upload
 from bridge.copying.gcs.wire import Wire
-from bridge.copying.manifests import manifest_from_json, manifest_to_json
+from bridge.copying.manifests import ManifestText, NotAManifest, read_header, read_manifest
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
+from bridge.core.model import ArtifactFile, Digest
 from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from google.cloud import storage  # noqa: TID251  this is its room
 
-    from bridge.core.model import ArtifactFile, Manifest, StoredFile
+    from bridge.core.model import Manifest, ManifestHeader, StoredFile
+
+T = TypeVar("T")
+
+HEADER = 64 << 10  # bytes of a manifest that hold its header, unless a signature or metrics are very long
 
 
 class GcsStorage(GcsObjects):
@@ -44,20 +49,34 @@ class GcsStorage(GcsObjects):
         self._wire.close()
 
     def manifest(self, folder: str) -> Manifest | None:
-        """See the port."""
+        """See the port. A request for each 8 MiB, which nearly every manifest is smaller than."""
+        return self._read(folder, PIECE, read_manifest)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port. One request, but for a large manifest of an earlier release."""
+
+        def header(pieces: Iterator[bytes]) -> ManifestHeader:
+            begun = next(pieces)
+            if len(begun) == HEADER and (found := read_header(begun)) is not None:
+                return found
+            return read_manifest(chain((begun,), pieces)).header
+
+        return self._read(folder, HEADER, header)
+
+    def _read(self, folder: str, first: int, read: Callable[[Iterator[bytes]], T]) -> T | None:
+        """Read a manifest, or as much of it as `read` takes, the first piece of so many bytes."""
+        uri = f"{folder}{MANIFEST_NAME}"
         blob = self._blob(folder, MANIFEST_NAME)
-        with translated(f"{folder}{MANIFEST_NAME}"):
+        with translated(uri):
             try:
-                text = download(blob)
+                return read(download_whole(blob, uri, first))
             except api.NotFound:
                 return None
-        try:
-            return manifest_from_json(text)
-        except ValidationError as wrong:
-            raise NeedsPerson(
-                f"{folder}{MANIFEST_NAME} is not a manifest of the bridge ({wrong.error_count()} errors)",
-                "find out who wrote it; if nobody needs the folder, remove it",
-            ) from wrong
+            except NotAManifest as wrong:
+                raise NeedsPerson(
+                    f"{uri} is not a manifest of the bridge ({wrong})",
+                    "find out who wrote it; if nobody needs the folder, remove it",
+                ) from wrong
 
     def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
         """See the port. Files up to 8 MiB go in one request, and are in memory meanwhile; larger ones are streamed."""
@@ -96,13 +115,11 @@ class GcsStorage(GcsObjects):
         blob = self._blob(folder, MANIFEST_NAME)
         with translated(f"{folder}{MANIFEST_NAME}"):
             try:
-                blob.upload_from_string(
-                    manifest_to_json(manifest),
-                    content_type="application/json",
-                    if_generation_match=0,
-                    checksum="crc32c",
-                    timeout=TIMEOUT,
-                )
+                self._send(blob, ManifestText(manifest))
+            except DigestsDiffer as refused:
+                raise TryAgain(
+                    f"{folder}{MANIFEST_NAME}: other bytes arrived at the bucket than were sent"
+                ) from refused
             except api.PreconditionFailed:
                 there = self.manifest(folder)
                 if there is None or there.files != manifest.files:
@@ -110,6 +127,12 @@ class GcsStorage(GcsObjects):
                         f"{folder} already has a manifest, of other files",
                         "find out who wrote it; if nobody needs the folder, remove it",
                     ) from None
+
+    def _send(self, blob: storage.Blob, text: ManifestText) -> None:
+        """Send a manifest as files are sent, under a name that nothing has; raises as `upload` does."""
+        file = ArtifactFile(MANIFEST_NAME, text.size, Digest("crc32c", text.crc32c))
+        stream = VerifiedStream(file, text.pieces())
+        upload(self._wire, blob.bucket.name, blob.name, file, stream, content_type="application/json")
 
     def _blob(self, folder: str, path: str) -> storage.Blob:
         bucket, prefix = split(folder)

@@ -28,6 +28,7 @@ MULTIPART_LIMIT = 8 << 20  # bytes that are sent in one request, and held in mem
 
 _KEPT = re.compile(r"bytes=0-(\d+)")
 _DIGESTS = re.compile(rb"md5|crc32c|hash|digest", re.IGNORECASE)
+_COMPARED = {"md5": "md5Hash", "crc32c": "crc32c"}  # digests that the bucket compares, and refuses the object
 _TYPE = "application/octet-stream"
 
 
@@ -48,16 +49,18 @@ class Uploaded:
     generation: int
 
 
-def upload(wire: Wire, bucket: str, name: str, file: ArtifactFile, stream: VerifiedStream) -> Uploaded:
+def upload(
+    wire: Wire, bucket: str, name: str, file: ArtifactFile, stream: VerifiedStream, *, content_type: str = _TYPE
+) -> Uploaded:
     """
     Store a file under a name that nothing has.
 
     Raises PreconditionFailed if something has it, DigestsDiffer, TryAgain, what `stream` raises, and
     google.api_core's exceptions for any other refusal.
     """
-    described = {"name": name}
-    if file.digest is not None and file.digest.algorithm == "md5":
-        described["md5Hash"] = file.digest.value  # the bucket compares it and refuses
+    described = {"name": name, "contentType": content_type}
+    if file.digest is not None and file.digest.algorithm in _COMPARED:
+        described[_COMPARED[file.digest.algorithm]] = file.digest.value
     uri = f"gs://{bucket}/{name}"
     target = f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?ifGenerationMatch=0&uploadType="
     try:
@@ -77,7 +80,7 @@ def _at_once(wire: Wire, target: str, described: dict[str, str], stream: Verifie
     boundary = secrets.token_hex(16)  # 128 random bits are in no content
     head = (
         f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
-        f"--{boundary}\r\nContent-Type: {_TYPE}\r\n\r\n"
+        f"--{boundary}\r\nContent-Type: {described['contentType']}\r\n\r\n"
     ).encode()
     tail = f"\r\n--{boundary}--".encode()
     headers = {
@@ -112,7 +115,7 @@ def _begin(wire: Wire, target: str, described: dict[str, str], size: int) -> str
     """Begin a session; return its path and query. Its host is not looked at: there is one we speak to."""
     headers = {
         "Content-Type": "application/json; charset=UTF-8",
-        "X-Upload-Content-Type": _TYPE,
+        "X-Upload-Content-Type": described["contentType"],
         "X-Upload-Content-Length": str(size),
     }
     answer = wire.insist("POST", target, headers, json.dumps(described).encode())
