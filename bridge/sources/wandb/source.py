@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
@@ -12,25 +12,25 @@ from bridge.core.model import ArtifactFile, CollectionSelector, Description, Sou
 from bridge.core.naming import check_paths
 from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
-from bridge.sources.streams import download_session, open_url
-from bridge.sources.waiting import within
+from bridge.sources.streams import download_session, open_stream, open_url
 from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
-from bridge.sources.wandb.manifests import artifact_file, check_manifest
-from bridge.sources.wandb.session import NoSuchVersion, WandbSession
+from bridge.sources.wandb.manifests import check_manifest, read_manifest
+from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
+from bridge.sources.wandb.urls import PAGE as URLS_PAGE, FileUrls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from bridge.sources.wandb.session import Api, Artifact, ArtifactManifest
+    import requests
+
+    from bridge.sources.wandb.session import Api, Artifact
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
 Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
 
 REGISTRY_PREFIX = "wandb-registry-"
 PAGE = 1000  # versions or collections in one answer
-FILES_PAGE = 5000
-MOST_URL_LISTS = 32  # versions whose file URLs are remembered at a time
 GIVE_UP_AFTER = 2  # places in a row that W&B did not answer for
 
 
@@ -49,7 +49,7 @@ class WandbSource:
         api_key: Callable[[], str],
         organization: str | None = None,
         *,
-        patience: float = 60.0,  # seconds for a manifest, which the SDK itself would try for 20 minutes
+        patience: float = 60.0,  # seconds that the storage of manifests may say nothing
     ) -> None:
         self._name = name
         self._base_url = base_url.rstrip("/")
@@ -57,8 +57,7 @@ class WandbSource:
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key)
         self._http = download_session()
-        self._url_lock = threading.Lock()
-        self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
+        self._urls = FileUrls(self._file_urls)
 
     def close(self) -> None:
         """Close the connections that files are read over."""
@@ -238,34 +237,35 @@ class WandbSource:
     def describe(self, version: SourceVersion) -> Description:
         """See the port. The manifest is checked against the artifact's own digest, which covers paths and digests."""
 
-        def contents(api: Api) -> tuple[ArtifactManifest, dict[str, Any]]:
+        def contents(api: Api) -> tuple[str, dict[str, Any]]:
             artifact = self._same(api, version)
-            return artifact.manifest, artifact.metadata
+            return manifest_url(artifact), artifact.metadata
 
-        manifest, metadata = within(self._patience, lambda: self._session.call(contents), f"the manifest of {version}")
-        entries = {str(path): entry for path, entry in manifest.entries.items()}
-        check_paths(entries)
-        files = tuple(artifact_file(version, path, entries[path]) for path in sorted(entries))
-        check_manifest(version, {path: entry.digest for path, entry in entries.items()})
+        url, metadata = self._session.call(contents)
+
+        def ask(headers: Mapping[str, str], *, renew: bool) -> requests.Response:
+            address = self._session.call(contents)[0] if renew else url
+            return self._http.get(address, headers=headers, stream=True, timeout=self._patience)
+
+        with open_stream(ask, f"the manifest of {version}") as pieces:
+            files = read_manifest(version, pieces)
+        check_paths(file.path for file in files)
+        check_manifest(version, files)
+        self._urls.know(version, files)
         return Description(files, facts_in(self, version, files, metadata_facts(metadata)))
 
     def open(
         self, version: SourceVersion, file: ArtifactFile, start: int = 0
     ) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
+        given: str | None = None
 
         def url(renew: bool) -> str:  # noqa: FBT001  the shape that open_url asks for
-            with self._url_lock:  # files of a version are opened by many threads, and one list serves them all
-                urls = self._urls.get(version.id)
-                if urls is None:
-                    if len(self._urls) >= MOST_URL_LISTS:
-                        self._urls.clear()
-                    urls = self._urls[version.id] = self._file_urls(version, None)
-            if renew or file.path not in urls:
-                urls |= self._file_urls(version, [file.path])
-            if file.path not in urls:
+            nonlocal given
+            given = self._urls.url(version, file.path, refused=given if renew else None)
+            if given is None:
                 raise NeedsPerson(f"W&B gives no URL for {file.path!a} of {version}", "log the version again")
-            return urls[file.path]
+            return given
 
         return open_url(self._http, url, f"{file.path!a} of {version}", start)
 
@@ -289,7 +289,7 @@ class WandbSource:
 
     def _file_urls(self, version: SourceVersion, names: list[str] | None) -> dict[str, str]:
         def urls(api: Api) -> dict[str, str]:
-            files = self._same(api, version).files(names=names, per_page=FILES_PAGE)
-            return {file.name: file.direct_url for file in files}
+            files = self._same(api, version).files(names=names, per_page=URLS_PAGE)
+            return {file.name: file.direct_url for file in islice(files, URLS_PAGE)}
 
         return self._session.call(urls)
