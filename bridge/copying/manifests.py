@@ -141,7 +141,7 @@ def _read_whole(pieces: Iterator[bytes]) -> Manifest:
 def _read_head(lines: Iterator[bytes]) -> _Head:
     text = bytearray()
     for line in lines:
-        text += line
+        text += line + b"\n"
         if line == _OPEN:
             break
         if len(text) > LONGEST:
@@ -154,17 +154,17 @@ def _read_head(lines: Iterator[bytes]) -> _Head:
 
 def _files(lines: Iterator[bytes]) -> Iterator[StoredFile]:
     """Read one file from each line. A comma stands behind all but the last, or no JSON reader would take the whole."""
-    ended = False
+    last = None
     for number, line in enumerate(lines, 1):
-        if line == _CLOSE:
-            ended = number == 1 or ended
-            break
-        if ended:
+        if line == _CLOSE and last is not False:
+            if any(lines):
+                break
+            return
+        if last:
             raise NotAManifest(f"there is no comma before file {number}")
-        ended = not line.endswith(b",")
+        last = not line.endswith(b",")
         yield _valid(_file_of, line.removesuffix(b","), f"file {number}")
-    if not ended or any(lines):
-        raise NotAManifest("it does not end where its files do")
+    raise NotAManifest("it does not end where its files do")
 
 
 def _checked(files: Iterable[StoredFile], head: _Head) -> Iterator[StoredFile]:
