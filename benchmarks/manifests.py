@@ -16,13 +16,16 @@ from contextlib import closing
 from pathlib import Path
 
 from benchmarks.table import Row, say_table
+from bridge.copying.budget import Budget
 from bridge.copying.gcs import GcsStorage
 from bridge.core.model import CollectionSelector, Layout, Manifest, Serving, StoredFile
 from bridge.core.packed import pack_stored
 from bridge.core.serving import fit
+from bridge.run.clock import SystemClock
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, ORGANIZATION, PROJECT
 from bridge.sandbox.world import World
 from bridge.sources.wandb.source import WandbSource
+from bridge.testing.store import MemoryStore
 
 FILES = 1_000_000
 MEMORY = 512  # MB, of the whole process
@@ -57,7 +60,8 @@ def work(wandb: str, gcs: str) -> dict[str, float]:
     del described  # a copier needs it no longer either, when all files are stored
     manifest = Manifest(version.collection, version.label, version.id, version.digest, stored, "", facts)
     folder = f"gs://{BUCKET}/many/{version.digest}/"
-    with closing(GcsStorage(PROJECT, gcs)) as storage:
+    clock = SystemClock()
+    with closing(GcsStorage(PROJECT, gcs, clock=clock, uploads=MemoryStore(), budget=Budget(clock))) as storage:
         for step, do in (
             ("write", lambda: storage.commit(folder, manifest)),
             ("header", lambda: storage.header(folder)),

@@ -12,6 +12,8 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
+from bridge.copying.budget import Budget
+from bridge.copying.progress import ProgressLog
 from bridge.core.errors import ConfigError, ConfigErrors
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec
     from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.records import Progress
 
     class Closable(Protocol):
         """What holds connections."""
@@ -59,6 +62,8 @@ class Bridge:
         self._read_only = read_only
         self._opened = ExitStack()
         self._lock = threading.RLock()
+        self.budget = Budget(self.clock, config.copying)
+        self.watch: Callable[[Progress], None] = ProgressLog(self.clock)
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         self.passes = Passes(
@@ -133,8 +138,11 @@ class Bridge:
         return self._opening(GcsObjects(spec.name, spec.storage_endpoint))
 
     def _store(self) -> Store:
+        url, secret = store_url(self.config), self.config.secret_key
         try:
-            return self._opening(open_store(store_url(self.config), read_only=self._read_only))
+            if self._read_only:  # goes on with no upload, so the secret need not be here
+                return self._opening(open_store(url, read_only=True))
+            return self._opening(open_store(url, secret_key=secret.read() if secret else None))
         except NoStoreYet:
             return MemoryStore()  # whoever only looks, before the first sync, sees a store that is empty
 
@@ -149,12 +157,14 @@ class Bridge:
     def _storage(self, target: VertexConnection) -> Storage:
         from bridge.copying.gcs import GcsStorage
 
-        return GcsStorage(target.project, target.storage_endpoint)
+        return GcsStorage(
+            target.project, target.storage_endpoint, clock=self.clock, uploads=self.store, budget=self.budget
+        )
 
     def _copier(self, source: Source, storage: Storage) -> Copier:
         from bridge.copying.copier import StreamingCopier
 
-        return StreamingCopier(source, storage, self.clock)
+        return StreamingCopier(source, storage, self.store, self.clock, self.budget, self.watch)
 
     def _vertex(self, connection: str) -> VertexConnection:
         spec = self.config.connections[connection]

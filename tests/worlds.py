@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from bridge.copying.budget import Budget
 from bridge.copying.copier import StreamingCopier
 from bridge.core.errors import Position
 from bridge.core.model import (
@@ -22,6 +23,7 @@ from bridge.core.model import (
     SourceVersion,
     Target,
 )
+from bridge.core.settings import CopySettings
 from bridge.reconcile.passes import Passes, Report
 from bridge.reconcile.reconciler import Reconciler
 from bridge.testing.clock import FakeClock
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.core.changes import Plan
-    from bridge.core.ports import Runner
+    from bridge.core.ports import Clock, Runner
     from bridge.core.records import Status
 
 T = TypeVar("T")
@@ -53,6 +55,7 @@ EFFECTS = frozenset(
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
         *("save_seen", "save_status", "save_hold", "lift_hold"),
+        *("save_upload", "forget_upload", "save_contents", "forget_content"),
         "sleep",  # Clock: death while waiting
     }
 )
@@ -165,7 +168,7 @@ class World:
         clock = mortal(self.clock, self.fuse)
         return Reconciler(
             source=self.source,
-            copier=StreamingCopier(self.source, mortal(self.storage, self.fuse), clock, parallel=1),
+            copier=self.copier(clock),
             registry=mortal(self.registry, self.fuse),
             store=mortal(self.store, self.fuse),
             clock=clock,
@@ -173,6 +176,13 @@ class World:
             location="europe-west4",
             guard=self.guard,
             settle=self.settle,
+        )
+
+    def copier(self, clock: Clock) -> StreamingCopier:
+        one_by_one = Budget(clock, CopySettings(parallel_files=1))
+        store = mortal(self.store, self.fuse)
+        return StreamingCopier(
+            self.source, mortal(self.storage, self.fuse), store, clock, one_by_one, lambda _progress: None
         )
 
     def publish(

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from bridge.core.model import MappingSpec, RemovalGuard
+    from bridge.core.settings import CopySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,12 @@ class Config:
 
     path: Path  # of bridge.yaml
     store: str | SecretRef  # SQLAlchemy URL of the store, without a password, or where such a URL lies
+    secret_key: SecretRef | None  # what the store seals its secrets with; None: see bridge.store.sealing
     owner: str  # label value of what this bridge makes in Vertex
     poll_every: timedelta
     settle: timedelta
     guard: RemovalGuard
+    copying: CopySettings
     connections: Mapping[str, WandbConnection | MlflowConnection | VertexConnection]
     mappings: tuple[MappingSpec, ...]  # in the order of files, and within a file as written
 

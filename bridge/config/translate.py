@@ -40,9 +40,11 @@ def to_config(said: BridgeYaml, path: Path, mappings: tuple[MappingSpec, ...]) -
     return Config(
         path=path,
         store=said.store if isinstance(said.store, str) else _secret(said.store, folder),
+        secret_key=_secret(said.secret_key, folder) if said.secret_key is not None else None,
         owner=said.owner,
         poll_every=units.duration(said.poll_every),
         settle=units.duration(said.guards.settle),
+        copying=said.copying.settings(),
         guard=RemovalGuard(units.share(said.guards.max_removals), said.guards.min_removals),
         connections={name: _connection(name, each, folder) for name, each in said.connections.items()},
         mappings=mappings,

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
+from contextlib import contextmanager
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -85,6 +86,11 @@ class ManifestText:
             crc32c.update(piece)
         self.crc32c = base64.b64encode(crc32c.digest()).decode()
 
+    @contextmanager
+    def read(self, start: int) -> Iterator[Iterator[bytes]]:
+        """Write what comes from a byte on."""
+        yield _beyond(start, self.pieces())
+
     def pieces(self) -> Iterator[bytes]:
         """Write it piece by piece."""
         manifest = self._manifest
@@ -106,6 +112,13 @@ class ManifestText:
             yield before + b",\n".join(lines)
             before = b",\n"
         yield b"\n" + _CLOSE + b"\n"
+
+
+def _beyond(start: int, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    for piece in pieces:
+        if len(piece) > start:
+            yield piece[start:]
+        start = max(start - len(piece), 0)
 
 
 def read_manifest(pieces: Iterable[bytes]) -> Manifest:

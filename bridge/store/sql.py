@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, insert, select, update
 
 from bridge.core.model import Alias
 from bridge.core.records import EntryId
 from bridge.store.connecting import make_engine, parse_address
+from bridge.store.copies import SqlCopies
 from bridge.store.faults import translated
 from bridge.store.rows import (
     entry_of,
@@ -28,28 +27,30 @@ from bridge.store.rows import (
     utc,
 )
 from bridge.store.schema import ready
+from bridge.store.sealing import choose_key
 from bridge.store.tables import holds, intents, journal, mirrored, records, snapshots, statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping
 
-    from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, Table
+    from sqlalchemy import ColumnElement, Table
 
     from bridge.core.changes import Change
     from bridge.core.model import Hold, MappingRecord, ModelKey
     from bridge.core.records import Intent, JournalEntry, Outcome, Status
-    from bridge.store.rows import Row
 
 
-def open_store(url: str, *, read_only: bool = False) -> SqlStore:
+def open_store(url: str, *, read_only: bool = False, secret_key: str | None = None) -> SqlStore:
     """
     Open the store at a `sqlite:///` or `postgresql+psycopg://` URL, and bring its schema up to date.
 
     With `read_only` nothing is made or upgraded, and every write fails; NoStoreYet if nobody has written yet.
-    Raises NeedsPerson if the store cannot be opened or a newer bridge made it; TryAgain if its server does
-    not answer.
+    `secret_key` seals the addresses of uploads; what is done without one, bridge.store.sealing says.
+    Raises NeedsPerson if the store cannot be opened, a newer bridge made it, or `secret_key` is too short;
+    TryAgain if its server does not answer.
     """
     address = parse_address(url)
+    key = choose_key(address.file, secret_key, read_only=read_only)
     engine = make_engine(address, read_only=read_only)
     try:
         with translated(address.place):
@@ -57,24 +58,11 @@ def open_store(url: str, *, read_only: bool = False) -> SqlStore:
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(engine, address.place)
+    return SqlStore(engine, address.place, key)
 
 
-class SqlStore:
-    """
-    What the bridge remembers, in SQLite or PostgreSQL; made by `open_store`.
-
-    Every method is one statement in one transaction, so there is no state in between that another thread
-    (the pool gives each a connection) or process could see. Errors are TryAgain or NeedsPerson.
-    """
-
-    def __init__(self, engine: Engine, place: str) -> None:
-        self._engine = engine
-        self._place = place
-
-    def close(self) -> None:
-        """Close all connections. Idempotent."""
-        self._engine.dispose()
+class SqlStore(SqlCopies):
+    """What the bridge remembers, in SQLite or PostgreSQL; made by `open_store`."""
 
     # records and aliases
     def records(self, key: ModelKey) -> tuple[MappingRecord, ...]:
@@ -99,7 +87,7 @@ class SqlStore:
     def save_mirrored(self, key: ModelKey, alias: Alias, version_id: str | None) -> None:
         """Remember where an alias was set; None forgets it."""
         if version_id is None:
-            self._drop(mirrored, key, alias=alias)
+            self._drop(mirrored, _at(mirrored, key), mirrored.c.alias == alias)
         else:
             row = {**key_row(key), "alias": alias, "version_id": version_id}
             self._put(mirrored, row, by=("mapping", "model", "alias"))
@@ -147,7 +135,7 @@ class SqlStore:
 
     def close_intent(self, key: ModelKey, artifact_uri: str) -> None:
         """Forget an intent."""
-        self._drop(intents, key, artifact_uri=artifact_uri)
+        self._drop(intents, _at(intents, key), intents.c.artifact_uri == artifact_uri)
 
     # snapshots, status, holds
     def seen_before(self, key: ModelKey) -> frozenset[Alias] | None:
@@ -184,31 +172,7 @@ class SqlStore:
 
     def lift_hold(self, key: ModelKey, alias: Alias) -> None:
         """End a hold."""
-        self._drop(holds, key, alias=alias)
-
-    # statements
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with translated(self._place), self._engine.begin() as connection:
-            yield connection
-
-    def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
-        with self._transaction() as connection:
-            return connection.execute(query).mappings().all()
-
-    def _put(self, table: Table, row: Row, by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
-        """Insert a row, or update the one that equals it in the columns `by`, but for those to `keep`."""
-        upsert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement = upsert(table).values(row)
-        changed = {name: statement.excluded[name] for name in row if name not in {*by, *keep}}
-        with self._transaction() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=by, set_=changed))
-
-    def _drop(self, table: Table, key: ModelKey, **also: str) -> None:
-        """Delete a key's row that has these values; it need not be there."""
-        where = [_at(table, key), *(table.c[name] == value for name, value in also.items())]
-        with self._transaction() as connection:
-            connection.execute(delete(table).where(*where))
+        self._drop(holds, _at(holds, key), holds.c.alias == alias)
 
 
 def _at(table: Table, key: ModelKey) -> ColumnElement[bool]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from bridge.core.errors import BridgeError
     from bridge.core.model import Manifest, ManifestHeader
+    from bridge.core.ports import Reader
 
 PIECE = 1 << 16  # bytes that `open` yields at once
 
@@ -60,10 +61,24 @@ class MemoryStorage:
         there = self.manifests.get(folder)
         return there.header if there else None
 
-    def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
+    def held(self, folder: str) -> Iterator[StoredFile]:
+        """See the port."""
+        self._begin("held", folder)
+        for uri, content in sorted(self.objects.items()):
+            if uri.startswith(folder):
+                crc32c = _digest(content, "crc32c")
+                yield StoredFile(uri.removeprefix(folder), len(content), crc32c, md5=self._kept_md5(uri))
+
+    def put(self, folder: str, file: ArtifactFile, read: Reader, there: StoredFile | None = None) -> StoredFile:
         """See the port."""
         self._begin("put", folder)
-        content = _read(file, pieces)
+        kept = file.digest and there and {"md5": there.md5, "crc32c": there.crc32c}.get(file.digest.algorithm)
+        if there and kept and file.digest:
+            if (there.size, kept) != (file.size, file.digest.value):
+                raise _taken(folder + file.path)
+            return there
+        with read(0) as pieces:
+            content = _read(file, pieces)
         _compare(file, content)
         self._demand_bucket(folder)
         self._keep(folder + file.path, content)
@@ -75,6 +90,10 @@ class MemoryStorage:
             xxh128=_digest(content, "xxh128") if file.digest and file.digest.algorithm == "xxh128" else None,
             sha256=None if file.digest else _digest(content, "sha256"),
         )
+
+    def weight(self, file: ArtifactFile) -> int:
+        """See the port."""
+        return file.size
 
     def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
         """See the port."""
@@ -135,7 +154,7 @@ class MemoryStorage:
 
     def _keep(self, uri: str, content: bytes) -> None:
         if self.objects.setdefault(uri, content) != content:
-            raise NeedsPerson(f"{uri} is already there with other bytes", "find out who wrote it")
+            raise _taken(uri)
 
     def _begin(self, method: str, folder: str | None = None) -> None:
         self.calls.append(method)
@@ -180,6 +199,10 @@ def _compare(file: ArtifactFile, content: bytes) -> None:
         found = _digest(content, file.digest.algorithm)
         if file.digest.value != found:
             raise _mismatch(file, f"{file.digest.algorithm} {file.digest.value}", found)
+
+
+def _taken(uri: str) -> NeedsPerson:
+    return NeedsPerson(f"{uri} is already there with other bytes", "find out who wrote it")
 
 
 def _mismatch(file: ArtifactFile, promised: str, found: str) -> IntegrityError:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bridge.core.records import EntryId, JournalEntry
+from bridge.testing.copies import MemoryCopies, utc
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bridge.core.records import Intent, Outcome, Status
 
 
-class MemoryStore:
+class MemoryStore(MemoryCopies):
     """
     The Store port in dicts, which keep the order in which their keys first came.
 
@@ -26,7 +26,7 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        super().__init__()
         self._records: defaultdict[ModelKey, dict[str, MappingRecord]] = defaultdict(dict)  # by folder
         self._mirrored: defaultdict[ModelKey, dict[Alias, str]] = defaultdict(dict)
         self._journal: list[JournalEntry] = []  # an entry's id is its place, counted from 1
@@ -49,7 +49,7 @@ class MemoryStore:
 
     def save_record(self, record: MappingRecord) -> None:
         """Remember a registered version, in place of an earlier record of it; that one's `first_seen` stays."""
-        _utc(record.first_seen)
+        utc(record.first_seen)
         with self._lock:
             of_key = self._records[record.key]
             earlier = of_key.get(record.artifact_uri, record)
@@ -71,7 +71,7 @@ class MemoryStore:
     # journal and intents
     def begin(self, key: ModelKey, change: Change, why: str, at: datetime) -> EntryId:
         """Write down that a change is about to be made."""
-        begun = _utc(at)
+        begun = utc(at)
         with self._lock:
             entry = EntryId(len(self._journal) + 1)
             self._journal.append(JournalEntry(entry, key, change, why, begun, outcome=None, detail="", finished=None))
@@ -80,7 +80,7 @@ class MemoryStore:
 
     def finish(self, entry: EntryId, outcome: Outcome, detail: str, at: datetime) -> None:
         """Write down how it ended, once. Raises LookupError if there is no such entry, or it has ended."""
-        finished = _utc(at)
+        finished = utc(at)
         with self._lock:
             if self._unfinished.pop(entry, None) is None:
                 raise LookupError(f"the journal has no unfinished entry {entry}")
@@ -110,7 +110,7 @@ class MemoryStore:
     def save_intent(self, intent: Intent) -> None:
         """Write an intent, or what has become known of it."""
         if intent.sent_at is not None:
-            _utc(intent.sent_at)
+            utc(intent.sent_at)
         with self._lock:
             self._intents[intent.key][intent.artifact_uri] = intent
 
@@ -142,7 +142,7 @@ class MemoryStore:
 
     def save_status(self, status: Status) -> None:
         """Remember a model's state."""
-        _utc(status.looked_at)
+        utc(status.looked_at)
         with self._lock:
             self._statuses[status.key] = status
 
@@ -155,7 +155,7 @@ class MemoryStore:
     def save_hold(self, key: ModelKey, hold: Hold) -> None:
         """Put a hold on an alias; it replaces an earlier one."""
         if hold.until is not None:
-            _utc(hold.until)
+            utc(hold.until)
         with self._lock:
             self._holds[key][hold.alias] = hold
 
@@ -167,11 +167,3 @@ class MemoryStore:
 
 def _by_age(of_key: Mapping[str, MappingRecord]) -> tuple[MappingRecord, ...]:
     return tuple(sorted(of_key.values(), key=lambda record: record.first_seen))
-
-
-def _utc(at: datetime | str) -> str:
-    """Return a time as ISO 8601 text. Raises ValueError unless its zone is UTC, as every end does."""
-    text = at if isinstance(at, str) else at.isoformat()
-    if datetime.fromisoformat(text).utcoffset() != timedelta(0):
-        raise ValueError(f"{text!r} is not a time in UTC")
-    return text

@@ -11,6 +11,7 @@ from bridge.config.load import load
 from bridge.config.model import Config, SecretRef, VertexConnection, WandbConnection
 from bridge.core.errors import ConfigErrors
 from bridge.core.model import RemovalGuard
+from bridge.core.settings import CopySettings
 from tests.config.folders import ACME, PROD
 
 if TYPE_CHECKING:
@@ -26,10 +27,12 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
     assert config == Config(
         path=folder.path / "bridge.yaml",
         store="sqlite:///bridge.db",
+        secret_key=None,
         owner="registry-bridge",
         poll_every=timedelta(seconds=60),
         settle=timedelta(minutes=10),
         guard=RemovalGuard(0.3, 3),
+        copying=CopySettings(),
         connections={
             "acme": WandbConnection("acme", "https://api.wandb.ai", SecretRef(env="WANDB_API_KEY"), "acme"),
             "prod": VertexConnection("prod", "acme-prod", "europe-west4", "gs://acme-models-ew4/registry"),
@@ -42,6 +45,7 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
 def test_everything_can_be_said(folder: Folder) -> None:
     folder.bridge(
         """store: postgresql+psycopg://bridge@db/bridge
+secret_key: {file: keys/bridge}
 owner: team-a
 poll_every: 1.5m
 guards: {max_removals: 12.5%, min_removals: 5, settle: 0s}
@@ -52,6 +56,7 @@ guards: {max_removals: 12.5%, min_removals: 5, settle: 0s}
     )
     config = folder.load()
     assert (config.store, config.owner) == ("postgresql+psycopg://bridge@db/bridge", "team-a")
+    assert config.secret_key == SecretRef(file=str(folder.path / "keys/bridge"))
     assert (config.poll_every, config.settle) == (timedelta(seconds=90), timedelta(0))
     assert config.guard == RemovalGuard(0.125, 5)
     key = SecretRef(file=str(folder.path / "keys/wandb"))

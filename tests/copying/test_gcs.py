@@ -14,26 +14,30 @@ import google_crc32c
 import pytest
 import requests
 
-from bridge.copying.gcs import MULTIPART_LIMIT, GcsStorage
 from bridge.copying.gcs.objects import PIECE
 from bridge.copying.gcs.storage import HEADER
 from bridge.copying.manifests import ManifestText
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
 from bridge.core.naming import MANIFEST_NAME
-from bridge.sandbox.address import BUCKET, PROJECT
+from bridge.core.settings import CopySettings
+from bridge.sandbox.address import BUCKET
+from tests.copying.conftest import bucket_at
+from tests.readers import reader_of, reading
 from tests.sources.servers import Asked, Reply, ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from bridge.copying.gcs import GcsStorage
     from bridge.sandbox.world import World
     from tests.copying.conftest import Bucket, Faults
 
 pytestmark = pytest.mark.sandbox
 
 MIB = 1 << 20
+MULTIPART_LIMIT = CopySettings().one_request
 MEBIBYTE = bytes(range(256)) * (MIB // 256)
 LARGE = 9 * MIB
 CHUNK = 16 * MIB  # what was a request of its own once
@@ -48,12 +52,8 @@ def file_of(content: bytes, path: str = "model.bin", *, md5: bool = True) -> Art
     return ArtifactFile(path, len(content), Digest("md5", base64.b64encode(raw).decode()) if md5 else None)
 
 
-def pieces_of(content: bytes, size: int = MIB) -> Iterator[bytes]:
-    return (content[at : at + size] for at in range(0, len(content), size))
-
-
 def put(storage: GcsStorage, folder: str, content: bytes, path: str = "model.bin", *, md5: bool = True) -> StoredFile:
-    return storage.put(folder, file_of(content, path, md5=md5), pieces_of(content))
+    return storage.put(folder, file_of(content, path, md5=md5), reading(content))
 
 
 def names(world: World, folder: str) -> list[str]:
@@ -110,7 +110,7 @@ def test_a_wrong_file_leaves_no_object(storage: GcsStorage, folder: str, world: 
     sent = {"short": content[:-1], "long": content + b"!", "other bytes": content[:-1] + b"!"}[wrong]
 
     with pytest.raises(IntegrityError):
-        storage.put(folder, file_of(content), pieces_of(sent))
+        storage.put(folder, file_of(content), reading(sent))
     assert names(world, folder) == []
 
 
@@ -125,7 +125,7 @@ def test_a_source_that_breaks_leaves_no_object_and_its_error_goes_through(
         raise TryAgain("the source went away")
 
     with pytest.raises(TryAgain, match="the source went away"):
-        storage.put(folder, file_of(content), pieces())
+        storage.put(folder, file_of(content), reader_of(pieces))
     assert names(world, folder) == []
     assert put(storage, folder, content).size == size
 
@@ -166,7 +166,7 @@ def test_a_wrong_file_is_no_less_wrong_because_its_name_is_taken(
     bucket.write(f"{folder}model.bin", b"12345")
 
     with pytest.raises(IntegrityError):
-        storage.put(folder, file_of(b"12345"), iter([b"1234"]))
+        storage.put(folder, file_of(b"12345"), reading(b"1234"))
     assert bucket.read(f"{folder}model.bin") == b"12345"
 
 
@@ -392,7 +392,7 @@ def test_a_large_manifest_whose_bytes_change_on_their_way_is_not_written(
 ) -> None:
     faults.flip_bodies_of_chunks()
 
-    with pytest.raises(TryAgain, match="other bytes arrived"):
+    with pytest.raises(IntegrityError, match="other bytes than were sent"):
         storage.commit(folder, many(100_000))
     assert names(world, folder) == []
 
@@ -406,7 +406,7 @@ def test_a_manifest_that_arrives_with_other_bytes_than_are_stored_is_for_another
         crc32c = base64.b64encode(google_crc32c.value(text).to_bytes(4, "big")).decode()
         return Reply(200, json.dumps({"crc32c": crc32c}).encode(), {"Content-Type": "application/json"})
 
-    with ScriptedServer(script) as server, closing(GcsStorage(PROJECT, server.url)) as storage:
+    with ScriptedServer(script) as server, closing(bucket_at(server.url)) as storage:
         with pytest.raises(TryAgain, match="other bytes arrived"):
             storage.manifest("gs://bucket/f/")
         assert len(server.asked) == 2, "the answer did not tell the checksum, so it was asked for"
@@ -492,7 +492,7 @@ def test_an_object_that_vanishes_while_it_is_compared_is_for_another_time(
 def test_a_server_that_is_not_there_is_for_another_time(folder: str) -> None:
     with ScriptedServer(lambda _: Reply()) as gone:
         pass
-    with closing(GcsStorage(PROJECT, gone.url)) as storage:
+    with closing(bucket_at(gone.url)) as storage:
         with pytest.raises(TryAgain):
             storage.manifest(folder)
         with pytest.raises(TryAgain):
@@ -517,7 +517,7 @@ def _no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_no_credentials")
 def test_without_credentials_a_person_is_told_how_to_get_them() -> None:
     with pytest.raises(NeedsPerson, match="gcloud auth application-default login"):
-        GcsStorage(PROJECT)
+        bucket_at()
 
 
 @pytest.mark.usefixtures("_no_credentials")
@@ -531,7 +531,7 @@ def test_credentials_that_cannot_be_read_need_a_person(
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
 
     with pytest.raises(NeedsPerson, match="credentials"):
-        GcsStorage(PROJECT)
+        bucket_at()
 
 
 @pytest.mark.usefixtures("_no_credentials")
@@ -551,6 +551,6 @@ def test_credentials_that_google_no_longer_takes_need_a_person(
         }
         file.write_text(json.dumps(said))
         monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(file))
-        with closing(GcsStorage(PROJECT)) as storage, pytest.raises(NeedsPerson, match="no usable Google credentials"):
+        with closing(bucket_at()) as storage, pytest.raises(NeedsPerson, match="no usable Google credentials"):
             storage.manifest(folder)
         assert len(google.asked) == 1

@@ -209,6 +209,9 @@ def test_a_storage_that_says_nothing_is_waited_for_with_patience_only(
         ):
             source.describe(version)
         released.set()
+        for thread in threading.enumerate():
+            if thread.name.startswith("within-"):
+                thread.join(10)
 
 
 def test_a_manifest_whose_url_expired_is_asked_for_again(people: SandboxPublisher, version: SourceVersion) -> None:

@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import islice
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
+from bridge.net.lines import Lines
 from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
-from bridge.sources.streams import download_session, open_stream, open_url
+from bridge.sources.streams import open_url
+from bridge.sources.waiting import within
 from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
 from bridge.sources.wandb.manifests import check_manifest, read_manifest
 from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
 from bridge.sources.wandb.urls import PAGE as URLS_PAGE, FileUrls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
-
-    import requests
 
     from bridge.sources.wandb.session import Api, Artifact
 
@@ -56,12 +56,12 @@ class WandbSource:
         self._organization = organization
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key)
-        self._http = download_session()
+        self._lines = Lines()
         self._urls = FileUrls(self._file_urls)
 
     def close(self) -> None:
         """Close the connections that files are read over."""
-        self._http.close()
+        self._lines.close()
 
     # sweep
 
@@ -241,14 +241,13 @@ class WandbSource:
             artifact = self._same(api, version)
             return manifest_url(artifact), artifact.metadata
 
-        url, metadata = self._session.call(contents)
-
-        def ask(headers: Mapping[str, str], *, renew: bool) -> requests.Response:
-            address = self._session.call(contents)[0] if renew else url
-            return self._http.get(address, headers=headers, stream=True, timeout=self._patience)
-
-        with open_stream(ask, f"the manifest of {version}") as pieces:
-            files = read_manifest(version, pieces)
+        first_url, metadata = self._session.call(contents)
+        what = f"the manifest of {version}"
+        with open_url(
+            self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
+        ) as pieces:
+            begun = within(self._patience, lambda: next(pieces, b""), what)
+            files = read_manifest(version, chain((begun,), pieces))
         check_paths(file.path for file in files)
         check_manifest(version, files)
         self._urls.know(version, files)
@@ -267,7 +266,7 @@ class WandbSource:
                 raise NeedsPerson(f"W&B gives no URL for {file.path!a} of {version}", "log the version again")
             return given
 
-        return open_url(self._http, url, f"{file.path!a} of {version}", start)
+        return open_url(self._lines, url, f"{file.path!a} of {version}", start)
 
     def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:  # noqa: ARG002  no selector leaves out an alias that its rules may ask for
         """See the port. `artifact_exists()` is no proof: it says False for 401, 403, 429 and 500 too."""
