@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from bridge.core.packed import Packed
     from bridge.sources.wandb.session import Api, Artifact
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
@@ -49,7 +50,7 @@ class WandbSource:
         api_key: Callable[[], str],
         organization: str | None = None,
         *,
-        patience: float = 60.0,  # seconds that the storage of manifests may say nothing
+        patience: float = 300.0,  # seconds for a manifest, which may be of a million files
     ) -> None:
         self._name = name
         self._base_url = base_url.rstrip("/")
@@ -243,11 +244,14 @@ class WandbSource:
 
         first_url, metadata = self._session.call(contents)
         what = f"the manifest of {version}"
-        with open_url(
-            self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
-        ) as pieces:
-            begun = within(self._patience, lambda: next(pieces, b""), what)
-            files = read_manifest(version, chain((begun,), pieces))
+
+        def read() -> Packed[ArtifactFile]:
+            with open_url(
+                self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
+            ) as pieces:
+                return read_manifest(version, pieces)
+
+        files = within(self._patience, read, what)
         check_paths(file.path for file in files)
         check_manifest(version, files)
         self._urls.know(version, files)
