@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
-from bridge.copying.progress import ProgressLog
 from bridge.core.errors import ConfigError, ConfigErrors
+from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
@@ -63,7 +64,7 @@ class Bridge:
         self._opened = ExitStack()
         self._lock = threading.RLock()
         self.budget = Budget(self.clock, config.copying)
-        self.watch: Callable[[Progress], None] = ProgressLog(self.clock)
+        self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         self.passes = Passes(
@@ -104,6 +105,17 @@ class Bridge:
             guard=self.config.guard,
             settle=self.config.settle,
         )
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """What copies have begun and not finished, in the buckets of all connections."""
+        return Leftovers(self.store, self._storage_of, self.clock, self.config.copying.leftovers_after)
+
+    def _storage_of(self, uri: str) -> Storage | None:
+        for spec in self.config.connections.values():
+            if isinstance(spec, VertexConnection) and uri.startswith(f"{spec.bucket}/"):
+                return self._end("storage", spec.name, partial(self._storage, spec))
+        return None
 
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
@@ -164,7 +176,11 @@ class Bridge:
     def _copier(self, source: Source, storage: Storage) -> Copier:
         from bridge.copying.copier import StreamingCopier
 
-        return StreamingCopier(source, storage, self.store, self.clock, self.budget, self.watch)
+        return StreamingCopier(source, storage, self.store, self.store, self.clock, self.budget, self._watch)
+
+    def _watch(self, progress: Progress) -> None:
+        for watch in self.watchers:
+            watch(progress)
 
     def _vertex(self, connection: str) -> VertexConnection:
         spec = self.config.connections[connection]

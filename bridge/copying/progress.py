@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -16,10 +15,8 @@ if TYPE_CHECKING:
     from bridge.core.model import SourceVersion
     from bridge.core.ports import Clock
 
-log = logging.getLogger(__name__)
-
 OFTEN = timedelta(seconds=0.5)  # between two events of one copy
-SELDOM = timedelta(seconds=10)  # between two lines of the log
+SELDOM = timedelta(seconds=10)  # between two lines
 
 
 class Meter:
@@ -73,11 +70,12 @@ class Meter:
         )
 
 
-class ProgressLog:
-    """Writes a line every ten seconds for each copy that takes longer."""
+class ProgressLines:
+    """Says a line every ten seconds for each copy that takes longer; the first one right away."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, say: Callable[[str], None]) -> None:
         self._clock = clock
+        self._say = say
         self._told: dict[SourceVersion, datetime] = {}
 
     def __call__(self, progress: Progress) -> None:
@@ -85,6 +83,6 @@ class ProgressLog:
         now = self._clock.now()
         if progress.is_whole:
             self._told.pop(progress.version, None)
-        elif now - self._told.setdefault(progress.version, now) >= SELDOM:
+        elif progress.version not in self._told or now - self._told[progress.version] >= SELDOM:
             self._told[progress.version] = now
-            log.info("copying %s", progress)
+            self._say(f"copying {progress}")

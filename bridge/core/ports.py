@@ -129,6 +129,15 @@ class Storage(Protocol):
         """
         ...
 
+    def discard(self, upload: Upload, before: datetime) -> int:
+        """
+        Remove what is left in the bucket of something that was begun and will not be finished; return how many objects.
+
+        A session or an upload in parts is ended. In a folder, objects that carry our mark and are older than
+        `before` are removed, unless it has a manifest: then it is whole, and nothing is. Idempotent.
+        """
+        ...
+
     def commit(self, folder: str, manifest: Manifest) -> None:
         """Write the manifest. Idempotent; raises NeedsPerson if one with other files is there."""
         ...
@@ -234,6 +243,14 @@ class Uploads(Protocol):
 
     def forget_upload(self, uri: str) -> None:
         """Forget an upload: it has ended, or was given up. Idempotent."""
+        ...
+
+    def enter(self, folder: str, at: datetime) -> bool:
+        """Begin the copy to a folder, or go on with it; False if somebody began to remove it within the last hour."""
+        ...
+
+    def claim(self, upload: Upload, at: datetime) -> bool:
+        """Take what is left of an upload for removal; False if it has ended, or was gone on with, or was claimed."""
         ...
 
     def uploads(self, before: datetime) -> tuple[Upload, ...]:

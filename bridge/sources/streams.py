@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from urllib.parse import urljoin
 
 import requests
-import stamina
 import urllib3
 import xxhash
 from requests.utils import requote_uri
 
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.net.insisting import insist
 from bridge.net.lines import UNWELL, Broken, retry_after
 
 if TYPE_CHECKING:
@@ -219,28 +219,17 @@ class _Stream:
             if self._etag is not None:
                 headers["If-Range"] = self._etag
         try:
-            return self._ask_until_answered(headers, renew=renew)
+            return insist(
+                lambda: self._ask_once(headers, renew=renew),
+                _wait_for,
+                attempts=ATTEMPTS,
+                patience=PATIENCE,
+                pause=0.2,
+            )
         except Broken as broken:
             raise TryAgain(f"{self._what} cannot be read now: {broken}") from broken
         except _Unwell as unwell:
             raise TryAgain(f"{self._what} cannot be read now (HTTP {unwell.status})", after=unwell.after) from unwell
-
-    def _ask_until_answered(self, headers: Mapping[str, str], *, renew: bool) -> Answer:
-        first: Exception | None = None
-        try:
-            return self._ask_once(headers, renew=renew)
-        except (Broken, _Unwell) as problem:
-            first = problem
-        # What waits costs as much as a request does, so the first one is before it.
-        for attempt in stamina.retry_context(
-            on=_wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.2, wait_max=LONGEST_WAIT
-        ):
-            with attempt:
-                if first is not None:
-                    first, known = None, first
-                    raise known
-                return self._ask_once(headers, renew=renew)
-        raise AssertionError  # the last attempt returns or raises
 
     def _ask_once(self, headers: Mapping[str, str], *, renew: bool) -> Answer:
         self.close()
@@ -265,7 +254,7 @@ class _Stream:
 
 
 def _wait_for(problem: Exception) -> bool | float:
-    """Tell stamina whether to try again, and when if the server says so."""
+    """Tell whether to ask again, and when if the server says so."""
     if isinstance(problem, _Unwell) and problem.after is not None:
         return min(problem.after, LONGEST_WAIT)
     return isinstance(problem, Broken | _Unwell)

@@ -15,10 +15,12 @@ from bridge.core.model import ArtifactFile, Digest, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from bridge.core.errors import BridgeError
     from bridge.core.model import Manifest, ManifestHeader
     from bridge.core.ports import Reader
+    from bridge.core.records import Upload
 
 PIECE = 1 << 16  # bytes that `open` yields at once
 
@@ -37,6 +39,7 @@ class MemoryStorage:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.composed: set[str] = set()  # URIs
+        self.placed: set[str] = set()  # URIs of what is not ours
         self.manifests: dict[str, Manifest] = {}
         self.absent: set[str] = set()
         self.closed: set[str] = set()
@@ -46,6 +49,7 @@ class MemoryStorage:
     def place(self, uri: str, content: bytes, *, composed: bool = False) -> None:
         """Write an object as somebody else would: over what is there, whole or composed of others."""
         self.objects[uri] = content
+        self.placed.add(uri)
         (self.composed.add if composed else self.composed.discard)(uri)
 
     # Storage
@@ -112,6 +116,16 @@ class MemoryStorage:
             self.composed.add(target)
         self._keep(target, content)
         return StoredFile(file.path, len(content), _digest(content, "crc32c"), md5=self._kept_md5(target))
+
+    def discard(self, upload: Upload, before: datetime) -> int:  # noqa: ARG002  there are no times here
+        """See the port. What somebody has placed is not ours, and what is ours is old."""
+        self._begin("discard", upload.uri if upload.kind in ("folder", "removal") else None)
+        if not upload.uri.endswith("/") or upload.uri in self.manifests:
+            return 0
+        ours = [uri for uri in self.objects if uri.startswith(upload.uri) and uri not in self.placed]
+        for uri in ours:
+            del self.objects[uri]
+        return len(ours)
 
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
+from bridge.core.records import Upload
 from tests.contracts.buckets import ABSENT, MAKES, crc32c, md5, sha256, xxh128
 from tests.readers import reader_of, reading
 
@@ -161,7 +163,7 @@ def test_a_source_that_never_ends_is_cut_off(end: Place) -> None:
             yield b"more"
 
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(), endless())
+        end.storage.put(end.folder, file(), reader_of(endless))
 
     assert end.read("model.bin") is None
 
@@ -409,6 +411,80 @@ def test_one_folder_is_none_of_anothers_business(end: Place) -> None:
 
     assert end.storage.manifest(f"{end.folder}more/") is None
     assert end.storage.manifest(f"{end.folder[:-1]}-2/") is None
+
+
+# what lies in a folder, and what is left over
+
+
+def test_a_folder_is_listed_by_path_without_its_manifest(end: Place) -> None:
+    for path in ("b", "a/z", "ä", "a.bin"):
+        end.storage.put(end.folder, file(path=path), reading(CONTENT))
+    end.compose("c", CONTENT)
+    end.storage.commit(end.folder, manifest())
+
+    held = [each for each in end.storage.held(end.folder) if not each.path.startswith("c.")]
+    assert [each.path for each in held] == ["a.bin", "a/z", "b", "c", "ä"]
+    assert {(each.size, each.crc32c) for each in held} == {(len(CONTENT), crc32c(CONTENT))}
+    assert [each.md5 for each in held] == [md5(CONTENT)] * 3 + [None, md5(CONTENT)]
+    assert list(end.storage.held(f"{end.folder}none/")) == []
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "crc32c"])
+def test_what_a_listing_tells_is_kept_without_reading_a_byte(end: Place, algorithm: str) -> None:
+    def never() -> Iterator[bytes]:
+        raise AssertionError
+
+    stored = end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT))
+    (there,) = end.storage.held(end.folder)
+
+    assert end.storage.put(end.folder, file(algorithm=algorithm), reader_of(never), there) == stored
+
+
+@pytest.mark.parametrize("algorithm", ["xxh128", None])
+def test_what_no_listing_can_tell_is_read_and_not_sent(end: Place, algorithm: str | None) -> None:
+    stored = end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT))
+    (there,) = end.storage.held(end.folder)
+
+    assert end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT), there) == stored
+    with pytest.raises(IntegrityError):
+        end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT[:-1]), there)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_a_listing_tells_to_be_another_is_not_overwritten(end: Place, algorithm: str | None) -> None:
+    end.write("model.bin", b"not ours.")
+    (there,) = end.storage.held(end.folder)
+
+    with pytest.raises(NeedsPerson, match="already there with other bytes"):
+        end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT), there)
+    assert end.read("model.bin") == b"not ours."
+
+
+def left(end: Place, folder: str = "") -> Upload:
+    return Upload(end.folder + folder, "", "removal", 0, None, "2026-01-05T09:00:00+00:00")
+
+
+LATER = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251  objects are as old as the real clock says
+
+
+def test_of_what_is_left_in_a_folder_only_our_own_is_removed(end: Place) -> None:
+    end.storage.put(end.folder, file(path="copy/model.bin"), reading(CONTENT))
+    end.storage.rewrite(f"{end.folder}copy/", file(path="again.bin"), f"{end.folder}copy/model.bin")
+    end.write("copy/theirs.bin", CONTENT)
+    end.storage.put(end.folder, file(path="copy-2/model.bin"), reading(CONTENT))
+
+    assert end.storage.discard(left(end, "copy/"), LATER) == 2
+    assert (end.read("copy/model.bin"), end.read("copy/again.bin")) == (None, None)
+    assert end.read("copy/theirs.bin") == end.read("copy-2/model.bin") == CONTENT
+    assert end.storage.discard(left(end, "copy/"), LATER) == 0
+
+
+def test_of_a_folder_that_is_whole_nothing_is_removed(end: Place) -> None:
+    end.storage.put(end.folder, file(), reading(CONTENT))
+    end.storage.commit(end.folder, manifest())
+
+    assert end.storage.discard(left(end), LATER) == 0
+    assert end.read("model.bin") == CONTENT
 
 
 # buckets that are not there, or closed

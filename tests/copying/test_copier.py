@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.copying.copier import StreamingCopier
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.naming import MANIFEST_NAME
 from bridge.core.settings import CopySettings
@@ -20,6 +19,7 @@ from tests.readers import copier_of, reading
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.copying.copier import StreamingCopier
     from bridge.copying.gcs import GcsStorage
     from bridge.core.model import SourceVersion
     from bridge.core.ports import Storage

@@ -213,15 +213,6 @@ def test_a_chunk_whose_answer_was_lost_is_sent_again(
     assert bucket.read(f"{folder}model.bin") == content
 
 
-def test_a_bucket_that_keeps_a_part_of_a_chunk_only_is_for_another_time(
-    storage: GcsStorage, folder: str, faults: Faults
-) -> None:
-    faults.answer(308, times=1, method="PUT", range=f"bytes=0-{8 * MIB - 1}")
-
-    with pytest.raises(TryAgain):
-        put(storage, folder, content_of(33 * MIB))
-
-
 def test_a_manifest_whose_answer_was_lost_is_known_for_our_own(
     storage: GcsStorage, folder: str, faults: Faults
 ) -> None:

@@ -16,7 +16,7 @@ from hypothesis import given, strategies as st
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, TryAgain
 from bridge.core.model import ArtifactFile, Digest
-from tests.readers import reader_of
+from tests.readers import reader_of, reading
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -235,7 +235,7 @@ def test_bytes_that_passed_are_not_hashed_twice() -> None:
 
 def test_a_file_that_is_read_blind_is_held_to_its_size() -> None:
     for content, found in ((bytes(99), "99"), (bytes(101), "more than 100")):
-        read = VerifiedStream(ArtifactFile("f", 100, None), reader_of(lambda content=content: [content]))
+        read = VerifiedStream(ArtifactFile("f", 100, None), reading(content))
         with pytest.raises(IntegrityError, match=f"promises 100 bytes, and its bytes have {found}"):
             list(read.pieces(50, blind=True))
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridge.core.packed import Packed
 
 PIECE = 8 << 20  # bytes per request of a download, and about twice as many in memory
-FIELDS = "items(name,size,md5Hash,crc32c),nextPageToken"
+FIELDS = "items(name,size,md5Hash,crc32c,generation,metadata,timeCreated),nextPageToken"
 
 
 class GcsObjects:

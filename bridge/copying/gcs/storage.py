@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 from google.api_core import exceptions as api
 
-from bridge.copying.gcs.client import TIMEOUT, split, translated
+from bridge.copying.gcs.client import MARK, TIMEOUT, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.rewriting import rewrite, taken
@@ -29,12 +29,14 @@ from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from datetime import datetime
 
     from google.cloud import storage  # noqa: TID251  this is its room
 
     from bridge.copying.budget import Budget
     from bridge.core.model import Manifest, ManifestHeader
     from bridge.core.ports import Clock, Reader, Uploads
+    from bridge.core.records import Upload
 
 T = TypeVar("T")
 
@@ -100,9 +102,9 @@ class GcsStorage(GcsObjects):
 
     def held(self, folder: str) -> Iterator[StoredFile]:
         """See the port."""
-        bucket, prefix = split(folder)
+        _, prefix = split(folder)
         with translated(folder):
-            for blob in self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT):
+            for blob in self._listed(folder):
                 path = blob.name.removeprefix(prefix)
                 if path != MANIFEST_NAME:
                     yield StoredFile(path, blob.size, blob.crc32c, md5=blob.md5_hash)
@@ -159,7 +161,7 @@ class GcsStorage(GcsObjects):
         copied = rewrite(source, target, ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c)))
         with later(place):
             self._parts.forget(place)
-        return replace(sealed, md5=sealed.md5, crc32c=copied.crc32c)
+        return replace(sealed, md5=copied.md5)  # which it has none of: manifests say what the bucket can compare
 
     def _may_go_in_parts(self, file: ArtifactFile) -> bool:
         fits = memory_for_parts(file.size, self._settings) <= self._settings.memory
@@ -193,6 +195,18 @@ class GcsStorage(GcsObjects):
         bucket, name = split(source)
         return rewrite(self._client.bucket(bucket).blob(name), self._blob(folder, file.path), file)
 
+    def discard(self, upload: Upload, before: datetime) -> int:
+        """See the port."""
+        with translated(upload.uri), later(upload.uri):
+            if upload.kind == "session":
+                self._uploader.end(upload)
+                return 0
+            if upload.kind == "parts":
+                return self._parts.remove(upload.address) if upload.address else 0
+            if self.header(upload.uri) is not None:
+                return 0
+            return sum(self._removed(blob) for blob in self._listed(upload.uri) if _is_ours(blob, before))
+
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
         blob = self._blob(folder, MANIFEST_NAME)
@@ -219,6 +233,17 @@ class GcsStorage(GcsObjects):
         if (made.size, made.crc32c) != (text.size, text.crc32c):
             self._refuse_other_bytes(place, made)
 
+    def _listed(self, folder: str) -> Iterator[storage.Blob]:
+        bucket, prefix = split(folder)
+        return iter(self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT))
+
+    def _removed(self, blob: storage.Blob) -> int:
+        try:
+            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT)
+        except (api.NotFound, api.PreconditionFailed):  # it was removed, or written again, meanwhile
+            return 0
+        return 1
+
     def _blob(self, folder: str, path: str) -> storage.Blob:
         bucket, prefix = split(folder)
         name = prefix + path
@@ -229,6 +254,11 @@ class GcsStorage(GcsObjects):
             )
         blob: storage.Blob = self._client.bucket(bucket).blob(name)
         return blob
+
+
+def _is_ours(blob: storage.Blob, before: datetime) -> bool:
+    """Whether an object was written here, before that time; else it is somebody's."""
+    return (blob.metadata or {}).items() >= MARK.items() and blob.time_created < before
 
 
 def _agreed(there: Held, stream: VerifiedStream) -> StoredFile | None:
@@ -245,7 +275,7 @@ def _agreed(there: Held, stream: VerifiedStream) -> StoredFile | None:
     if promised is None or taken_there.get(promised.algorithm) is None:
         read = VerifiedStream(file, stream.read, md5=True) if promised and promised.algorithm == "md5" else stream
         sealed = read.seal()
-        return replace(sealed, md5=sealed.md5 or there.md5) if sealed.crc32c == there.crc32c else None
+        return replace(sealed, md5=there.md5) if sealed.crc32c == there.crc32c else None
     if taken_there[promised.algorithm] != promised.value:
         return None
     if stream.whole and stream.seal().crc32c != there.crc32c:

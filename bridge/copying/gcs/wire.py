@@ -14,15 +14,15 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import requests
-import stamina
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.transport.requests import Request
 
+from bridge.net.insisting import insist
 from bridge.net.lines import UNWELL, Broken, Lines, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from bridge.copying.pace import Pace
 
@@ -108,10 +108,13 @@ class Wire:
 
     def insist(self, method: str, target: str, headers: Mapping[str, str], body: tuple[bytes, ...] = ()) -> Answer:
         """Ask until there is an answer, a bounded number of times. Raises as `ask` does, at last."""
-        try:
-            answer = self.ask(method, target, headers, body)
-        except Unwell as unwell:
-            answer = self._ask_again(unwell, lambda: self.ask(method, target, headers, body))
+        answer = insist(
+            lambda: self.ask(method, target, headers, body),
+            wait_for,
+            attempts=ATTEMPTS,
+            patience=PATIENCE,
+            pause=0.5,
+        )
         if answer.status == HTTPStatus.UNAUTHORIZED and not isinstance(self._credentials, AnonymousCredentials):
             # A token can be revoked before its time. Google's client asks once more, too.
             with self._guard:
@@ -119,22 +122,9 @@ class Wire:
             return self.ask(method, target, headers, body)
         return answer
 
-    def _ask_again(self, unwell: Unwell, ask: Callable[[], Answer]) -> Answer:
-        """Ask after a pause, and so on. What waits costs as much as a request does, so the first one is before it."""
-        first: Unwell | None = unwell
-        for attempt in stamina.retry_context(
-            on=wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.5, wait_max=LONGEST_WAIT
-        ):
-            with attempt:
-                if first is not None:
-                    first, known = None, first
-                    raise known
-                return ask()
-        raise AssertionError  # the last attempt returns or raises
-
 
 def wait_for(problem: Exception) -> bool | float:
-    """Tell stamina whether to try again, and when if the server says so."""
+    """Tell whether to ask again, and when if the bucket says so."""
     if not isinstance(problem, Unwell):
         return False
     return True if problem.after is None else min(problem.after, LONGEST_WAIT)
