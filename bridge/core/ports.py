@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Facts,
         Hold,
         Manifest,
+        ManifestHeader,
         MappingRecord,
         ModelKey,
         ModelVersion,
@@ -96,6 +97,10 @@ class Bucket(Protocol):
         """Read a folder's manifest; None if it has none, and so is not whole."""
         ...
 
+    def header(self, folder: str) -> ManifestHeader | None:
+        """Read what the manifest says besides its files, in one request however many they are; None as above."""
+        ...
+
     def held(self, folder: str) -> Iterator[StoredFile]:
         """
         List what lies below a folder, by path, as it comes, with the digests that the bucket keeps.
@@ -160,7 +165,7 @@ class Storage(Bucket, Protocol):
 class ObjectStore(Protocol):
     """Buckets that a source keeps its versions' files in: `gs://` or `s3://`. Reads only."""
 
-    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+    def list(self, folder: str) -> Sequence[ArtifactFile]:
         """
         List all objects below a folder, a URI that ends in "/", by path; paths are relative to it and not checked.
 
@@ -194,6 +199,10 @@ class Copier(Protocol):
 
     def manifest(self, folder: str) -> Manifest | None:
         """Read a folder's manifest; None if the folder is not whole."""
+        ...
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """Read what the manifest says besides its files, which may be many; None if the folder is not whole."""
         ...
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bridge.core.model import Manifest, ModelVersion, StoredFile, TargetState
+    from bridge.core.model import Manifest, ManifestHeader, ModelVersion, StoredFile, TargetState
     from bridge.core.ports import Bucket, Copier, Registry
     from bridge.core.records import Operation
 
@@ -52,6 +52,10 @@ class ReadOnlyCopier:
         """See the port."""
         return self.copier.manifest(folder)
 
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.copier.header(folder)
+
     copy = arrange = staticmethod(_refuse)
 
 
@@ -64,6 +68,10 @@ class ReadOnlyBucket:
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         return self.bucket.manifest(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.bucket.header(folder)
 
     def held(self, folder: str) -> Iterator[StoredFile]:
         """See the port."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.core.errors import BridgeError
-    from bridge.core.model import Manifest
+    from bridge.core.model import Manifest, ManifestHeader
     from bridge.core.ports import Reader
     from bridge.core.records import Upload
 
@@ -60,6 +60,12 @@ class MemoryStorage:
         """See the port."""
         self._begin("manifest", folder)
         return self.manifests.get(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        self._begin("header", folder)
+        there = self.manifests.get(folder)
+        return there.header if there else None
 
     def held(self, folder: str) -> Iterator[StoredFile]:
         """See the port."""

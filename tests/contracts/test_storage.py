@@ -397,6 +397,15 @@ def test_a_manifest_of_other_files_is_not_overwritten(end: Place) -> None:
     assert end.storage.manifest(end.folder) == first
 
 
+def test_a_header_is_all_of_a_manifest_but_its_files(end: Place) -> None:
+    written = replace(manifest(StoredFile("model.bin", 3, "AAAAAA==")), facts=Facts(metrics={"loss": float("inf")}))
+    assert end.storage.header(end.folder) is None
+    end.storage.commit(end.folder, written)
+
+    assert end.storage.header(end.folder) == written.header
+    assert end.storage.header(f"{end.folder}more/") is None
+
+
 def test_one_folder_is_none_of_anothers_business(end: Place) -> None:
     end.storage.commit(end.folder, manifest())
 
@@ -609,3 +618,5 @@ def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:
             list(end.storage.held(end.folder))
         with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
             list(end.storage.reread(end.folder, [StoredFile("model.bin", 3, "crc")]))
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            end.storage.header(end.folder)

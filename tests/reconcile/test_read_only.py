@@ -9,6 +9,17 @@ from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyR
 from tests.worlds import CONTAINER, FACTS, World
 
 
+def test_a_read_only_copier_answers_as_the_one_behind_it() -> None:
+    world = World()
+    world.publish("production")
+    world.sync()
+    [folder] = world.storage.manifests
+    end = ReadOnlyCopier(world.reconciler(world.specs[0]).copier)
+
+    assert end.manifest(folder) == world.storage.manifest(folder)
+    assert end.header(folder) == world.storage.header(folder)
+
+
 def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
     world = World()
     world.publish("production")

@@ -76,6 +76,7 @@ class Uploader:
     uploads: Uploads
     clock: Clock
     settings: CopySettings
+    content_type: str = TYPE
 
     def at_once(self, place: Place, stream: VerifiedStream) -> Held:
         """
@@ -84,11 +85,11 @@ class Uploader:
         Raises as `streamed` does.
         """
         content = b"".join(stream.pieces())
-        described = {**_described(place, stream.file), "crc32c": stream.seal().crc32c}
+        described = {**self._described(place, stream.file), "crc32c": stream.seal().crc32c}
         boundary = secrets.token_hex(16)  # 128 random bits are in no content
         head = (
             f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
-            f"--{boundary}\r\nContent-Type: {TYPE}\r\n\r\n"
+            f"--{boundary}\r\nContent-Type: {self.content_type}\r\n\r\n"
         ).encode()
         tail = f"\r\n--{boundary}--".encode()
         headers = {
@@ -168,10 +169,10 @@ class Uploader:
         """Begin a session; return its path and query. Its host is not looked at: there is one we speak to."""
         headers = {
             "Content-Type": "application/json; charset=UTF-8",
-            "X-Upload-Content-Type": TYPE,
+            "X-Upload-Content-Type": self.content_type,
             "X-Upload-Content-Length": str(file.size),
         }
-        text = json.dumps(_described(place, file)).encode()
+        text = json.dumps(self._described(place, file)).encode()
         headers["Content-Length"] = str(len(text))
         answer = self.wire.insist("POST", _target(place, "resumable"), headers, (text,))
         if answer.status != HTTPStatus.OK:
@@ -183,6 +184,13 @@ class Uploader:
         begun = self.clock.now().isoformat()
         self.uploads.save_upload(Upload(str(place), address, "session", file.size, file.digest, begun))
         return address
+
+    def _described(self, place: Place, file: ArtifactFile) -> dict[str, object]:
+        described: dict[str, object] = {"name": place.name, "contentType": self.content_type, "metadata": MARK}
+        if _bucket_compares(file):
+            assert file.digest is not None  # noqa: S101  for mypy
+            described["md5Hash"] = file.digest.value
+        return described
 
     def _give_up(self, place: Place) -> None:
         upload = self.uploads.upload(str(place))
@@ -226,14 +234,6 @@ def held(answer: Answer) -> Held:
         return Held(int(said["size"]), str(said["crc32c"]), None if md5 is None else str(md5), int(said["generation"]))
     except (KeyError, TypeError, ValueError) as torn:
         raise Unwell("its answer tells of no object") from torn
-
-
-def _described(place: Place, file: ArtifactFile) -> dict[str, object]:
-    described: dict[str, object] = {"name": place.name, "metadata": MARK}
-    if _bucket_compares(file):
-        assert file.digest is not None  # noqa: S101  for mypy
-        described["md5Hash"] = file.digest.value
-    return described
 
 
 def _bucket_compares(file: ArtifactFile) -> bool:
