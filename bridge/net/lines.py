@@ -123,14 +123,12 @@ class Lines:
         try:
             if line is None:
                 line = self._new(origin)
-            whole = _send(line, method, target, headers, body)
+            _send(line, method, target, headers, body)
             with _breaking():
                 response = line.connection.getresponse()
         except BaseException:
             host.give_back(line, reusable=False)
             raise
-        if not whole:
-            response.will_close = True
         return Reply(response, line, host)
 
     def _new(self, origin: Origin) -> _Line:
@@ -225,8 +223,8 @@ def _is_readable(connection: HTTPConnection) -> bool:
     return bool(asked.poll(0))
 
 
-def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> bool:
-    """Send a request; False if the other side would not take all of it: it may have answered all the same."""
+def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> None:
+    """Send a request, or what the other side takes of it: if it closes before the end, it may have answered before."""
     connection = line.connection
     is_small = isinstance(body, tuple) and sum(map(len, body)) <= JOINED
     with _breaking():
@@ -235,15 +233,14 @@ def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], bod
             connection.putheader(name, value)
         connection.endheaders(b"".join(body) if is_small else None)
     if is_small:
-        return True
+        return
     for piece in body:  # whose own errors are none of the connection
         try:
             connection.send(piece)
         except (BrokenPipeError, ConnectionResetError):
-            return False
+            return
         except OSError as broken:
             raise _broken(broken) from broken
-    return True
 
 
 @contextmanager
