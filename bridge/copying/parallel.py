@@ -64,12 +64,8 @@ class _Queue(Generic[T, R]):
 
     def work(self) -> None:
         """Work on items until there are no more, or there is an error, or all is to stop."""
-        while (taken := self._take()) is not None:
-            number, item = taken
-            try:
-                self._done[number] = self._work(item, self._halted)
-            except BaseException as error:  # noqa: BLE001  raised again by `results`
-                self._errors.append(error)
+        while self._work_on_one():
+            pass
 
     def halt(self) -> None:
         """Begin nothing new, and ask what runs to end."""
@@ -82,6 +78,18 @@ class _Queue(Generic[T, R]):
         if self._halted.is_set():
             raise stopped()
         return [self._done[number] for number in range(len(self._done))]
+
+    def _work_on_one(self) -> bool:
+        """Work on the next item, if there is one; none is held on to while the next is waited for: it may be large."""
+        taken = self._take()
+        if taken is None:
+            return False
+        number, item = taken
+        try:
+            self._done[number] = self._work(item, self._halted)
+        except BaseException as error:  # noqa: BLE001  raised again by `results`
+            self._errors.append(error)
+        return True
 
     def _take(self) -> tuple[int, T] | None:
         with self._turn:
