@@ -154,7 +154,9 @@ class Bridge:
         if isinstance(spec, WandbConnection):
             from bridge.sources.wandb.source import WandbSource
 
-            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization)
+            return WandbSource(
+                spec.name, spec.base_url, spec.api_key.read, spec.organization, per_host=self.config.copying.per_host
+            )
         from bridge.sources.mlflow.source import MlflowSource
 
         return MlflowSource(
@@ -164,6 +166,7 @@ class Bridge:
             workspace=spec.workspace,
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
+            per_host=self.config.copying.per_host,
         )
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:

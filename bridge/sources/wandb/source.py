@@ -10,7 +10,7 @@ from urllib.parse import quote
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
-from bridge.net.lines import Lines
+from bridge.net.lines import PER_HOST, Lines
 from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
@@ -50,6 +50,7 @@ class WandbSource:
         api_key: Callable[[], str],
         organization: str | None = None,
         *,
+        per_host: int = PER_HOST,
         patience: float = 300.0,  # seconds for a manifest, which may be of a million files
     ) -> None:
         self._name = name
@@ -57,7 +58,7 @@ class WandbSource:
         self._organization = organization
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key)
-        self._lines = Lines()
+        self._lines = Lines(per_host)
         self._urls = FileUrls(self._file_urls)
 
     def close(self) -> None:
