@@ -243,13 +243,11 @@ class WandbSource:
             artifact = self._same(api, version)
             return manifest_url(artifact), artifact.metadata
 
-        first_url, metadata = self._session.call(contents)
+        url, metadata = self._session.call(contents)
         what = f"the manifest of {version}"
 
         def read() -> Packed[ArtifactFile]:
-            with open_url(
-                self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
-            ) as pieces:
+            with open_url(self._lines, lambda renew: self._session.call(contents)[0] if renew else url, what) as pieces:
                 return read_manifest(version, pieces)
 
         files = within(self._patience, read, what)
