@@ -27,7 +27,7 @@ if TYPE_CHECKING:
         Sweep,
         TargetState,
     )
-    from bridge.core.records import EntryId, Intent, JournalEntry, Operation, Outcome, Status
+    from bridge.core.records import EntryId, Intent, JournalEntry, Lease, Operation, Outcome, Status
 
 
 class Clock(Protocol):
@@ -277,6 +277,15 @@ class Store(Protocol):
         """Remember a model's state."""
         ...
 
+    def save_states(self, found: Sequence[Status]) -> None:
+        """
+        Remember what a look at the source alone says of models, all in one transaction.
+
+        Their fingerprints stay, whatever the statuses say: what was well is well when the source is back. What was
+        tried in vain is forgotten, so it is tried again then.
+        """
+        ...
+
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time."""
         ...
@@ -287,6 +296,47 @@ class Store(Protocol):
 
     def lift_hold(self, key: ModelKey, alias: Alias) -> None:
         """End a hold. Idempotent."""
+        ...
+
+    # leases
+    def claim(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+        """
+        Take the lease of a model if nobody has it, its time is over, or it is the owner's own; else None.
+
+        The epoch is higher than that of every earlier lease of the model.
+        """
+        ...
+
+    def renew(self, lease: Lease, until: datetime) -> bool:
+        """Have a lease last until that time; False if it is not its owner's any more, for ever. Idempotent."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back, if it still is its owner's. Idempotent."""
+        ...
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Return the leases that were not given back, by key; the time of some may be over."""
+        ...
+
+    def fenced(self, lease: Lease) -> Store:
+        """
+        Return this store for as long as the lease is its owner's: then every method raises TakenElsewhere.
+
+        A write is refused in the transaction that would have made it, so none slips in behind a later claim.
+        """
+        ...
+
+
+class Limit(Protocol):
+    """A budget of requests to one outside API, shared by all who ask it."""
+
+    def take(self) -> None:
+        """Return when one more request may be made."""
+        ...
+
+    def slow(self, after: float | None = None) -> None:
+        """Learn that the API asked for fewer requests; `after` is in seconds, None if it did not say."""
         ...
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from copy import copy
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from bridge.core.model import Alias
 from bridge.core.records import EntryId
 from bridge.store.connecting import make_engine, parse_address
 from bridge.store.faults import translated
+from bridge.store.leases import HELD, claimed, lease_of, refuse_if_lost, released, renewed
 from bridge.store.rows import (
     entry_of,
     entry_row,
@@ -28,7 +30,7 @@ from bridge.store.rows import (
     utc,
 )
 from bridge.store.schema import ready
-from bridge.store.tables import holds, intents, journal, mirrored, records, snapshots, statuses
+from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
 
     from bridge.core.changes import Change
     from bridge.core.model import Hold, MappingRecord, ModelKey
-    from bridge.core.records import Intent, JournalEntry, Outcome, Status
+    from bridge.core.records import Intent, JournalEntry, Lease, Outcome, Status
     from bridge.store.rows import Row
 
 
@@ -71,6 +73,7 @@ class SqlStore:
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
         self._place = place
+        self._lease: Lease | None = None
 
     def close(self) -> None:
         """Close all connections. Idempotent."""
@@ -172,6 +175,11 @@ class SqlStore:
         """Remember a model's state."""
         self._put(statuses, status_row(status), by=("mapping", "model"))
 
+    def save_states(self, found: Sequence[Status]) -> None:
+        """Remember what a look at the source alone says of models; their fingerprints stay."""
+        rows = [{**status_row(status), "attempt": 0, "next_try": None, "tried": None} for status in found]
+        self._put(statuses, *rows, by=("mapping", "model"), keep=("fingerprint",))
+
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""
         found = map(hold_of, self._rows(select(holds).where(_at(holds, key))))
@@ -186,23 +194,56 @@ class SqlStore:
         """End a hold."""
         self._drop(holds, key, alias=alias)
 
+    # leases
+    def claim(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+        """Take the lease of a model if nobody has it, its time is over, or it is the owner's own."""
+        statement = claimed(self._insert(leases), key, owner, now, until)
+        with self._transaction() as connection:
+            return next(map(lease_of, connection.execute(statement).mappings()), None)
+
+    def renew(self, lease: Lease, until: datetime) -> bool:
+        """Have a lease last until that time; False if it is not its owner's any more."""
+        with self._transaction() as connection:
+            return connection.execute(renewed(lease, until)).rowcount == 1
+
+    def release(self, lease: Lease) -> None:
+        """Give a lease back, if it still is its owner's."""
+        with self._transaction() as connection:
+            connection.execute(released(lease))
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Return the leases that were not given back, by key."""
+        return tuple(map(lease_of, self._rows(HELD)))
+
+    def fenced(self, lease: Lease) -> SqlStore:
+        """Return this store for as long as the lease is its owner's; the connections are the same."""
+        made = copy(self)
+        made._lease = lease  # noqa: SLF001  its own kind
+        return made
+
     # statements
     @contextmanager
     def _transaction(self) -> Iterator[Connection]:
         with translated(self._place), self._engine.begin() as connection:
             yield connection
+            if self._lease is not None:
+                refuse_if_lost(connection, self._lease)
 
     def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
         with self._transaction() as connection:
             return connection.execute(query).mappings().all()
 
-    def _put(self, table: Table, row: Row, by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
-        """Insert a row, or update the one that equals it in the columns `by`, but for those to `keep`."""
-        upsert = postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert
-        statement = upsert(table).values(row)
-        changed = {name: statement.excluded[name] for name in row if name not in {*by, *keep}}
+    def _put(self, table: Table, *rows: Row, by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
+        """Insert rows, or update those that equal them in the columns `by`, but for the columns to `keep`."""
+        if not rows:
+            return
+        statement = self._insert(table)
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in {*by, *keep}}
         with self._transaction() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=by, set_=changed))
+            connection.execute(statement.on_conflict_do_update(index_elements=by, set_=changed), rows)
+
+    def _insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
+        return (postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert)(table)
 
     def _drop(self, table: Table, key: ModelKey, **also: str) -> None:
         """Delete a key's row that has these values; it need not be there."""

@@ -8,6 +8,7 @@ The tables, and the invariants that the database itself holds.
     snapshots  the aliases desired in the last complete listing
     statuses   one row per model: what `bridge status` prints
     holds      aliases that a person has paused
+    leases     which process works on a model; a row is never removed
 
 Times are ISO 8601 texts in UTC. A change here needs a step in migrations/versions; a test compares the two.
 """
@@ -164,6 +165,9 @@ statuses = Table(
     Column("collection", NAME, nullable=False),
     Column("looked_at", NAME, nullable=False),
     Column("fingerprint", NAME),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("next_try", NAME),
+    Column("tried", NAME),
     _one_of("state", State),
 )
 
@@ -175,4 +179,13 @@ holds = Table(
     Column("who", Prose, nullable=False),
     Column("why", Prose, nullable=False),
     Column("until", NAME),
+)
+
+leases = Table(
+    "leases",
+    METADATA,
+    *_model_key(primary_key=True),
+    Column("owner", NAME, nullable=False),  # empty: it was given back
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", NAME, nullable=False),
 )
