@@ -7,23 +7,29 @@ needs none of them stays quick.
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.core.errors import ConfigError, ConfigErrors
+from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
 from bridge.run.clock import SystemClock
+from bridge.run.repeating import repeating
 from bridge.run.threads import ThreadRunner
 from bridge.store.faults import NoStoreYet
 from bridge.store.sql import open_store
 from bridge.testing.store import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
 
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec
@@ -53,6 +59,7 @@ class Bridge:
         read_only: bool = False,
         clock: Clock | None = None,
         runner: Runner | None = None,
+        patience: timedelta = 2 * LASTS,  # the lease of a process that died is over by then
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
@@ -61,8 +68,10 @@ class Bridge:
         self._lock = threading.RLock()
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
+        self.leases = Leases(self.store, self.clock, owner, patience)
         self.passes = Passes(
-            self.source, self.reconciler, self.target, self.store, self.clock, runner or ThreadRunner()
+            self.source, self.reconciler, self.target, self.store, self.clock, runner or ThreadRunner(), self.leases
         )
 
     def __enter__(self) -> Self:
@@ -74,6 +83,12 @@ class Bridge:
     def close(self) -> None:
         """Close the store and every connection."""
         self._opened.close()
+
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Renew leases for as long as the block lasts: files may be copied for hours. A service does it by itself."""
+        with repeating(RENEWED_EVERY, self.leases.renew):
+            yield
 
     def specs(self, names: Sequence[str]) -> list[MappingSpec]:
         """Return the mappings of these names, all if there are none. Raises ConfigErrors for an unknown one."""

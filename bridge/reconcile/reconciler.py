@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -13,6 +14,7 @@ from bridge.core.changes import (
     Refusal,
     RegisterVersion,
     RemoveAlias,
+    refuse_frozen,
     refuse_held,
     subject_of,
     version_of,
@@ -22,14 +24,15 @@ from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import DEFAULT, Facts, Known, ModelKey, State
 from bridge.core.naming import sources_of
 from bridge.core.planner import make_plan
-from bridge.core.policy import guard_removals
+from bridge.core.policy import freeze, guard_removals
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
 from bridge.reconcile.observing import Observer
 from bridge.reconcile.registering import Registrar
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
 
     from bridge.core.changes import Change, Plan
     from bridge.core.desired import Desired
@@ -44,6 +47,8 @@ if TYPE_CHECKING:
     )
     from bridge.core.ports import Clock, Copier, Registry, Source, Store
     from bridge.core.records import EntryId
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +100,7 @@ class Reconciler:
     location: str  # of Vertex
     guard: RemovalGuard
     settle: timedelta
+    frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
 
     def plan(self, order: Order) -> Sight:
         """Look at both sides and decide; change nothing, not even in the store."""
@@ -118,7 +124,7 @@ class Reconciler:
             beside=order.beside.removed,
             allowed=order.allowed_removals,
         )
-        return Sight(desired, actual, settlement, plan)
+        return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
 
     def _observer(self, order: Order) -> Observer:
         return Observer(self.source, self.copier, self.registry, self.base, self.location, order.spec, order.key.model)
@@ -170,7 +176,9 @@ class Reconciler:
         return done, late
 
     def _held(self, order: Order, change: Change) -> Refusal | None:
-        """Look for a hold that was put on since the plan was made: files may have been copied for hours."""
+        """Look for a freeze or hold that began since the plan was made: files may have been copied for hours."""
+        if (until := self.frozen(order.spec, self.clock.now())) is not None:
+            return refuse_frozen(change, until)
         if not isinstance(change, MoveAlias | RemoveAlias):
             return None
         hold = self.store.holds(order.key, self.clock.now()).get(change.alias)
@@ -204,6 +212,7 @@ class Reconciler:
 
         `begun` is the line of an earlier attempt at the same change that is still open.
         """
+        log.info("%s", change)
         entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
         try:
             detail = self._effect(order, change)

@@ -8,7 +8,7 @@ are written with all six digits of a second, so that the database itself can com
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, or_, select, update
 
@@ -19,6 +19,7 @@ from bridge.store.tables import leases
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, RowMapping, Select, Update
     from sqlalchemy.dialects import postgresql, sqlite
+    from sqlalchemy.sql.dml import ReturningInsert
 
     from bridge.core.model import ModelKey
 
@@ -27,7 +28,7 @@ HELD = select(leases).where(leases.c.owner != "").order_by(leases.c.mapping, lea
 
 def claimed(
     upsert: postgresql.Insert | sqlite.Insert, key: ModelKey, owner: str, now: datetime, until: datetime
-) -> postgresql.Insert | sqlite.Insert:
+) -> ReturningInsert[Any]:
     """Say how a lease is taken; no row comes back if another owner has it."""
     row = {**key_row(key), "owner": owner, "epoch": 1, "until": _time(until)}
     free = or_(leases.c.owner.in_(("", owner)), leases.c.until <= _time(now))
