@@ -37,6 +37,7 @@ from benchmarks.table import Row, say_table
 from bridge.copying.copier import StreamingCopier
 from bridge.copying.gcs import GcsStorage
 from bridge.core.model import ArtifactFile, Description, Digest, Facts, SourceVersion
+from bridge.net.lines import Lines
 from bridge.run.clock import SystemClock
 from bridge.sources.streams import open_url
 
@@ -98,8 +99,7 @@ class OneFile:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._session = requests.Session()
-        self._session.mount("http://", requests.adapters.HTTPAdapter(pool_maxsize=64))
+        self._lines = Lines()
 
     def describe(self, _: SourceVersion) -> Description:
         """See the port."""
@@ -109,7 +109,7 @@ class OneFile:
 
     def open(self, _: SourceVersion, file: ArtifactFile, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
-        return open_url(self._session, lambda _: self._job.source, file.path, start)
+        return open_url(self._lines, lambda _: self._job.source, file.path, start)
 
     def sweep(self, _: Sequence[CollectionSelector]) -> Sweep:
         """Is not asked for."""

@@ -131,6 +131,18 @@ def interval(text: str) -> str:
     return text
 
 
+def size(text: str) -> str:
+    """Accept a size: `8MiB`."""
+    units.size(text)
+    return text
+
+
+def rate(text: str) -> str:
+    """Accept a rate: `200MB/s`."""
+    units.rate(text)
+    return text
+
+
 def percentage(text: str) -> str:
     """Accept a percentage: `30%`."""
     units.share(text)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from bridge.core.model import MappingSpec, RemovalGuard
+    from bridge.core.settings import CopySettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +89,7 @@ class Config:
     poll_every: timedelta
     settle: timedelta
     guard: RemovalGuard
+    copying: CopySettings
     connections: Mapping[str, WandbConnection | MlflowConnection | VertexConnection]
     mappings: tuple[MappingSpec, ...]  # in the order of files, and within a file as written
 

@@ -16,16 +16,11 @@ from pydantic import (
 )
 
 from bridge.config import addresses, checks
-from bridge.config.schema_models import KINDS, TEXT, Name, Part, Plain, Strict, by_type
-from bridge.config.units import DURATION_PATTERN, PERCENTAGE_PATTERN
+from bridge.config.schema_copying import CopyingYaml
+from bridge.config.schema_models import KINDS, TEXT, Duration, Name, Part, Plain, Strict, by_type
+from bridge.config.units import PERCENTAGE_PATTERN
 from bridge.config.wrong import Fault, Wrong, either, kind_of
 
-Duration = Annotated[
-    str,
-    AfterValidator(checks.duration),
-    BeforeValidator(either("a duration such as 90s, 10m, 2h or 1d", str)),
-    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
-]
 Percentage = Annotated[
     str,
     AfterValidator(checks.percentage),
@@ -154,3 +149,4 @@ class BridgeYaml(Strict):
     mappings: Plain = "mappings"
     connections: dict[Name, ConnectionYaml]
     guards: GuardsYaml = Field(default_factory=lambda: GuardsYaml.model_validate({}))
+    copying: CopyingYaml = Field(default_factory=lambda: CopyingYaml.model_validate({}))

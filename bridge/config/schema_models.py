@@ -10,10 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from bridge.config import checks
-from bridge.config.wrong import Wrong, did_you_mean
+from bridge.config.units import DURATION_PATTERN
+from bridge.config.wrong import Wrong, did_you_mean, either
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
@@ -58,6 +59,12 @@ TEXT = {"type": "string", "minLength": 1}
 Plain = Annotated[str, AfterValidator(checks.plain), WithJsonSchema(TEXT)]
 Part = Annotated[str, AfterValidator(checks.part), WithJsonSchema({"type": "string", "pattern": "^[^/]+$"})]
 Name = Annotated[str, AfterValidator(checks.name), WithJsonSchema({"type": "string", "pattern": checks.NAME_PATTERN})]
+Duration = Annotated[
+    str,
+    AfterValidator(checks.duration),
+    BeforeValidator(either("a duration such as 90s, 10m, 2h or 1d", str)),
+    WithJsonSchema({"type": "string", "pattern": DURATION_PATTERN}),
+]
 
 
 class Strict(BaseModel):

@@ -43,6 +43,7 @@ def to_config(said: BridgeYaml, path: Path, mappings: tuple[MappingSpec, ...]) -
         owner=said.owner,
         poll_every=units.duration(said.poll_every),
         settle=units.duration(said.guards.settle),
+        copying=said.copying.settings(),
         guard=RemovalGuard(units.share(said.guards.max_removals), said.guards.min_removals),
         connections={name: _connection(name, each, folder) for name, each in said.connections.items()},
         mappings=mappings,

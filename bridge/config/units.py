@@ -1,4 +1,4 @@
-"""Durations and percentages, as people write them."""
+"""Durations, sizes, rates and percentages, as people write them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,12 @@ import re
 from datetime import timedelta
 
 DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?[smhd]$"
+SIZE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?[MG]i?B$"
+RATE_PATTERN = SIZE_PATTERN[:-1] + "/s$"
 PERCENTAGE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_BYTES = {"MB": 10**6, "MiB": 1 << 20, "GB": 10**9, "GiB": 1 << 30}
 _LONGEST = timedelta(days=365)
 
 
@@ -22,6 +25,20 @@ def duration(text: str) -> timedelta:
     return timedelta(seconds=seconds)
 
 
+def size(text: str) -> int:
+    """Read `8MiB`, `1.5GB` as bytes. Raises ValueError, with a sentence, for anything else."""
+    if not re.fullmatch(SIZE_PATTERN, text, re.ASCII):
+        raise ValueError(f"{text!r} is not a size; write a number and MB, MiB, GB or GiB: 8MiB, 1.5GB")
+    return _bytes(text)
+
+
+def rate(text: str) -> int:
+    """Read `200MB/s` as bytes per second. Raises ValueError, with a sentence, for anything else."""
+    if not re.fullmatch(RATE_PATTERN, text, re.ASCII):
+        raise ValueError(f"{text!r} is not a rate; write a number and MB/s, MiB/s, GB/s or GiB/s: 200MB/s")
+    return _bytes(text.removesuffix("/s"))
+
+
 def share(text: str) -> float:
     """Read a percentage as a share: `30%` is 0.3. Raises ValueError, with a sentence, for anything else."""
     if not re.fullmatch(PERCENTAGE_PATTERN, text, re.ASCII):
@@ -30,3 +47,8 @@ def share(text: str) -> float:
     if percent > 100:  # noqa: PLR2004  the whole
         raise ValueError(f"{text} is more than 100%")
     return percent / 100
+
+
+def _bytes(text: str) -> int:
+    number = text.rstrip("MGiB")
+    return round(float(number) * _BYTES[text.removeprefix(number)])

@@ -3,69 +3,117 @@
 from __future__ import annotations
 
 import logging
-import zlib
+import re
 from contextlib import contextmanager
+from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn, Protocol
+from urllib.parse import urljoin
 
 import requests
 import stamina
 import urllib3
-from requests.adapters import HTTPAdapter
+import xxhash
+from requests.utils import requote_uri
 
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.net.lines import UNWELL, Broken, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
+    from bridge.net.lines import Lines
+
 log = logging.getLogger(__name__)
 
-PIECE = 1 << 20  # bytes that are read at a time
-TIMEOUT = (10, 60)  # seconds to connect, and to wait for the next bytes
-CONNECTIONS = 64  # to one host that are kept open; files are read by many threads
+PIECE = 256 << 10  # bytes that are read at a time
 STALLS = 3  # times that a connection may break before it brought a single byte
+ATTEMPTS, PATIENCE = 4, 30  # times that a file is asked for, and seconds for all of them
+LONGEST_WAIT = 16  # seconds between two of them, whatever the server asks for
+REDIRECTS = 5
 
 _DENIED = (401, 403)
 _GONE = (404, 410)
-UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
-_BROKEN = (urllib3.exceptions.HTTPError, OSError)
+_MOVED = (301, 302, 303, 307, 308)
+_SPELLED = re.compile(r"[!#-;=?-\[\]_a-z~%]+")
 
 
-def download_session() -> requests.Session:
-    """Make a session for downloads by many threads; one of ten connections would throw the others away, and say so."""
-    made = requests.Session()
-    for scheme in ("https://", "http://"):
-        made.mount(scheme, HTTPAdapter(pool_maxsize=CONNECTIONS))
-    return made
+class Answer(Protocol):
+    """An answer whose body comes as a stream."""
+
+    status: int
+    headers: Mapping[str, str]  # names in any case
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Read the body in pieces of at most that size. Raises Broken."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it. Idempotent."""
+        ...
 
 
 class Ask(Protocol):
     """How a file is asked for."""
 
-    def __call__(self, headers: Mapping[str, str], *, renew: bool) -> requests.Response:
+    def __call__(self, headers: Mapping[str, str], *, renew: bool) -> Answer:
         """
-        Ask with these headers, and take the body as a stream; with a new address or ticket if `renew`.
+        Ask with these headers; with a new address or ticket if `renew`.
 
-        Any status may be returned. Raises requests.RequestException, or a BridgeError, which goes through.
+        Any status may be returned. Raises Broken, or a BridgeError, which goes through.
         """
         ...
 
 
+class Answered:
+    """An Answer out of a `requests.Response` that was asked for as a stream."""
+
+    def __init__(self, response: requests.Response) -> None:
+        self._response = response
+        self.status = response.status_code
+        self.headers: Mapping[str, str] = response.headers
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """See Answer."""
+        try:
+            yield from self._response.raw.stream(size, decode_content=False)
+        except (urllib3.exceptions.HTTPError, OSError) as broken:
+            raise Broken(type(broken).__name__) from broken
+
+    def close(self) -> None:
+        """See Answer."""
+        self._response.close()
+
+
 @contextmanager
-def open_url(
-    session: requests.Session, url: Callable[[bool], str], what: str, start: int = 0
-) -> Iterator[Iterator[bytes]]:
+def open_url(lines: Lines, url: Callable[[bool], str], what: str, start: int = 0) -> Iterator[Iterator[bytes]]:
     """
-    Stream what lies at a URL, from byte `start` on.
+    Stream what lies at a URL, from byte `start` on. Redirects are followed; no credentials go along.
 
     `url(renew)` gives the address, a new one if `renew`; it is asked again when the server says 401 or 403.
     `what` names the file in messages. Raises TryAgain or NeedsPerson.
     """
 
-    def ask(headers: Mapping[str, str], *, renew: bool) -> requests.Response:
-        return session.get(url(renew), headers=headers, stream=True, timeout=TIMEOUT, allow_redirects=True)
+    def ask(headers: Mapping[str, str], *, renew: bool) -> Answer:
+        address = url(renew)
+        for _ in range(REDIRECTS):
+            answer = fetch(lines, address, headers, what)
+            target = answer.headers.get("Location")
+            if answer.status not in _MOVED or not target:
+                return answer
+            answer.close()
+            address = urljoin(address, target)
+        raise NeedsPerson(f"{what} cannot be read: its address leads in circles", "look where the source keeps it")
 
     with open_stream(ask, what, start) as pieces:
         yield pieces
+
+
+def fetch(lines: Lines, url: str, headers: Mapping[str, str], what: str) -> Answer:
+    """Ask for a URL once, as it is. Raises Broken, and NeedsPerson for what is no URL."""
+    try:
+        return lines.ask("GET", url if _SPELLED.fullmatch(url) else requote_uri(url), headers)
+    except (ValueError, requests.RequestException) as wrong:
+        raise NeedsPerson(f"{what} cannot be read: its address is no URL", "look where the source keeps it") from wrong
 
 
 @contextmanager
@@ -83,6 +131,15 @@ def open_stream(ask: Ask, what: str, start: int = 0, *, renews: bool = True) -> 
         stream.close()
 
 
+class _Unwell(Exception):
+    """The server says that another time may be better."""
+
+    def __init__(self, status: int, after: float | None) -> None:
+        super().__init__(status)
+        self.status = status
+        self.after = after
+
+
 class _Stream:
     def __init__(self, ask: Ask, what: str, start: int, *, renews: bool) -> None:
         self._ask = ask
@@ -90,50 +147,49 @@ class _Stream:
         self._renews = renews
         self._start = start
         self._offset = start  # of the next byte to pass on
-        self._checksum = 0  # CRC-32 of the bytes from `start` to `offset`
+        self._passed = xxhash.xxh3_64()  # over the bytes from `start` to `offset`; the fastest there is
         self._etag: str | None = None  # of the first answer; strong, so it stands for the very bytes
-        self._response: requests.Response | None = None
+        self._answer: Answer | None = None
 
     def pieces(self) -> Iterator[bytes]:
         stalls = 0
         while True:
             began = self._offset
-            response = self._open()
-            if response is None:
+            answer = self._open()
+            if answer is None:
                 return
             try:
-                for piece in self._from_offset(response):
-                    self._checksum = zlib.crc32(piece, self._checksum)
+                for piece in self._from_offset(answer):
+                    self._passed.update(piece)
                     self._offset += len(piece)
                     yield piece
-            except _BROKEN as broken:
+            except Broken as broken:
                 stalls = stalls + 1 if self._offset == began else 0
-                log.info("reading %s broke at byte %d: %s", self._what, self._offset, type(broken).__name__)
+                log.info("reading %s broke at byte %d: %s", self._what, self._offset, broken)
                 if stalls >= STALLS:
                     raise TryAgain(f"the connection broke {stalls} times at byte {began} of {self._what}") from broken
             else:
                 return
 
     def close(self) -> None:
-        if self._response is not None:
-            self._response.close()
+        if self._answer is not None:
+            self._answer.close()
 
-    def _from_offset(self, response: requests.Response) -> Iterator[bytes]:
-        pieces: Iterator[bytes] = response.raw.stream(PIECE, decode_content=False)
-        if self._offset and response.status_code == requests.codes.ok:
+    def _from_offset(self, answer: Answer) -> Iterator[bytes]:
+        pieces = answer.pieces(PIECE)
+        if self._offset and answer.status == HTTPStatus.OK:
             return self._rest(pieces, self._offset)
         return pieces
 
     def _rest(self, pieces: Iterator[bytes], offset: int) -> Iterator[bytes]:
         """Leave out all before `offset`, and make sure that what was passed on of it has not changed."""
-        at, checksum = 0, 0
+        at, known = 0, xxhash.xxh3_64()
         for piece in pieces:
-            known = piece[max(self._start - at, 0) : max(offset - at, 0)]
+            known.update(piece[max(self._start - at, 0) : max(offset - at, 0)])
             rest = piece[max(offset - at, 0) :]
-            checksum = zlib.crc32(known, checksum)
             at += len(piece)
             if at >= offset:
-                if checksum != self._checksum:
+                if known.digest() != self._passed.digest():
                     break
                 yield rest
                 yield from pieces
@@ -141,22 +197,21 @@ class _Stream:
         if offset > self._start:
             raise TryAgain(f"{self._what} changed while it was read")
 
-    def _open(self) -> requests.Response | None:
+    def _open(self) -> Answer | None:
         """Ask for the rest of the file; None if there is none."""
-        response = self._get(renew=False)
-        if self._renews and response.status_code in _DENIED:
-            response = self._get(renew=True)
-        if response.status_code == requests.codes.requested_range_not_satisfiable:
+        answer = self._get(renew=False)
+        if self._renews and answer.status in _DENIED:
+            answer = self._get(renew=True)
+        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return None
-        if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
-            self._refuse(response)
-        etag = response.headers.get("ETag", "")
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+            self._refuse(answer.status)
+        etag = answer.headers.get("ETag", "")
         if self._etag is None and etag.startswith('"'):
             self._etag = etag
-        return response
+        return answer
 
-    def _get(self, *, renew: bool) -> requests.Response:
-        self.close()
+    def _get(self, *, renew: bool) -> Answer:
         # "identity": a compressed body would have other bytes, and other offsets, than the file.
         headers = {"Accept-Encoding": "identity"}
         if self._offset:
@@ -164,18 +219,25 @@ class _Stream:
             if self._etag is not None:
                 headers["If-Range"] = self._etag
         try:
-            for attempt in stamina.retry_context(on=requests.ConnectionError, attempts=4, timeout=30):
+            for attempt in stamina.retry_context(
+                on=_wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.2, wait_max=LONGEST_WAIT
+            ):
                 with attempt:
-                    self._response = self._ask(headers, renew=renew)
-        except requests.RequestException as unwell:
-            raise TryAgain(f"{self._what} cannot be read now: {type(unwell).__name__}") from unwell
-        assert self._response is not None  # noqa: S101  the loop ends with a response or an error
-        return self._response
+                    self._ask_once(headers, renew=renew)
+        except Broken as broken:
+            raise TryAgain(f"{self._what} cannot be read now: {broken}") from broken
+        except _Unwell as unwell:
+            raise TryAgain(f"{self._what} cannot be read now (HTTP {unwell.status})", after=unwell.after) from unwell
+        assert self._answer is not None  # noqa: S101  the loop ends with an answer or an error
+        return self._answer
 
-    def _refuse(self, response: requests.Response) -> NoReturn:
-        code = response.status_code
-        if code in UNWELL:
-            raise TryAgain(f"{self._what} cannot be read now (HTTP {code})", after=retry_after(response))
+    def _ask_once(self, headers: Mapping[str, str], *, renew: bool) -> None:
+        self.close()
+        self._answer = self._ask(headers, renew=renew)
+        if self._answer.status in UNWELL:
+            raise _Unwell(self._answer.status, retry_after(self._answer.headers))
+
+    def _refuse(self, code: int) -> NoReturn:
         if code in _DENIED:
             raise NeedsPerson(
                 f"{self._what} may not be read{', even with a new URL' if self._renews else ''} (HTTP {code})",
@@ -190,7 +252,8 @@ class _Stream:
         )
 
 
-def retry_after(response: requests.Response) -> float | None:
-    """Return how many seconds a server wants to be left alone, if it says so in seconds."""
-    value = response.headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None
+def _wait_for(problem: Exception) -> bool | float:
+    """Tell stamina whether to try again, and when if the server says so."""
+    if isinstance(problem, _Unwell) and problem.after is not None:
+        return min(problem.after, LONGEST_WAIT)
+    return isinstance(problem, Broken | _Unwell)

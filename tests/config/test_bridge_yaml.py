@@ -11,6 +11,7 @@ from bridge.config.load import load
 from bridge.config.model import Config, SecretRef, VertexConnection, WandbConnection
 from bridge.core.errors import ConfigErrors
 from bridge.core.model import RemovalGuard
+from bridge.core.settings import CopySettings
 from tests.config.folders import ACME, PROD
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
         poll_every=timedelta(seconds=60),
         settle=timedelta(minutes=10),
         guard=RemovalGuard(0.3, 3),
+        copying=CopySettings(),
         connections={
             "acme": WandbConnection("acme", "https://api.wandb.ai", SecretRef(env="WANDB_API_KEY"), "acme"),
             "prod": VertexConnection("prod", "acme-prod", "europe-west4", "gs://acme-models-ew4/registry"),

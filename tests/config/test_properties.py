@@ -24,13 +24,15 @@ _KEYS = (
     "name source target policy aliases alias_style default_from versions serving drift on_source_delete mappings "
     "from registry entity project collection regex where tags to model image port ports env layout latest * "
     "connections kind base_url api_key file bucket location endpoint insecure storage_endpoint store owner guards "
-    "max_removals settle poll_every acme prod [key] "
+    "max_removals settle poll_every copying memory one_request part parallel_files max_bandwidth leftovers_after "
+    "acme prod [key] "
     "tracking_uri workspace artifact_stores stages framework framework_version accelerator ml"
 )
 _WORDS = (
     "acme prod wandb vertex mlflow sync slug all {task} (?P<task>a+) ( gs://b https://w localhost:1 10m 30% default "
     "sqlite:///x postgresql+psycopg://u:p@h/d [::1]:1 http://[x /p "
-    "ml Production Staging production champion auto mirror prebuilt sklearn 1.5 s3://b databricks"
+    "ml Production Staging production champion auto mirror prebuilt sklearn 1.5 s3://b databricks "
+    "8MiB 1.5GB 0MB 200MB/s"
 )
 KEYS, WORDS = st.sampled_from(_KEYS.split()), st.sampled_from(_WORDS.split())
 SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | WORDS
@@ -123,7 +125,10 @@ def test_any_text_is_answered(folder: Folder, file: str, text: str | bytes) -> N
 @quick
 @given(tree=TREES)
 def test_any_tree_in_bridge_yaml_is_answered(folder: Folder, tree: object) -> None:
-    folder.write("bridge.yaml", dumped({"connections": tree, "store": tree, "guards": tree, "mappings": "mappings"}))
+    folder.write(
+        "bridge.yaml",
+        dumped({"connections": tree, "store": tree, "guards": tree, "copying": tree, "mappings": "mappings"}),
+    )
     answer(folder.path / "bridge.yaml")
 
 

@@ -19,7 +19,8 @@ import requests
 
 from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile
-from bridge.sources.streams import TIMEOUT, UNWELL, download_session, open_stream
+from bridge.net.lines import UNWELL, Broken, Lines
+from bridge.sources.streams import Answered, fetch, open_stream
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     from bridge.core.ports import Clock
     from bridge.sources.mlflow.session import MlflowSession
+    from bridge.sources.streams import Answer
 
 log = logging.getLogger(__name__)
 
@@ -56,12 +58,11 @@ class ArtifactServer:
         self._clock = clock
         self._signs: bool | None = None  # whether it signs URLs; None: not asked yet
         self._detour_until: datetime | None = None
-        self._http = download_session()
-        self._http.auth = _nothing  # else requests looks for a password in ~/.netrc
+        self._lines = Lines()
 
     def close(self) -> None:
         """Close the connections to the store behind the server."""
-        self._http.close()
+        self._lines.close()
 
     def list(self, root: str) -> tuple[ArtifactFile, ...]:
         """
@@ -104,14 +105,17 @@ class ArtifactServer:
         address = f"/{quote(path)}"
         signed: Signed | None = None
 
-        def ask(headers: Mapping[str, str], *, renew: bool) -> requests.Response:
+        def ask(headers: Mapping[str, str], *, renew: bool) -> Answer:
             nonlocal signed
-            if self._may_sign():
-                if signed is None or renew:
-                    signed = self._sign(address, what)
-                if signed is not None and (response := self._fetch(signed, headers)) is not None:
-                    return response
-            return self._session.get(f"{FILES}{address}", headers=headers, stream=True)
+            try:
+                if self._may_sign():
+                    if signed is None or renew:
+                        signed = self._sign(address, what)
+                    if signed is not None and (answer := self._fetch(signed, headers, what)) is not None:
+                        return answer
+                return Answered(self._session.get(f"{FILES}{address}", headers=headers, stream=True))
+            except requests.RequestException as broken:
+                raise Broken(type(broken).__name__) from broken
 
         return open_stream(ask, what, start, renews=self._may_sign())
 
@@ -141,21 +145,17 @@ class ArtifactServer:
         headers = answer.get("headers") or {}
         return Signed(url, {str(name): str(value) for name, value in headers.items()})
 
-    def _fetch(self, signed: Signed, headers: Mapping[str, str]) -> requests.Response | None:
+    def _fetch(self, signed: Signed, headers: Mapping[str, str], what: str) -> Answer | None:
         """
         Fetch from the store, which is shown none of MLflow's credentials, and follow no redirect.
 
         None if it cannot be reached: only the server may be meant to reach it. Then it is left alone for a while.
         """
         try:
-            return self._http.get(
-                signed.url, headers={**signed.headers, **headers}, stream=True, timeout=TIMEOUT, allow_redirects=False
-            )
-        except requests.ConnectionError as problem:
+            return fetch(self._lines, signed.url, {**signed.headers, **headers}, what)
+        except Broken as problem:
             where = self._session.failures.where
-            log.warning(
-                "the store behind %s cannot be reached (%s): files come through it", where, type(problem).__name__
-            )
+            log.warning("the store behind %s cannot be reached (%s): files come through it", where, problem)
             self._detour_until = self._clock.now() + DETOUR
             return None
 
@@ -170,7 +170,3 @@ def check_servable(path: str, what: str) -> None:
             "'%' before two hex digits",
             "log the version again with another file name",
         )
-
-
-def _nothing(request: requests.PreparedRequest) -> requests.PreparedRequest:
-    return request

@@ -25,7 +25,8 @@ from botocore.exceptions import (
 
 from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile
-from bridge.sources.streams import download_session, open_url
+from bridge.net.lines import Lines
+from bridge.sources.streams import open_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,13 +45,11 @@ class S3Store:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._made: Any = None
-        self._http = download_session()
-        self._http.auth = lambda request: request  # else requests looks for a password in ~/.netrc
-        self._http.verify = not _ignores_tls()
+        self._lines = Lines(verify=not _ignores_tls())
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.close()
+        self._lines.close()
         if self._made is not None:
             self._made.close()
 
@@ -83,7 +82,7 @@ class S3Store:
                 raise _translated(problem, uri) from problem
             return signed
 
-        return open_url(self._http, url, f"{uri!a}", start)
+        return open_url(self._lines, url, f"{uri!a}", start)
 
     def _client(self) -> Any:  # noqa: ANN401  boto3 makes its classes at run time
         with self._lock:

@@ -19,9 +19,9 @@ from urllib.parse import urlsplit
 import requests
 
 from bridge.core.errors import BridgeError
+from bridge.net.lines import retry_after
 from bridge.sources.mlflow.failures import Failures, broke, is_untold
 from bridge.sources.mlflow.records import Model, Run, Version
-from bridge.sources.streams import retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -177,7 +177,7 @@ class MlflowSession:
             answer = None
         if response.status_code != requests.codes.ok:
             code = answer.get("error_code") if isinstance(answer, dict) else None
-            raise self.failures.status(response.status_code, what, code, retry_after(response))
+            raise self.failures.status(response.status_code, what, code, retry_after(response.headers))
         if not isinstance(answer, dict):
             raise self.failures.page()
         return answer

@@ -10,9 +10,10 @@ from urllib.parse import quote
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
+from bridge.net.lines import Lines
 from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
-from bridge.sources.streams import download_session, open_url
+from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
 from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
 from bridge.sources.wandb.manifests import artifact_file, check_manifest
@@ -56,13 +57,13 @@ class WandbSource:
         self._organization = organization
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key)
-        self._http = download_session()
+        self._lines = Lines()
         self._url_lock = threading.Lock()
         self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
 
     def close(self) -> None:
         """Close the connections that files are read over."""
-        self._http.close()
+        self._lines.close()
 
     # sweep
 
@@ -267,7 +268,7 @@ class WandbSource:
                 raise NeedsPerson(f"W&B gives no URL for {file.path!a} of {version}", "log the version again")
             return urls[file.path]
 
-        return open_url(self._http, url, f"{file.path!a} of {version}", start)
+        return open_url(self._lines, url, f"{file.path!a} of {version}", start)
 
     def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:  # noqa: ARG002  no selector leaves out an alias that its rules may ask for
         """See the port. `artifact_exists()` is no proof: it says False for 401, 403, 429 and 500 too."""

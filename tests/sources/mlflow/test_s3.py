@@ -10,6 +10,7 @@ import pytest
 
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile
+from bridge.net.lines import Broken, Lines, Reply as Answer
 from bridge.sources.streams import PIECE
 from tests.sources.mlflow_people import FOLDER, mlflow_people, models
 from tests.sources.publishers import new_name
@@ -113,22 +114,28 @@ def test_a_file_that_vanished_from_the_store_needs_a_person(people: MlflowPublis
         read(people, version, "g")
 
 
+class NoWay(Lines):
+    """A network that reaches nobody."""
+
+    def ask(self, *_: object, **__: object) -> Answer:
+        raise Broken(ConnectionRefusedError.__name__)
+
+
 def test_a_store_that_only_the_server_reaches_is_read_through_it(
     people: MlflowPublisher, clock: FakeClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     name = new_name()
     people.publish(name, {"model.bin": CONTENT})
     version = newest(people, name)
-    fetching = people.source._artifacts._server._http  # noqa: SLF001  what stands for a network that ends here
-    fetching.proxies = {"http": "http://127.0.0.1:9"}  # where nobody listens
-    fetching.trust_env = False
+    server = people.source._artifacts._server  # noqa: SLF001  its lines stand for a network that ends here
+    reaching, server._lines = server._lines, NoWay()  # noqa: SLF001  the same
     people.traffic.reset()
 
     for start in (0, 7):
         assert read(people, version, "model.bin", start) == CONTENT[start:]
     assert calls(people) == {"mlflow-artifacts/presigned": 1, "mlflow-artifacts/artifacts GET": 2}
-    assert "cannot be reached (ProxyError): files come through it" in caplog.text
-    fetching.proxies = {}
+    assert "cannot be reached (ConnectionRefusedError): files come through it" in caplog.text
+    server._lines = reaching  # noqa: SLF001  the same
     clock.advance(601)
     assert read(people, version, "model.bin") == CONTENT
     assert calls(people)["mlflow-artifacts/presigned"] == 2

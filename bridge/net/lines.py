@@ -1,0 +1,261 @@
+"""
+Connections that are kept open and shared by threads, over the standard library's http.client.
+
+A request costs half of what it costs over urllib3, and a quarter of what it costs over requests (measured:
+benchmarks/README.md), which decides how many small files are copied in a second. Redirects, retries and credentials
+are the caller's business. Proxies are those that the environment names, certificates those that requests trusts.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import select
+import ssl
+import threading
+from collections import defaultdict
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from http.client import HTTPResponse
+
+PER_HOST = 64  # connections to one origin at a time
+CONNECT, WAIT = 10, 60  # seconds to connect; to wait for the next bytes, or to have a piece taken
+JOINED = 1 << 20  # bytes of a body that are sent in one piece with the head
+
+UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
+
+_PORTS = {"http": 80, "https": 443}
+
+
+class Broken(Exception):
+    """A connection could not be made, or broke: why. What was asked for may have happened."""
+
+
+class Origin(NamedTuple):
+    """Who is asked."""
+
+    scheme: str
+    host: str
+    port: int
+
+
+class Reply:
+    """
+    An answer whose body is still to be read, by `pieces` or `read`; then, or by `close`, the connection is free again.
+
+    Names of headers are in any case.
+    """
+
+    def __init__(self, response: HTTPResponse, line: _Line, host: _Host) -> None:
+        self._response = response
+        self._line = line
+        self._host: _Host | None = host
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers  # type: ignore[assignment]  # a Message is one but for its type
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        """Read the body in pieces of that size, the last one smaller. Raises Broken, also if it ends early."""
+        try:
+            while piece := self._response.read(size):
+                yield piece
+        except (OSError, HTTPException) as broken:
+            self.close()
+            raise Broken(type(broken).__name__) from broken
+        if self._response.length:  # read(n) says nothing of an early end (Python 3.11, http/client.py)
+            self.close()
+            raise Broken("IncompleteRead")
+        self.close()
+
+    def read(self) -> bytes:
+        """Read the whole body. Raises Broken."""
+        return b"".join(self.pieces(1 << 16))
+
+    def close(self) -> None:
+        """Let go of the connection; what is left of the body is not read. Idempotent."""
+        host, self._host = self._host, None
+        if host is not None:
+            whole = self._response.isclosed() and not self._response.will_close
+            self._response.close()
+            host.give_back(self._line, reusable=whole)
+
+
+class Lines:
+    """
+    Connections to any number of origins, at most `per_host` to each; who needs one more waits. Thread-safe.
+
+    Without `verify`, certificates are not looked at.
+    """
+
+    def __init__(self, per_host: int = PER_HOST, *, verify: bool = True) -> None:
+        self._verify = verify
+        self._hosts: defaultdict[Origin, _Host] = defaultdict(lambda: _Host(per_host))
+        self._guard = threading.Lock()
+        self._trust: ssl.SSLContext | None = None
+
+    def close(self) -> None:
+        """Close all connections that nobody uses."""
+        with self._guard:
+            for host in self._hosts.values():
+                host.close()
+
+    def ask(self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes] = ()) -> Reply:
+        """
+        Ask, and return once the answer's head is there.
+
+        `url` is spelled as it goes over the wire; `headers` say how long the body is. Raises Broken, what `body`
+        raises, and ValueError for a URL that cannot be asked for.
+        """
+        origin, target = _parts(url)
+        with self._guard:
+            host = self._hosts[origin]
+        line = host.take()
+        try:
+            if line is None:
+                line = self._new(origin)
+            whole = _send(line, method, target, headers, body)
+            response = line.connection.getresponse()
+        except BaseException as problem:
+            host.give_back(line, reusable=False)
+            if isinstance(problem, OSError | HTTPException):
+                raise Broken(type(problem).__name__) from problem
+            raise
+        if not whole:
+            response.will_close = True
+        return Reply(response, line, host)
+
+    def _new(self, origin: Origin) -> _Line:
+        proxy = _proxy(origin)
+        at = proxy or origin
+        if origin.scheme == "https":
+            line = _Line(HTTPSConnection(at.host, at.port, timeout=CONNECT, context=self._trusted()), "", {})
+            if proxy is not None:
+                line.connection.set_tunnel(origin.host, origin.port, proxy.headers)
+        else:
+            # A proxy wants the whole URL of what it is to ask for.
+            whole = "" if proxy is None else f"http://{origin.host}:{origin.port}"
+            line = _Line(HTTPConnection(at.host, at.port, timeout=CONNECT), whole, proxy.headers if proxy else {})
+        line.connection.connect()
+        line.connection.sock.settimeout(WAIT)
+        return line
+
+    def _trusted(self) -> ssl.SSLContext:
+        with self._guard:
+            if self._trust is None:
+                named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+                bundle = named or DEFAULT_CA_BUNDLE_PATH
+                is_folder = Path(bundle).is_dir()
+                self._trust = ssl.create_default_context(
+                    cafile=None if is_folder else bundle, capath=bundle if is_folder else None
+                )
+                if not self._verify:
+                    self._trust.check_hostname = False
+                    self._trust.verify_mode = ssl.CERT_NONE
+            return self._trust
+
+
+class _Line(NamedTuple):
+    """A connection, and what a proxy on its way wants before each target, and with each request."""
+
+    connection: HTTPConnection
+    before: str
+    headers: Mapping[str, str]
+
+
+class _Host:
+    """The connections to one origin."""
+
+    def __init__(self, most: int) -> None:
+        self._room = threading.Semaphore(most)
+        self._idle: list[_Line] = []  # the last one used is the first one used again
+
+    def take(self) -> _Line | None:
+        """Wait for room; return an open connection, None if there is none."""
+        self._room.acquire()
+        while self._idle:
+            try:
+                line = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if not _is_readable(line.connection):  # else the server has closed its end, or says what nobody asked for
+                return line
+            line.connection.close()
+        return None
+
+    def give_back(self, line: _Line | None, *, reusable: bool) -> None:
+        if reusable and line is not None:
+            self._idle.append(line)
+        elif line is not None:
+            line.connection.close()
+        self._room.release()
+
+    def close(self) -> None:
+        while self._idle:
+            self._idle.pop().connection.close()
+
+
+class _Proxy(NamedTuple):
+    host: str
+    port: int
+    headers: dict[str, str]
+
+
+def _is_readable(connection: HTTPConnection) -> bool:
+    asked = select.poll()
+    asked.register(connection.sock, select.POLLIN)
+    return bool(asked.poll(0))
+
+
+def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> bool:
+    """Send a request; False if the other side would not take all of it: it may have answered all the same."""
+    connection = line.connection
+    connection.putrequest(method, line.before + target, skip_accept_encoding=True)
+    for name, value in (*line.headers.items(), *headers.items()):
+        connection.putheader(name, value)
+    if isinstance(body, tuple) and sum(map(len, body)) <= JOINED:
+        connection.endheaders(b"".join(body))
+        return True
+    connection.endheaders()
+    pieces = iter(body)
+    while (piece := next(pieces, None)) is not None:  # errors of the body's own are not of the connection
+        try:
+            connection.send(piece)
+        except (BrokenPipeError, ConnectionResetError):
+            return False
+    return True
+
+
+def _parts(url: str) -> tuple[Origin, str]:
+    parts = urlsplit(url)
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ValueError("only http and https URLs can be asked for")
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    return Origin(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]), target
+
+
+def _proxy(origin: Origin) -> _Proxy | None:
+    proxies = getproxies()
+    named = proxies.get(origin.scheme, proxies.get("all"))
+    if not named or proxy_bypass(f"{origin.host}:{origin.port}"):
+        return None
+    parts = urlsplit(named if "://" in named else f"http://{named}")
+    if parts.scheme != "http" or not parts.hostname:
+        raise ConnectionError("only proxies whose address begins with http:// can be used")
+    headers = {}
+    if parts.username is not None:
+        who = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
+        headers["Proxy-Authorization"] = f"Basic {base64.b64encode(who).decode()}"
+    return _Proxy(parts.hostname, parts.port or _PORTS["http"], headers)
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds a server wants to be left alone, if it says so in seconds."""
+    value = headers.get("Retry-After", "")
+    return float(value) if value.isascii() and value.isdigit() else None
