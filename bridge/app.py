@@ -14,6 +14,7 @@ import threading
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
+from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.core.errors import ConfigError, ConfigErrors
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
@@ -113,6 +114,7 @@ class Bridge:
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
+            frozen=frozen_until,
         )
 
     def target(self, spec: MappingSpec) -> str:
