@@ -346,3 +346,16 @@ class Runner(Protocol):
     def run(self, keys: Sequence[ModelKey], work: Callable[[ModelKey], None]) -> None:
         """Do `work` for every key; return when all is done. `work` handles its own errors."""
         ...
+
+
+class Queue(Protocol):
+    """Executes work per key some time soon: never two at once for one key, and as seldom as will do."""
+
+    def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:
+        """
+        Have a key worked on; False if that was to happen anyhow.
+
+        One that is queued is not queued twice; one that is at work is worked on once more afterwards. `full` has it
+        compared with Vertex even if its source is as it was.
+        """
+        ...

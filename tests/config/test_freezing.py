@@ -119,15 +119,15 @@ EXAMPLE = "'0 18 * * 5' for Fridays at 18:00"
         (
             "[{cron: 0 24 * * 5, for: 2h}]",
             (
-                "21: '0 24 * * 5' is not a cron expression (Error validating expression '24': the last value (24) is higher "
-                "than the maximum value (23)); write one like '0 18 * * 5' for Fridays at 18:00"
+                "21: '0 24 * * 5' is not a cron expression (Error validating expression '24': the last value (24) is "
+                "higher than the maximum value (23)); write one like '0 18 * * 5' for Fridays at 18:00"
             ),
         ),
         (
             "[{cron: 0 18 * * fry, for: 2h}]",
             (
-                "21: '0 18 * * fry' is not a cron expression ('fry' is no weekday; write 0 to 7, or sun to sat); write one "
-                "like '0 18 * * 5' for Fridays at 18:00"
+                "21: '0 18 * * fry' is not a cron expression ('fry' is no weekday; write 0 to 7, or sun to sat); write "
+                "one like '0 18 * * 5' for Fridays at 18:00"
             ),
         ),
         (
