@@ -21,6 +21,7 @@ from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
+from bridge.run.buckets import Buckets, TokenBucket
 from bridge.run.clock import SystemClock
 from bridge.run.repeating import repeating
 from bridge.run.threads import ThreadRunner
@@ -67,6 +68,7 @@ class Bridge:
         self._read_only = read_only
         self._opened = ExitStack()
         self._lock = threading.RLock()
+        self._buckets = Buckets(lambda kind: TokenBucket(*config.limits[kind], self.clock))
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
@@ -114,13 +116,14 @@ class Bridge:
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
+            uploads=self._buckets.at("vertex_uploads", _place(target)),
             frozen=frozen_until,
         )
 
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
         target = self._vertex(spec.target.connection)
-        return f"{target.project} {target.location} {target.bucket}"
+        return f"{_place(target)} {target.bucket}"
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
@@ -132,7 +135,8 @@ class Bridge:
         if isinstance(spec, WandbConnection):
             from bridge.sources.wandb.source import WandbSource
 
-            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization)
+            limit = self._buckets.at("wandb", spec.base_url)
+            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization, limit=limit)
         from bridge.sources.mlflow.source import MlflowSource
 
         return MlflowSource(
@@ -142,6 +146,7 @@ class Bridge:
             workspace=spec.workspace,
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
+            limit=self._buckets.at("mlflow", spec.tracking_uri),
         )
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
@@ -158,9 +163,15 @@ class Bridge:
     def _registry(self, target: VertexConnection) -> Registry:
         from bridge.vertex.registry import VertexRegistry
 
-        owner = self.config.owner
+        place = _place(target)
         return VertexRegistry(
-            target.project, target.location, owner, endpoint=target.endpoint, insecure=target.insecure
+            target.project,
+            target.location,
+            self.config.owner,
+            endpoint=target.endpoint,
+            insecure=target.insecure,
+            limit=self._buckets.at("vertex", place),
+            uploads=self._buckets.at("vertex_uploads", place),
         )
 
     def _storage(self, target: VertexConnection) -> Storage:
@@ -187,6 +198,11 @@ class Bridge:
     def _opening(self, end: T) -> T:
         self._opened.callback(cast("Closable", end).close)
         return end
+
+
+def _place(target: VertexConnection) -> str:
+    """Spell what Vertex's quotas are counted for."""
+    return f"{target.project} {target.location}"
 
 
 def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:

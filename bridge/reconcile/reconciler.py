@@ -21,6 +21,7 @@ from bridge.core.changes import (
 )
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, Facts, Known, ModelKey, State
 from bridge.core.naming import sources_of
 from bridge.core.planner import make_plan
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         TargetState,
         VersionRef,
     )
-    from bridge.core.ports import Clock, Copier, Registry, Source, Store
+    from bridge.core.ports import Clock, Copier, Limit, Registry, Source, Store
     from bridge.core.records import EntryId
 
 log = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class Reconciler:
     location: str  # of Vertex
     guard: RemovalGuard
     settle: timedelta
+    uploads: Limit = UNLIMITED  # how many registrations are begun
     frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
 
     def plan(self, order: Order) -> Sight:
@@ -233,7 +235,7 @@ class Reconciler:
                 return f"{len(self.copier.arrange(version, copied, folder, renames).files)} files, inside the bucket"
             case RegisterVersion(version, folder):
                 self._show(order, State.REGISTERING, f"registering {version.label}")
-                registrar = Registrar(self.registry, self.store, self.clock, self.settle)
+                registrar = Registrar(self.registry, self.store, self.clock, self.settle, self.uploads)
                 return f"@{registrar.register(key, change, order.name, self._facts(folder)).version_id}"
             case MoveAlias(alias, artifact_uri=folder, previous=previous):
                 version_id = self._version_id(key, folder)

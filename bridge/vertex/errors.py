@@ -13,18 +13,26 @@ from bridge.core.errors import NeedsPerson, TryAgain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.core.ports import Limit
+
 # Turned away before anything was done. Base classes, since REST knows fewer kinds than gRPC does.
 _TURNED_AWAY = (api.TooManyRequests, api.Conflict)
 
 
 @contextlib.contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Raise TryAgain or NeedsPerson for whatever the client raises; `what` says what was tried. NotFound passes."""
+def translated(what: str, limit: Limit) -> Iterator[None]:
+    """
+    Raise TryAgain or NeedsPerson for whatever the client raises; `what` says what was tried. NotFound passes.
+
+    `limit` is told when Vertex asks for fewer requests.
+    """
     try:
         yield
     except api.NotFound:
         raise
     except _TURNED_AWAY as busy:
+        if isinstance(busy, api.TooManyRequests):
+            limit.slow()
         raise TryAgain(f"{what}: Vertex AI asks to come back later ({busy.message})", nothing_happened=True) from busy
     except (api.Forbidden, api.Unauthorized) as denied:
         raise NeedsPerson(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import MLFLOW_PLACE, Description, Facts
 from bridge.core.naming import check_paths
 from bridge.sources.facts import facts_in
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.core.model import ArtifactFile, CollectionSelector, SourceVersion, Sweep
-    from bridge.core.ports import Clock, ObjectStore
+    from bridge.core.ports import Clock, Limit, ObjectStore
     from bridge.sources.mlflow.artifacts import Folder
     from bridge.sources.mlflow.records import Version
 
@@ -49,9 +50,10 @@ class MlflowSource:
         stores: tuple[str, ...] = (),
         gcs: Callable[[], ObjectStore] | None = None,
         full_every: timedelta = timedelta(minutes=10),
+        limit: Limit = UNLIMITED,
     ) -> None:
         self._clock = clock
-        self._session = MlflowSession(name, tracking_uri, workspace)
+        self._session = MlflowSession(name, tracking_uri, workspace, limit)
         self._watcher = Watcher(self._session, clock, full_every)
         self._artifacts = Artifacts(self._session, clock, stores, gcs)
         self._looking = threading.Lock()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 from bridge.net.lines import Lines
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from bridge.core.ports import Limit
     from bridge.sources.wandb.session import Api, Artifact, ArtifactManifest
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
@@ -51,12 +53,13 @@ class WandbSource:
         organization: str | None = None,
         *,
         patience: float = 60.0,  # seconds for a manifest, which the SDK itself would try for 20 minutes
+        limit: Limit = UNLIMITED,
     ) -> None:
         self._name = name
         self._base_url = base_url.rstrip("/")
         self._organization = organization
         self._patience = patience
-        self._session = WandbSession(name, self._base_url, api_key)
+        self._session = WandbSession(name, self._base_url, api_key, limit=limit)
         self._lines = Lines()
         self._url_lock = threading.Lock()
         self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
@@ -150,7 +153,7 @@ class WandbSource:
             registries = api.registries(self._organization, filter=registry)
             place = registries if names is None else registries.collections(filter={"name": {"$in": names}})
             by_collection: dict[str, list[Artifact]] = defaultdict(list)
-            for artifact in place.versions(filter=alias_filter, per_page=PAGE):
+            for artifact in self._session.paged(place.versions(filter=alias_filter, per_page=PAGE), PAGE):
                 by_collection[artifact.name.rpartition(":")[0]].append(artifact)
             return by_collection
 
@@ -174,7 +177,8 @@ class WandbSource:
 
         def collections(api: Api) -> dict[str, Listed]:
             search = api.registries(self._organization, filter=registry).collections(filter=only, per_page=PAGE)
-            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in search}
+            found = self._session.paged(search, PAGE)
+            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in found}
 
         listed = self._session.call(collections)
         if not listed and not self._session.call(lambda api: list(api.registries(self._organization, filter=registry))):
@@ -195,7 +199,7 @@ class WandbSource:
         def rows(api: Api) -> list[Artifact]:
             # Listing an absent collection fails in the same way as a malformed answer; asking for it does not.
             api.artifact_collection(selector.artifact_type, path)
-            return list(api.artifacts(selector.artifact_type, path, per_page=PAGE))
+            return list(self._session.paged(api.artifacts(selector.artifact_type, path, per_page=PAGE), PAGE))
 
         try:
             return self._state(path, selector.name, self._session.call(rows))
