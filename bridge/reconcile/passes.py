@@ -1,7 +1,7 @@
 """
 Passes over many mappings: one sweep per connection, then every model whose desired state differs.
 
-`sync` does it all and waits for the end. A service calls the parts when it likes: `look`, `due`, `reconcile`.
+`sync` does it all and waits for the end. A service calls the parts when it likes: `look`, `unsettled`, `reconcile`.
 """
 
 from __future__ import annotations
@@ -118,9 +118,17 @@ class Passes:
         """Return what the store knows of every model."""
         return {status.key: status for status in self.store.statuses()}
 
-    def look(self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status]) -> Look:
-        """Sweep the connections of these mappings; write down what they say of the models' states, if it is news."""
-        look = self._sweeper.look(specs, before)
+    def look(self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status], last: Sequence[Order] = ()) -> Look:
+        """
+        Sweep the connections of these mappings; write down what they say of the models' states, if it is news.
+
+        `last` is what sweeps found last, of these and of other mappings: no two models of any may be the same, and
+        what is as it was need not be reckoned again.
+        """
+        mappings = {spec.name for spec in specs}
+        look = self._sweeper.look(specs, before, [order for order in last if order.key.mapping not in mappings])
+        was = {order.key: order for order in last}
+        look = replace(look, orders=tuple(self._marked(order, was.get(order.key)) for order in look.orders))
         # A pattern's own name, with its {group}, is no model's: none of them is known yet.
         unread = [status for status in look.unread if "{" not in status.key.model]
         well = [_well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
@@ -131,11 +139,14 @@ class Passes:
             self.store.save_status(status)
         return look
 
-    def due(self, orders: Iterable[Order], before: Mapping[ModelKey, Status]) -> list[Order]:
-        """Return the orders that are to be worked on now, each with the reason; Vertex is not asked."""
-        everything, now = tuple(orders), self.clock.now()
-        reasons = ((order, why_now(self._fingerprint(order), before.get(order.key), now)) for order in everything)
-        return self.seen_together([replace(order, why=why) for order, why in reasons if why], everything)
+    def unsettled(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[tuple[Order, str | None]]:
+        """Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody."""
+        open_ = self._seen_together([order for order in orders if not self._is_well(order, before)], orders)
+        return [(order, self.why_now(order, before.get(order.key))) for order in open_]
+
+    def why_now(self, order: Order, before: Status | None) -> str | None:
+        """Say why an order is to be carried out now, given what is known of its model; None if it is not."""
+        return why_now(self._fingerprint(order), before, self.clock.now())
 
     def reconcile(self, order: Order, *, checksum: str | None = None) -> Report:
         """Bring one model to its desired state, under its lease, and write down how it is then."""
@@ -147,7 +158,7 @@ class Passes:
             next_try = (self.clock.now() + BUSY_FOR).isoformat()
             return Report(replace(status, remedy="that process goes on with it", next_try=next_try))
 
-    def seen_together(self, to_do: Sequence[Order], found: Iterable[Order]) -> list[Order]:
+    def _seen_together(self, to_do: Sequence[Order], found: Iterable[Order]) -> list[Order]:
         """Tell each order what the mapping's other models have and may lose in this pass."""
         removed = {order.key: self._losses(order) for order in to_do}
         mappings = {key.mapping for key, count in removed.items() if count}
@@ -172,7 +183,7 @@ class Passes:
         reports: dict[ModelKey, Report],
     ) -> list[Report]:
         """Do `work` for every order; return the reports, those that are there already too, by key."""
-        orders = {order.key: order for order in self.seen_together(to_do, found)}
+        orders = {order.key: order for order in self._seen_together(to_do, found)}
         lock = threading.Lock()
 
         def run(key: ModelKey) -> None:
@@ -246,8 +257,16 @@ class Passes:
         known = before.get(order.key)
         return known is not None and known.fingerprint == self._fingerprint(order)
 
+    def _marked(self, order: Order, was: Order | None) -> Order:
+        """Give an order its fingerprint: reckoning 10,000 takes seconds, comparing them does not."""
+        if was is not None and was.spec is order.spec and was.state == order.state:
+            return replace(order, fingerprint=was.fingerprint)
+        return replace(order, fingerprint=self._fingerprint(order))
+
     def _fingerprint(self, order: Order) -> str:
         """Return what differs whenever the mapping, its target, or what it makes of the source differs."""
+        if order.fingerprint:
+            return order.fingerprint
         wish = order.spec.wish
         return checksum_of(wish, self.target(order.spec), order.name, desire(wish, order.state))
 

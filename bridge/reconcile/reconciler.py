@@ -71,6 +71,7 @@ class Order:
     why: str = "sync"
     allowed_removals: frozenset[str] = frozenset()  # the checksums of those that pass the guard
     beside: Beside = Beside()
+    fingerprint: str = ""  # of what is desired; empty: not reckoned yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bridge.core.desired import model_name
@@ -31,7 +31,8 @@ class Look:
     orders: tuple[Order, ...]
     unread: tuple[Status, ...] = ()  # of models that could not be looked at
     gone: tuple[Status, ...] = ()  # of models whose collection a pattern does not find any more
-    problems: Mapping[str, BridgeError] | None = None  # by connection: it could not be read at all
+    rivals: tuple[Order, ...] = ()  # that were refused, because they would land on one model
+    problems: Mapping[str, BridgeError] = field(default_factory=dict)  # by connection: it could not be read at all
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +42,14 @@ class Sweeper:
     source: Callable[[str], Source]  # for a connection
     clock: Clock
 
-    def look(self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status]) -> Look:
-        """Sweep every connection of these mappings once; `before` is what is known of all models."""
+    def look(
+        self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status], beside: Iterable[Order] = ()
+    ) -> Look:
+        """
+        Sweep every connection of these mappings once; `before` is what is known of all models.
+
+        `beside` are orders that were found before, elsewhere, and must not land on the same models.
+        """
         by_connection: dict[str, list[MappingSpec]] = defaultdict(list)
         for spec in specs:
             by_connection[spec.source.connection].append(spec)
@@ -66,18 +73,21 @@ class Sweeper:
                 orders += found
                 unread += (status for status in troubled if status.fingerprint != GONE)
                 gone += (status for status in troubled if status.fingerprint == GONE)
-        alone, rivals = self.part_rivals(orders)
-        return Look(tuple(alone), (*unread, *rivals), tuple(gone), problems)
-
-    def part_rivals(self, orders: Iterable[Order]) -> tuple[list[Order], list[Status]]:
-        """Refuse collections that map to one model: of one mapping's pattern, or of two mappings."""
         by_model: dict[tuple[str, str], list[Order]] = defaultdict(list)
-        for order in orders:
+        for order in (*orders, *beside):
             by_model[order.spec.target.connection, order.key.model].append(order)
-        alone = [rivals[0] for rivals in by_model.values() if len(rivals) == 1]
-        return alone, [status for rivals in by_model.values() if len(rivals) > 1 for status in self._refused(rivals)]
+        rivals = [several for several in by_model.values() if len(several) > 1]
+        refused = frozenset(order.key for several in rivals for order in several)
+        return Look(
+            orders=tuple(order for order in orders if order.key not in refused),
+            unread=(*unread, *(status for several in rivals for status in self._refused(several))),
+            gone=tuple(gone),
+            rivals=tuple(order for several in rivals for order in several),
+            problems=problems,
+        )
 
     def _refused(self, rivals: list[Order]) -> list[Status]:
+        """Refuse collections that map to one model: of one mapping's pattern, or of two mappings."""
         names = " and ".join(sorted(f"{rival.state.collection} ({rival.spec.origin})" for rival in rivals))
         problem = NeedsPerson(
             f"{names} map to one Vertex model, {rivals[0].key.model!r}", "make the targets' names tell them apart"
