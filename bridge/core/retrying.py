@@ -30,7 +30,7 @@ def why_now(fingerprint: str, before: Status | None, now: datetime) -> str | Non
         nothing is known of it                                 it is new
         all was well with just this                            (not)
         something else was tried last, or nothing to its end   it has changed
-        the same was tried, and its time has come              it is tried again
+        the same was tried, and its time has come              it is tried again, or what held it has ended
         the same was tried, and its time has not come          (not)
         the same was tried, and no time mends it               (not)
     """
@@ -42,4 +42,4 @@ def why_now(fingerprint: str, before: Status | None, now: datetime) -> str | Non
         return "it has changed"
     if before.next_try is None or datetime.fromisoformat(before.next_try) > now:
         return None
-    return f"try {before.attempt + 1}"
+    return f"try {before.attempt + 1}" if before.attempt else "what held it has ended"

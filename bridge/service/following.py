@@ -147,6 +147,6 @@ _LOUD = (State.BLOCKED, State.FAILED, State.DEGRADED, State.DRIFTED)
 
 def _spelled(status: Status) -> str:
     trouble = f": {status.message}; {status.remedy}" if status.message else ""
-    tried = f"; tried {status.attempt} times in vain" if status.attempt else ""
+    tried = f"; tried in vain: {status.attempt}" if status.attempt else ""
     again = f"; again at {status.next_try}" if status.next_try else ""
     return f"{status.key} is {status.state}{trouble}{tried}{again}"

@@ -34,6 +34,7 @@ class Schedule:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._running = 0
+        self._at_start: list[threading.Thread] = []
         self._change = threading.Condition()
         defaults = {"max_instances": 1, "coalesce": True, "misfire_grace_time": None}
         executors = {"default": ThreadPoolExecutor(THREADS)}
@@ -52,10 +53,15 @@ class Schedule:
 
     def once(self, name: str, call: Callable[[], object]) -> None:
         """Have `call` called now, as soon as the schedule runs."""
-        self._scheduler.add_job(self._guarded, args=(name, call), id=name, name=name)
+        # Not as a job: one that was called for the last time is removed, and if the scheduler is just being shut down
+        # its thread fails at that (APScheduler 3.11, schedulers/base.py, remove_job).
+        thread = threading.Thread(target=self._guarded, args=(name, call), name=name, daemon=True)
+        self._at_start.append(thread)
 
     def start(self) -> None:
         """Begin to call."""
+        for thread in self._at_start:
+            thread.start()
         self._scheduler.start()
 
     def drop_all_but(self, names: Collection[str]) -> None:
@@ -65,8 +71,9 @@ class Schedule:
                 self._scheduler.remove_job(job.id)
 
     def stop(self, patience: float) -> bool:
-        """Call nothing any more; tell whether what was being called came to its end within so many seconds."""
-        self._scheduler.shutdown(wait=False)
+        """Call nothing any more; tell if what was being called came to its end within so many seconds. Idempotent."""
+        if self._scheduler.running:
+            self._scheduler.shutdown(wait=False)
         with self._change:
             return self._change.wait_for(lambda: not self._running, timeout=patience)
 
