@@ -34,7 +34,7 @@ layers: $(READY)
 
 # What is measured, and how: benchmarks/README.md.
 bench: $(READY)
-	$(BIN)/python -m benchmarks.run
+	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
 
 # A lock that names no index, so that it works with any.
 lock: $(READY)

@@ -1,21 +1,21 @@
 """
 Measures the goals that are not ratios of a copy: start-up times, and how fast the stand-ins are.
 
-`python -m benchmarks.run` prints a table; the sandbox runs in a process of its own, as users have it.
+`python -m benchmarks.run` prints a table; `--json FILE` writes the same there, too. The sandbox runs in a process of
+its own, as users have it.
 """
 
 from __future__ import annotations
 
+import argparse
 import http.client
 import io
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,8 +31,9 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
     ModelServiceGrpcTransport,
 )
 
-from benchmarks import copying, mlflow_source
-from benchmarks.table import Row, say_table
+from benchmarks import mlflow_source
+from benchmarks.copying import measuring
+from benchmarks.table import Row, conditions, say_table, write_json
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, ORGANIZATION, PROJECT, environment
 from bridge.sandbox.world import World
 
@@ -161,7 +162,10 @@ def download() -> float:
 
 def main() -> None:
     """Print the table."""
-    load = os.getloadavg()[0]
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    said = parser.parse_args()
+    under = conditions()
     figures: list[Row] = [help_time()]
     with tempfile.TemporaryDirectory() as folder:
         seed(folder)
@@ -181,10 +185,10 @@ def main() -> None:
             process.terminate()
             process.wait()
     figures += mlflow_source.measure()
-    figures += copying.measure()
-    machine = f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}"
-    sys.stdout.write(f"{datetime.now(UTC):%Y-%m-%d}, {machine}, load before {load:.1f}\n\n")  # noqa: TID251  the date of a measurement
-    say_table(figures)
+    figures += measuring.measure()
+    say_table(figures, under)
+    if said.json:
+        write_json(said.json, figures, under)
 
 
 if __name__ == "__main__":

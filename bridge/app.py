@@ -12,12 +12,15 @@ import secrets
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
+from bridge.copying.budget import Budget
 from bridge.core.errors import ConfigError, ConfigErrors
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
+from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec
     from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.records import Progress
 
     class Closable(Protocol):
         """What holds connections."""
@@ -69,6 +73,8 @@ class Bridge:
         self._opened = ExitStack()
         self._lock = threading.RLock()
         self._buckets = Buckets(lambda kind: TokenBucket(*config.limits[kind], self.clock))
+        self.budget = Budget(self.clock, config.copying)
+        self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
@@ -116,9 +122,20 @@ class Bridge:
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
-            uploads=self._buckets.at("vertex_uploads", _place(target)),
+            registrations=self._buckets.at("vertex_uploads", _place(target)),
             frozen=frozen_until,
         )
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """What copies have begun and not finished, in the buckets of all connections."""
+        return Leftovers(self.store, self._storage_of, self.clock, self.config.copying.leftovers_after)
+
+    def _storage_of(self, uri: str) -> Storage | None:
+        for spec in self.config.connections.values():
+            if isinstance(spec, VertexConnection) and uri.startswith(f"{spec.bucket}/"):
+                return self._end("storage", spec.name, partial(self._storage, spec))
+        return None
 
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
@@ -155,8 +172,11 @@ class Bridge:
         return self._opening(GcsObjects(spec.name, spec.storage_endpoint))
 
     def _store(self) -> Store:
+        url, secret = store_url(self.config), self.config.secret_key
         try:
-            return self._opening(open_store(store_url(self.config), read_only=self._read_only))
+            if self._read_only:  # goes on with no upload, so the secret need not be here
+                return self._opening(open_store(url, read_only=True))
+            return self._opening(open_store(url, secret_key=secret.read() if secret else None))
         except NoStoreYet:
             return MemoryStore()  # whoever only looks, before the first sync, sees a store that is empty
 
@@ -177,12 +197,18 @@ class Bridge:
     def _storage(self, target: VertexConnection) -> Storage:
         from bridge.copying.gcs import GcsStorage
 
-        return GcsStorage(target.project, target.storage_endpoint)
+        return GcsStorage(
+            target.project, target.storage_endpoint, clock=self.clock, uploads=self.store, budget=self.budget
+        )
 
     def _copier(self, source: Source, storage: Storage) -> Copier:
         from bridge.copying.copier import StreamingCopier
 
-        return StreamingCopier(source, storage, self.clock)
+        return StreamingCopier(source, storage, self.store, self.store, self.clock, self.budget, self._watch)
+
+    def _watch(self, progress: Progress) -> None:
+        for watch in self.watchers:
+            watch(progress)
 
     def _vertex(self, connection: str) -> VertexConnection:
         spec = self.config.connections[connection]

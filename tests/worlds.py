@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from bridge.copying.budget import Budget
 from bridge.copying.copier import StreamingCopier
 from bridge.core.errors import Position
 from bridge.core.model import (
@@ -22,6 +23,7 @@ from bridge.core.model import (
     SourceVersion,
     Target,
 )
+from bridge.core.settings import CopySettings
 from bridge.reconcile.leasing import Leases
 from bridge.reconcile.passes import Passes, Report
 from bridge.reconcile.reconciler import Reconciler
@@ -37,7 +39,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.core.changes import Plan
-    from bridge.core.ports import Runner
+    from bridge.core.ports import Clock, Runner
     from bridge.core.records import Status
 
 T = TypeVar("T")
@@ -51,11 +53,12 @@ SETTLE = timedelta(minutes=10)
 # The effects of every port; all else only looks, and looking may die between any two of them.
 EFFECTS = frozenset(
     {
-        *("put", "rewrite", "commit"),  # Storage
+        *("put", "rewrite", "commit", "discard"),  # Storage
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
         *("save_seen", "save_status", "save_states", "save_hold", "lift_hold"),
-        *("claim", "release"),  # a renewal changes nothing that anybody else could see
+        *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see
+        *("save_upload", "forget_upload", "enter", "claim", "save_contents", "forget_content"),
         "sleep",  # Clock: death while waiting
     }
 )
@@ -175,7 +178,7 @@ class World:
         clock = mortal(self.clock, self.fuse)
         return Reconciler(
             source=self.source,
-            copier=StreamingCopier(self.source, mortal(self.storage, self.fuse), clock, parallel=1),
+            copier=self.copier(clock),
             registry=mortal(self.registry, self.fuse),
             store=mortal(self.store, self.fuse),
             clock=clock,
@@ -184,6 +187,13 @@ class World:
             guard=self.guard,
             settle=self.settle,
             frozen=lambda _spec, _now: self.frozen_until,
+        )
+
+    def copier(self, clock: Clock) -> StreamingCopier:
+        one_by_one = Budget(clock, CopySettings(parallel_files=1))
+        store = mortal(self.store, self.fuse)
+        return StreamingCopier(
+            self.source, mortal(self.storage, self.fuse), store, store, clock, one_by_one, lambda _progress: None
         )
 
     def publish(

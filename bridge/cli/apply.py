@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from bridge.cli.following import following
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config
 from bridge.cli.outcome import finish
 from bridge.cli.plan_file import read_checksums
@@ -22,7 +23,7 @@ def apply(
     from bridge.app import Bridge
 
     checksums = read_checksums(file)
-    with Bridge(load_config(config)) as bridge, bridge.renewing():
+    with Bridge(load_config(config)) as opened, following(opened) as bridge, bridge.renewing():
         specs = bridge.specs(sorted({key.mapping for key in checksums}))
         reports = bridge.passes.apply(specs, checksums, why=f"bridge apply {file.name}")
     finish(reports, as_json=as_json)

@@ -32,6 +32,12 @@ def say_error(message: str, excerpt: str | None = None, column: int | None = Non
             sys.stderr.write(f"    {' ' * (column - 1)}^\n")
 
 
+def say_aside(text: str) -> None:
+    """Print a line that is no data, at once."""
+    sys.stderr.write(f"{printable(text)}\n")
+    sys.stderr.flush()
+
+
 def printable(text: str) -> str:
     """Escape what could move a cursor, forge a line or read backwards; newlines of ours stay."""
     return "".join(c if c == "\n" or not _unsafe(c) else c.encode("unicode_escape").decode() for c in text)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from bridge.cli.following import following
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, Mappings, load_config
 from bridge.cli.outcome import finish
 
@@ -25,7 +26,7 @@ def sync(
     """Do one pass: observe, plan, apply."""
     from bridge.app import Bridge
 
-    with Bridge(load_config(config), read_only=dry_run) as bridge:
+    with Bridge(load_config(config), read_only=dry_run) as opened, following(opened) as bridge:
         specs = bridge.specs(mappings or [])
         if dry_run:
             reports = bridge.passes.plan(specs)

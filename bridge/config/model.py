@@ -96,6 +96,7 @@ class Config:
 
     path: Path  # of bridge.yaml
     store: str | SecretRef  # SQLAlchemy URL of the store, without a password, or where such a URL lies
+    secret_key: SecretRef | None  # what the store seals its secrets with; None: see bridge.store.sealing
     owner: str  # label value of what this bridge makes in Vertex
     poll_every: timedelta
     settle: timedelta

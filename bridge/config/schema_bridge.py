@@ -145,6 +145,7 @@ class BridgeYaml(Strict):
         Discriminator(by_type),
         BeforeValidator(either("a text or {env: NAME}", str, dict)),
     ] = "sqlite:///bridge.db"
+    secret_key: SecretYaml | None = None
     owner: Annotated[str, AfterValidator(checks.owner)] = "registry-bridge"
     poll_every: Interval = "60s"
     mappings: Plain = "mappings"

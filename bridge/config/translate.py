@@ -49,6 +49,7 @@ def to_config(said: BridgeYaml, path: Path, mappings: tuple[MappingSpec, ...]) -
     return Config(
         path=path,
         store=said.store if isinstance(said.store, str) else _secret(said.store, folder),
+        secret_key=_secret(said.secret_key, folder) if said.secret_key is not None else None,
         owner=said.owner,
         poll_every=units.duration(said.poll_every),
         settle=units.duration(said.guards.settle),

@@ -2,23 +2,41 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from itertools import islice
+from typing import TYPE_CHECKING, TypeVar
 
-from bridge.copying.parallel import in_parallel
+from bridge.copying.pace import SMALL
+from bridge.copying.parallel import in_parallel, stopped
+from bridge.copying.progress import Meter
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.model import ArtifactFile, Digest, Manifest, spell_version
+from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
+from bridge.core.records import Content
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from threading import Event
 
-    from bridge.core.model import SourceVersion, StoredFile
-    from bridge.core.ports import Clock, Source, Storage
+    from bridge.copying.budget import Budget
+    from bridge.core.model import SourceVersion
+    from bridge.core.ports import Clock, Contents, Reader, Source, Storage, Uploads
+    from bridge.core.records import Progress
 
-WHOLE = 8 << 20  # bytes of a file that is sent in one request at most
-PIECES = 4 << 20  # bytes of a larger file that are in memory at a time
+T = TypeVar("T")
+
+LOOKED_UP = 500  # files whose bytes are looked for in the bucket at a time
 REMOVE = "remove that folder if nothing in Vertex uses it, or give the mapping another bucket folder"
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """One file to bring; what its folder holds under that name already; where its bytes lie in another version."""
+
+    file: ArtifactFile
+    there: StoredFile | None
+    twin: Content | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,33 +44,42 @@ class StreamingCopier:
     """
     Brings each file from a source into a bucket; the manifest is written when all of them are verified.
 
-    Files are streamed, unless they lie in Cloud Storage already: then it copies them by itself.
-
-    At most `parallel` files of a version are on their way at a time; a small one is in memory meanwhile, of a large
-    one a few pieces are. Together that is no more than `memory` bytes, for each version that is being copied.
-    With `parallel` 1, files come one after the other, in the caller's thread.
+    Files are streamed, unless their bytes lie in the bucket or elsewhere in Cloud Storage already: then it copies
+    them by itself. What an attempt before this one has brought is left as it is. How many files are on their way,
+    and how much of them, is the budget's business; `watch` is told how far a copy is.
     """
 
     source: Source
     storage: Storage
+    uploads: Uploads
+    contents: Contents
     clock: Clock
-    parallel: int = 16
-    memory: int = 128 << 20
+    budget: Budget
+    watch: Callable[[Progress], None]
 
     def copy(self, version: SourceVersion, folder: str) -> Manifest:
         """See the port."""
         if (whole := self.storage.manifest(folder)) is not None:
             return _same(whole, version, folder)
-        described = self.source.describe(version)
-        stored = self._all(
-            described.files,
-            lambda file, halted: self._bring(version, file, folder, halted),
-        )
-        created = self.clock.now().isoformat()
-        manifest = Manifest(
-            version.collection, version.label, version.id, version.digest, stored, created, described.facts
-        )
-        self.storage.commit(folder, manifest)
+        with self.budget.versions:
+            if not self.uploads.enter(folder, self.clock.now()):
+                raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")
+            described = self.source.describe(version)
+            size = sum(file.size for file in described.files)
+            meter = Meter(self.clock, version, len(described.files), size, self.watch)
+            stored = self._all(
+                self._jobs(described.files, folder),
+                lambda job, halted: self._bring(version, job, folder, _Passing(self.budget, meter, halted)),
+                len(described.files),
+            )
+            created = self.clock.now().isoformat()
+            manifest = Manifest(
+                version.collection, version.label, version.id, version.digest, stored, created, described.facts
+            )
+            self.storage.commit(folder, manifest)
+            self.uploads.forget_upload(folder)
+            self.contents.save_contents(_contents(described.files, stored, folder))
+            meter.end()
         return manifest
 
     def arrange(self, version: SourceVersion, copied: str, folder: str, renames: Sequence[tuple[str, str]]) -> Manifest:
@@ -66,12 +93,11 @@ class StreamingCopier:
                 "run the sync again: it copies the version's files first",
             )
         files = _renamed(_same(faithful, version, copied), copied, renames)
-        sources = {new.path: f"{copied}{old.path}" for old, new in files}
-        wanted = [
-            ArtifactFile(new.path, new.size, Digest("md5", new.md5) if new.md5 else Digest("crc32c", new.crc32c))
-            for _, new in files
-        ]
-        self._all(wanted, lambda file, _: self.storage.rewrite(folder, file, sources[file.path]))
+        self._all(
+            files,
+            lambda pair, _: self.storage.rewrite(folder, _as_kept(pair[1].path, pair[1]), f"{copied}{pair[0].path}"),
+            len(files),
+        )
         manifest = replace(faithful, files=tuple(new for _, new in files), created=self.clock.now().isoformat())
         self.storage.commit(folder, manifest)
         return manifest
@@ -80,31 +106,96 @@ class StreamingCopier:
         """See the port."""
         return self.storage.manifest(folder)
 
-    def _all(
-        self, files: Sequence[ArtifactFile], bring: Callable[[ArtifactFile, Event], StoredFile]
-    ) -> tuple[StoredFile, ...]:
-        parallel = max(1, min(self.parallel, len(files)))
-        return tuple(in_parallel(bring, files, _weight, parallel=parallel, budget=self.memory))
+    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> tuple[StoredFile, ...]:
+        def in_turn(item: T, halted: Event) -> StoredFile:
+            with self.budget.pace.turn():
+                if halted.is_set():
+                    raise stopped()
+                return work(item, halted)
 
-    def _bring(self, version: SourceVersion, file: ArtifactFile, folder: str, halted: Event) -> StoredFile:
+        parallel = max(1, min(self.budget.settings.parallel_files, number))
+        return tuple(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
+
+    def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
+        """Pair files, which come by path, with what lies in their folder, by path too, and with twins."""
+        bucket = folder.removeprefix("gs://").partition("/")[0]
+        lying = self.storage.held(folder)
+        next_one = next(lying, None)
+        waiting = iter(files)
+        while some := tuple(islice(waiting, LOOKED_UP)):
+            twins = self.contents.contents(bucket, [(file.digest, file.size) for file in some if file.digest])
+            for file in some:
+                while next_one is not None and next_one.path < file.path:
+                    next_one = next(lying, None)
+                there = next_one if next_one is not None and next_one.path == file.path else None
+                yield _Job(file, there, twins.get((file.digest, file.size)) if file.digest else None)
+
+    def _bring(self, version: SourceVersion, job: _Job, folder: str, passing: _Passing) -> StoredFile:
+        file = job.file
+        stored = self._copied(job, folder)
+        if stored is None:
+            reader = passing.reader(lambda start: self.source.open(version, file, start))
+            with self.budget.room.take(self.storage.weight(file)):
+                began = time.perf_counter()
+                stored = self.storage.put(folder, file, reader, job.there)
+            if job.there is None and file.size <= SMALL:
+                self.budget.pace.took(time.perf_counter() - began)
+        passing.meter.done(file.size - passing.passed)
+        return stored
+
+    def _copied(self, job: _Job, folder: str) -> StoredFile | None:
+        """Have Cloud Storage copy a file whose bytes it has; None if it has not."""
+        file, twin = job.file, job.twin
         # Cloud Storage keeps no xxh128, so only the bytes can be compared with one.
         comparable = file.digest is None or file.digest.algorithm != "xxh128"
         if file.location is not None and file.location.startswith("gs://") and comparable:
             return self.storage.rewrite(folder, file, file.location)
-        with self.source.open(version, file) as pieces:
-            return self.storage.put(folder, file, _until(halted, pieces))
+        if twin is None or job.there is not None:
+            return None
+        try:
+            kept = self.storage.rewrite(folder, _as_kept(file.path, twin.file), twin.uri)
+        except NeedsPerson:  # it is gone, or another by now, or its name here is taken, which `put` tells
+            self.contents.forget_content(twin.uri)
+            return None
+        return replace(kept, xxh128=twin.file.xxh128)
 
 
-def _weight(file: ArtifactFile) -> int:
-    """Return how much memory a file takes on its way: its pieces, and all of them put together if it is small."""
-    return 2 * file.size if file.size <= WHOLE else PIECES
+class _Passing:
+    """What one file's bytes pass: the word to stop, the limit of bandwidth, and the meter."""
+
+    def __init__(self, budget: Budget, meter: Meter, halted: Event) -> None:
+        self._budget = budget
+        self._halted = halted
+        self.meter = meter
+        self.passed = 0  # bytes
+
+    def reader(self, read: Reader) -> Reader:
+        @contextmanager
+        def opened(start: int) -> Iterator[Iterator[bytes]]:
+            with read(start) as pieces:
+                yield self._through(pieces)
+
+        return opened
+
+    def _through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        for piece in pieces:
+            if self._halted.is_set():
+                raise stopped()
+            self._budget.throttle.take(len(piece))
+            self.passed += len(piece)
+            self.meter.passed(len(piece))
+            yield piece
 
 
-def _until(halted: Event, pieces: Iterator[bytes]) -> Iterator[bytes]:
-    for piece in pieces:
-        if halted.is_set():
-            raise TryAgain("the copy was stopped")
-        yield piece
+def _as_kept(path: str, file: StoredFile) -> ArtifactFile:
+    """Describe an object that lies in a bucket, by the digest that the bucket keeps."""
+    return ArtifactFile(path, file.size, Digest("md5", file.md5) if file.md5 else Digest("crc32c", file.crc32c))
+
+
+def _contents(files: Sequence[ArtifactFile], stored: Sequence[StoredFile], folder: str) -> Iterator[Content]:
+    for file, kept in zip(files, stored, strict=True):
+        if file.digest is not None and file.size:
+            yield Content(file.digest, kept, folder + file.path)
 
 
 def _same(manifest: Manifest, version: SourceVersion, folder: str) -> Manifest:

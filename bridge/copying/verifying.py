@@ -13,107 +13,102 @@ from bridge.core.errors import IntegrityError
 from bridge.core.model import StoredFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from bridge.core.model import ArtifactFile
+    from bridge.core.ports import Reader
 
 
 class VerifiedStream:
     """
-    The bytes of one file as a readable object; holds at most one piece beyond what was asked for.
+    The bytes of one file, from any offset and more than once; each byte is hashed the first time that it passes.
 
-    The last byte is handed out only after size and digest are known to be the file's, so that whoever
-    uploads from here cannot finish an object that is wrong. `read` raises IntegrityError instead.
+    The last piece is handed out only after size and digest are known to be the file's, so that whoever uploads
+    from here cannot finish an object that is wrong. An md5 is not taken, unless `md5`: it costs more than all else
+    of a copy together, and the bucket takes it anyway and compares it with the source's.
     """
 
-    def __init__(self, file: ArtifactFile, pieces: Iterator[bytes]) -> None:
+    def __init__(self, file: ArtifactFile, read: Reader, *, md5: bool = False) -> None:
         self._file = file
-        self._pieces = pieces
-        self._waiting = bytearray()
-        self._given = 0
-        self._taken = 0
-        self._checked = False
+        self.read = read
+        self._hashed = 0  # bytes from the beginning that have passed
+        self._whole = False  # all bytes have passed, and are the file's
+        algorithm = file.digest and file.digest.algorithm
         self._crc32c = google_crc32c.Checksum()
-        self._md5 = hashlib.md5(usedforsecurity=False)
-        self._xxh128 = xxhash.xxh128() if file.digest and file.digest.algorithm == "xxh128" else None
-        self._sha256 = None if file.digest else hashlib.sha256()  # the first digest that anybody takes of the file
+        self._md5 = hashlib.md5(usedforsecurity=False) if md5 else None
+        self._xxh128 = xxhash.xxh128() if algorithm == "xxh128" else None
+        self._sha256 = (
+            hashlib.sha256() if algorithm is None else None
+        )  # the first digest that anybody takes of the file
 
-    def read(self, size: int = -1) -> bytes:
-        """Return `size` bytes, fewer only at the end; all that is left if negative."""
-        wanted = self._file.size - self._given if size < 0 else min(size, self._file.size - self._given)
-        while len(self._waiting) < wanted and (piece := self._take()) is not None:
-            self._waiting += piece
-        if len(self._waiting) < wanted or self._given + wanted >= self._file.size:
-            self._check()
-        out = bytes(self._waiting[:wanted])
-        del self._waiting[:wanted]
-        self._given += len(out)
-        return out
+    @property
+    def file(self) -> ArtifactFile:
+        """What the bytes are to be."""
+        return self._file
 
-    def pieces(self) -> Iterator[bytes]:
-        """Hand out what was not read yet in pieces as they come, without copying them; the last as `read` does."""
-        if self._waiting:
-            yield self.read(len(self._waiting))
-        while self._given < self._file.size:
-            piece = self._take()
-            if piece is None or self._taken >= self._file.size:
-                self._check()  # raises if bytes are missing
-            if piece:
-                self._given += len(piece)
-                yield piece
+    @property
+    def whole(self) -> bool:
+        """Whether every byte has passed and was hashed, so that the digests are of the whole file."""
+        return self._whole
 
-    def tell(self) -> int:
-        """Return how many bytes were read."""
-        return self._given
+    def pieces(self, start: int = 0, *, blind: bool = False) -> Generator[bytes]:
+        """
+        Hand out what follows byte `start`, in pieces as they come, without copying them.
+
+        What comes before `start` and never passed is read and hashed first; with `blind` it is not, and then there
+        are no digests of this file. Raises IntegrityError, and what the source raises.
+        """
+        blind = blind and start > self._hashed
+        at = start if blind else min(start, self._hashed)
+        with self.read(at) as pieces:
+            for piece in pieces:
+                begin, at = at, at + len(piece)
+                if not blind:
+                    self._hash(piece, begin)
+                if at >= self._file.size:
+                    self._finish(at, next(filter(None, pieces), b""), blind=blind)
+                if at > start:
+                    yield piece[max(start - begin, 0) :]
+                if at >= self._file.size:
+                    return
+            self._finish(at, b"", blind=blind)
 
     def seal(self) -> StoredFile:
-        """Return size and digests of the whole file, reading what was not read yet. Raises IntegrityError."""
-        self._waiting.clear()
-        while self._taken <= self._file.size and self._take() is not None:
-            pass
-        self._check()
+        """Return size and digests of the whole file, reading what did not pass yet. Raises as `pieces` does."""
+        if not self._whole:
+            for _ in self.pieces(min(self._hashed, self._file.size)):
+                pass
         return StoredFile(
             self._file.path,
-            self._taken,
+            self._file.size,
             crc32c=_base64(self._crc32c.digest()),
-            md5=_base64(self._md5.digest()),
+            md5=_base64(self._md5.digest()) if self._md5 else None,
             xxh128=_base64(self._xxh128.digest()) if self._xxh128 else None,
             sha256=_base64(self._sha256.digest()) if self._sha256 else None,
         )
 
-    def _take(self) -> bytes | None:
-        """Count and hash one more piece; None at the end of the source."""
-        piece = next(self._pieces, None)
-        if piece is None:
-            return None
-        self._crc32c.update(piece)
-        self._md5.update(piece)
-        if self._xxh128 is not None:
-            self._xxh128.update(piece)
-        if self._sha256 is not None:
-            self._sha256.update(piece)
-        self._taken += len(piece)
-        return piece
-
-    def _check(self) -> None:
-        if self._checked:
+    def _hash(self, piece: bytes, begin: int) -> None:
+        new = piece[self._hashed - begin :]
+        if not new:
             return
-        while self._taken <= self._file.size and self._take() is not None:  # too many bytes are enough to know
-            pass
-        if self._taken != self._file.size:
-            more = "more than " if self._taken > self._file.size else ""
-            raise self._mismatch(f"{self._file.size} bytes", f"{more}{min(self._taken, self._file.size)}")
-        digest = self._file.digest
-        if digest is not None:
-            actual = _base64(self._raw(digest.algorithm))
-            if actual != digest.value:
-                raise self._mismatch(f"{digest.algorithm} {digest.value}", actual)
-        self._checked = True
+        self._hashed += len(new)
+        for digest in (self._crc32c, self._md5, self._xxh128, self._sha256):
+            if digest is not None:
+                digest.update(new)
 
-    def _raw(self, algorithm: str) -> bytes:
-        if self._xxh128 is not None:  # only taken if it is the algorithm
-            return self._xxh128.digest()
-        return bytes(self._crc32c.digest()) if algorithm == "crc32c" else self._md5.digest()
+    def _finish(self, at: int, more: bytes, *, blind: bool) -> None:
+        """Compare size and digest with what was promised, before the end is handed out."""
+        size, digest = self._file.size, self._file.digest
+        if at != size or more or self._hashed > size:
+            longer = at > size or more or self._hashed > size
+            raise self._mismatch(f"{size} bytes", f"more than {size}" if longer else str(at))
+        if blind:
+            return
+        actual = {"md5": self._md5, "xxh128": self._xxh128, "crc32c": self._crc32c}
+        taken = actual[digest.algorithm] if digest else None
+        if digest is not None and taken is not None and _base64(taken.digest()) != digest.value:
+            raise self._mismatch(f"{digest.algorithm} {digest.value}", _base64(taken.digest()))
+        self._whole = True
 
     def _mismatch(self, promised: str, found: str) -> IntegrityError:
         return IntegrityError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractContextManager
     from datetime import datetime
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         CollectionSelector,
         Container,
         Description,
+        Digest,
         Facts,
         Hold,
         Manifest,
@@ -27,7 +28,19 @@ if TYPE_CHECKING:
         Sweep,
         TargetState,
     )
-    from bridge.core.records import EntryId, Intent, JournalEntry, Lease, Operation, Outcome, Status
+    from bridge.core.records import (
+        Content,
+        EntryId,
+        Intent,
+        JournalEntry,
+        Lease,
+        Operation,
+        Outcome,
+        Status,
+        Upload,
+    )
+
+    Reader = Callable[[int], AbstractContextManager[Iterator[bytes]]]  # opens the bytes of a file from an offset on
 
 
 class Clock(Protocol):
@@ -93,14 +106,24 @@ class Storage(Protocol):
         """Read a folder's manifest; None if it has none, and so is not whole."""
         ...
 
-    def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
+    def held(self, folder: str) -> Iterator[StoredFile]:
+        """List what lies below a folder, by path, as it comes; the manifest is left out. An absent folder is empty."""
+        ...
+
+    def put(self, folder: str, file: ArtifactFile, read: Reader, there: StoredFile | None = None) -> StoredFile:
         """
         Store one file under its path; bounded memory, whatever its size. Idempotent.
 
-        The receiving end verifies md5 where the source has it, crc32c always. An object that is already
-        there is kept if size and digests are those of `pieces`. Raises IntegrityError, with no object left
-        by this call, if size or digest differ from `file`'s, and NeedsPerson if another object has the name.
+        `read` opens the file at an offset, and is asked again where sending breaks. What was begun by an earlier
+        call, by whatever process, is gone on with. The receiving end verifies md5 where the source has it, crc32c
+        always. An object that is already there, as `there` says or as turns out, is kept if size and digests are the
+        file's; then bytes are read only where no digest can tell. Raises IntegrityError, with no object left by this
+        call, if size or digest differ from `file`'s, and NeedsPerson if another object has the name.
         """
+        ...
+
+    def weight(self, file: ArtifactFile) -> int:
+        """Return how many bytes of memory `put` takes for a file, at most."""
         ...
 
     def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
@@ -108,6 +131,15 @@ class Storage(Protocol):
         Store a copy of another object, `source` being its gs:// URI, as `put` would; no byte passes through here.
 
         Raises as `put` does, and NeedsPerson if there is no such object or it may not be read.
+        """
+        ...
+
+    def discard(self, upload: Upload, before: datetime) -> int:
+        """
+        Remove what is left in the bucket of something that was begun and will not be finished; return how many objects.
+
+        A session or an upload in parts is ended. In a folder, objects that carry our mark and are older than
+        `before` are removed, unless it has a manifest: then it is whole, and nothing is. Idempotent.
         """
         ...
 
@@ -199,8 +231,65 @@ class Registry(Protocol):
         ...
 
 
-class Store(Protocol):
-    """What the bridge remembers. Every method is one transaction."""
+class Uploads(Protocol):
+    """Uploads that have begun and not ended: who sends files saves them, so that a later process goes on with them."""
+
+    def upload(self, uri: str) -> Upload | None:
+        """Return the upload of the object with that URI; None if there is none, or its address cannot be read."""
+        ...
+
+    def save_upload(self, upload: Upload) -> None:
+        """Remember an upload, in place of one of the same URI. Its address is kept as the secret that it is."""
+        ...
+
+    def forget_upload(self, uri: str) -> None:
+        """Forget an upload: it has ended, or was given up. Idempotent."""
+        ...
+
+    def enter(self, folder: str, at: datetime) -> bool:
+        """Begin the copy to a folder, or go on with it; False if somebody began to remove it within the last hour."""
+        ...
+
+    def claim(self, upload: Upload, at: datetime) -> bool:
+        """Take what is left of an upload for removal; False if it has ended, or was gone on with, or was claimed."""
+        ...
+
+    def uploads(self, before: datetime) -> tuple[Upload, ...]:
+        """
+        Return what was begun before that time, oldest first, so that it is removed.
+
+        The address is empty if it cannot be read: its key was lost, or is another process's. All that is left to do
+        with such an upload is to forget it.
+        """
+        ...
+
+
+class Contents(Protocol):
+    """Which verified object of a bucket holds which bytes: who copies files asks, so that no byte is sent twice."""
+
+    def contents(self, bucket: str, wanted: Sequence[tuple[Digest, int]]) -> Mapping[tuple[Digest, int], Content]:
+        """
+        Return what is known of these digests and sizes, however many; what is not known is left out.
+
+        The object may be gone or written again since, which only the bucket knows.
+        """
+        ...
+
+    def save_contents(self, contents: Iterable[Content]) -> None:
+        """
+        Remember where bytes lie, any number; a death in the middle keeps the first of them.
+
+        Of two objects with the same bytes the one that is known first stays; one of the same URI is replaced.
+        """
+        ...
+
+    def forget_content(self, uri: str) -> None:
+        """Forget an object, under all its digests: it is gone, or holds other bytes. Idempotent."""
+        ...
+
+
+class Store(Uploads, Contents, Protocol):
+    """What the bridge remembers, copies included. Every method is one transaction, but for those on contents."""
 
     # records and aliases
     def records(self, key: ModelKey) -> tuple[MappingRecord, ...]:
@@ -299,7 +388,7 @@ class Store(Protocol):
         ...
 
     # leases
-    def claim(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+    def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
         """
         Take the lease of a model if nobody has it, its time is over, or it is the owner's own; else None.
 
@@ -307,11 +396,11 @@ class Store(Protocol):
         """
         ...
 
-    def renew(self, lease: Lease, until: datetime) -> bool:
+    def renew_lease(self, lease: Lease, until: datetime) -> bool:
         """Have a lease last until that time; False if it is not its owner's any more, for ever. Idempotent."""
         ...
 
-    def release(self, lease: Lease) -> None:
+    def release_lease(self, lease: Lease) -> None:
         """Give a lease back, if it still is its owner's. Idempotent."""
         ...
 

@@ -1,18 +1,20 @@
-"""What the store keeps besides records of versions: the journal, intents, statuses; and an operation's fate."""
+"""What the store keeps besides records of versions: journal, intents, statuses, copies; and an operation's fate."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType
+from typing import TYPE_CHECKING, Literal, NewType
 
 from bridge.core.errors import TakenElsewhere
 
 if TYPE_CHECKING:
     from bridge.core.changes import Change
-    from bridge.core.model import ModelKey, SourceVersion, State
+    from bridge.core.model import Digest, ModelKey, SourceVersion, State, StoredFile
 
 EntryId = NewType("EntryId", int)
+STALE = timedelta(hours=1)  # after which a removal that has not ended is one that died
 
 
 class Outcome(StrEnum):
@@ -91,6 +93,61 @@ class Lease:
     owner: str  # one process: host, process id and a random part
     epoch: int
     until: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """
+    Something that was begun in a bucket and has not ended: the copy to a folder, or an upload of one object.
+
+    The bucket keeps what it was sent, so another process can go on. A folder that is being removed is not entered.
+    """
+
+    uri: str  # gs://, of the object to be; of a folder, which ends in "/"
+    address: str = field(repr=False)  # a secret: whoever has it may write the object; empty: it cannot be read any more
+    kind: Literal["session", "parts", "folder", "removal"]
+    size: int  # bytes, of the whole file; 0 of a folder
+    digest: Digest | None  # the source's; None: it keeps none
+    begun: str  # ISO 8601, UTC
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Bytes that lie, verified, in a bucket, and can be copied from there."""
+
+    digest: Digest  # the source's, by which they are found
+    file: StoredFile  # its path is the object's in its folder
+    uri: str  # gs://
+
+    @property
+    def bucket(self) -> str:
+        """The name of the bucket of `uri`."""
+        return self.uri.split("/")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the copy of one version is."""
+
+    version: SourceVersion
+    files_done: int
+    files: int
+    bytes_done: int
+    bytes: int
+    rate: float  # bytes per second that came through here, since the beginning
+    seconds_left: float | None  # at that rate; None: not known yet
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all files are done."""
+        return self.files_done == self.files
+
+    def __str__(self) -> str:
+        left = "" if self.seconds_left is None else f", {self.seconds_left:.0f} s left"
+        return (
+            f"{self.version}: {self.files_done} of {self.files} files, {self.bytes_done / 1e6:.1f} of "
+            f"{self.bytes / 1e6:.1f} MB, {self.rate / 1e6:.1f} MB/s{left}"
+        )
 
 
 def taken_elsewhere(key: ModelKey) -> TakenElsewhere:

@@ -140,7 +140,8 @@ class Lines:
                 line.connection.set_tunnel(origin.host, origin.port, proxy.headers)
         else:
             # A proxy wants the whole URL of what it is to ask for.
-            whole = "" if proxy is None else f"http://{origin.host}:{origin.port}"
+            port = "" if origin.port == _PORTS["http"] else f":{origin.port}"
+            whole = "" if proxy is None else f"http://{origin.host}{port}"
             line = _Line(HTTPConnection(at.host, at.port, timeout=CONNECT), whole, proxy.headers if proxy else {})
         line.connection.connect()
         line.connection.sock.settimeout(WAIT)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bridge.core.errors import BridgeError, Interrupted, TakenElsewhere
+from bridge.core.errors import BridgeError, TakenElsewhere, TryAgain
 from bridge.core.records import taken_elsewhere
 
 if TYPE_CHECKING:
@@ -59,10 +59,10 @@ class Leases:
         self._give_back(lease)
 
     def check(self, lease: Lease) -> None:
-        """Renew a lease before an effect. Raises TakenElsewhere if it is lost, Interrupted if this process ends."""
+        """Renew a lease before an effect. Raises TakenElsewhere if it is lost, TryAgain if this process ends."""
         if self._ending:
-            raise Interrupted(f"the process was told to stop while it was at {lease.key}", nothing_happened=True)
-        if not self.store.renew(lease, self.clock.now() + LASTS):
+            raise TryAgain(f"the process was told to stop while it was at {lease.key}", nothing_happened=True)
+        if not self.store.renew_lease(lease, self.clock.now() + LASTS):
             raise taken_elsewhere(lease.key)
 
     def renew(self) -> None:
@@ -70,12 +70,17 @@ class Leases:
         with self._guard:
             held = tuple(self._held.values())
         for lease in held:
-            if not self.store.renew(lease, self.clock.now() + LASTS):
+            if not self.store.renew_lease(lease, self.clock.now() + LASTS):
                 log.warning("the lease of %s is lost: another process works on it now", lease.key)
 
     def end(self) -> None:
         """Let no effect begin any more."""
         self._ending = True
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether this process ends: then what breaks off was broken off."""
+        return self._ending
 
     def give_all_back(self) -> None:
         """Give back what is still held: whoever is at it can write nothing more."""
@@ -88,7 +93,7 @@ class Leases:
         until = self.clock.now() + self.patience
         while True:
             now = self.clock.now()
-            if (lease := self.store.claim(key, self.owner, now, now + LASTS)) is not None:
+            if (lease := self.store.take_lease(key, self.owner, now, now + LASTS)) is not None:
                 return lease
             if now >= until:
                 has_it = next((each for each in self.store.leases() if each.key == key), None)
@@ -100,6 +105,6 @@ class Leases:
         with self._guard:
             self._held.pop(lease.key, None)
         try:
-            self.store.release(lease)
+            self.store.release_lease(lease)
         except BridgeError as problem:
             log.warning("the lease of %s could not be given back, and ends by itself: %s", lease.key, problem)

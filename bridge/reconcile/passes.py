@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.changes import checksum_of
 from bridge.core.desired import desire
-from bridge.core.errors import Interrupted, NeedsPerson, TakenElsewhere, TryAgain
+from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
 from bridge.core.model import DEFAULT, State
 from bridge.core.policy import ends_at, is_settled, looks_again, state_after
 from bridge.core.retrying import pause_after, why_now
@@ -221,15 +221,14 @@ class Passes:
             report = Report(self._after(order, plan, attempt), plan)
         except TakenElsewhere:
             raise
-        except Interrupted as stopped:
-            status = self._status(order, State.PENDING, stopped)
-            report = Report(replace(status, remedy="the next pass takes it up"))
         except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
             report = Report(self._failed(order, known(problem, order.key), attempt + 1))
         store.save_status(report.status)
         return report
 
     def _failed(self, order: Order, problem: BridgeError, attempt: int) -> Status:
+        if self.leases.is_ending and isinstance(problem, TryAgain):  # a copy breaks off, too
+            return replace(self._status(order, State.PENDING, problem), remedy="the next start takes it up")
         status = self._status(order, State.FAILED, problem)
         next_try = None
         if isinstance(problem, TryAgain | Unexpected):

@@ -102,7 +102,7 @@ class Reconciler:
     location: str  # of Vertex
     guard: RemovalGuard
     settle: timedelta
-    uploads: Limit = UNLIMITED  # how many registrations are begun
+    registrations: Limit = UNLIMITED  # how many registrations are begun
     frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
 
     def plan(self, order: Order) -> Sight:
@@ -236,7 +236,7 @@ class Reconciler:
                 return f"{len(self.copier.arrange(version, copied, folder, renames).files)} files, inside the bucket"
             case RegisterVersion(version, folder):
                 self._show(order, State.REGISTERING, f"registering {version.label}")
-                registrar = Registrar(self.registry, self.store, self.clock, self.settle, self.uploads)
+                registrar = Registrar(self.registry, self.store, self.clock, self.settle, self.registrations)
                 return f"@{registrar.register(key, change, order.name, self._facts(folder)).version_id}"
             case MoveAlias(alias, artifact_uri=folder, previous=previous):
                 version_id = self._version_id(key, folder)

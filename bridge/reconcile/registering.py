@@ -43,7 +43,7 @@ class Registrar:
     store: Store
     clock: Clock
     settle: timedelta
-    uploads: Limit = UNLIMITED
+    registrations: Limit = UNLIMITED
 
     def register(self, key: ModelKey, change: RegisterVersion, name: str, facts: Facts) -> MappingRecord:
         """
@@ -93,7 +93,7 @@ class Registrar:
 
     def _send(self, intent: Intent, container: Container, name: str, facts: Facts) -> str:
         self._refuse_foreign(intent)
-        self.uploads.take()  # before the send is written down, since it may take minutes and `settle` counts from it
+        self.registrations.take()  # it may take minutes, and `settle` counts from what is written down
         sent = replace(intent, sent_at=self.clock.now().isoformat(), operation=None)
         self.store.save_intent(sent)
         try:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bridge.copying.progress import ProgressLines
 from bridge.core.errors import BridgeError
 from bridge.reconcile.leasing import RENEWED_EVERY
 from bridge.run.queue import KeyQueue
@@ -30,13 +31,9 @@ FINISHING = 0.8  # of the grace is for what is under way; in the rest it stops b
 
 
 class Service:
-    """
-    A bridge that runs for as long as it is not told to stop; closes the bridge in the end.
+    """A bridge that runs for as long as it is not told to stop; closes the bridge in the end."""
 
-    `leftovers` removes what was begun and never finished, if there is anything that does.
-    """
-
-    def __init__(self, bridge: Bridge, health: Health, leftovers: Callable[[], object] | None = None) -> None:
+    def __init__(self, bridge: Bridge, health: Health) -> None:
         self._bridge = bridge
         self._health = health
         settings, config = bridge.config.service, bridge.config
@@ -55,8 +52,8 @@ class Service:
         compare = partial(self.following.compare, compares_every)
         self._schedule.every(compares_every, "comparing", partial(self._with_store, compare))
         self._schedule.every(RENEWED_EVERY, BEAT, partial(self._with_store, self._beat))
-        if leftovers is not None:
-            self._schedule.every(LEFTOVERS_EVERY, "leftovers", leftovers)
+        self._schedule.every(LEFTOVERS_EVERY, "leftovers", partial(self._with_store, self._remove_leftovers))
+        bridge.watchers.append(ProgressLines(bridge.clock, log.info))
 
     def start(self) -> None:
         """Begin."""
@@ -68,12 +65,13 @@ class Service:
         """
         Begin nothing more, and end what is under way; tell whether all of it has ended within `grace` seconds.
 
-        What has not is at a single long effect, a copy: its lease is given back, so it can write nothing more about
-        it, and the copy harms nobody. Then the process has to end at once.
+        Copies that are not done in time are broken off: what they have sent is there, and the next start goes on. If
+        something still hangs after that, its lease is given back, so it can have no further effect; the process has to
+        end at once then.
         """
         self._schedule.drop_all_but([BEAT])
         if self._queue.stop(grace * FINISHING):
-            self._bridge.leases.end()
+            self._break_off()
         left = self._queue.stop(grace * (1 - FINISHING))
         for key in left:
             log.warning("%s is still under way; the next start goes on with it", key)
@@ -85,8 +83,12 @@ class Service:
 
     def cut_short(self) -> None:
         """Let nothing that is still under way have any further effect."""
-        self._bridge.leases.end()
+        self._break_off()
         self._bridge.leases.give_all_back()
+
+    def _break_off(self) -> None:
+        self._bridge.leases.end()
+        self._bridge.budget.halted.set()
 
     def _work(self, submission: Submission) -> None:
         self._with_store(partial(self.following.work, submission.key, submission.why, submission.full))
@@ -94,6 +96,10 @@ class Service:
     def _beat(self) -> None:
         self._bridge.store.leases()  # whether anything is at work or not: does the store answer?
         self._bridge.leases.renew()
+
+    def _remove_leftovers(self) -> None:
+        for leftover in self._bridge.leftovers.remove():
+            log.info("%s", leftover)
 
     def _with_store(self, work: Callable[[], object]) -> None:
         """Do what only the store can make fail: an outside that is unwell becomes a model's status, not an error."""

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NoReturn, Protocol
 from urllib.parse import urljoin
 
 import requests
-import stamina
 import urllib3
 import xxhash
 from requests.utils import requote_uri
 
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.net.insisting import insist
 from bridge.net.lines import UNWELL, Broken, retry_after
 
 if TYPE_CHECKING:
@@ -219,23 +219,24 @@ class _Stream:
             if self._etag is not None:
                 headers["If-Range"] = self._etag
         try:
-            for attempt in stamina.retry_context(
-                on=_wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.2, wait_max=LONGEST_WAIT
-            ):
-                with attempt:
-                    self._ask_once(headers, renew=renew)
+            return insist(
+                lambda: self._ask_once(headers, renew=renew),
+                _wait_for,
+                attempts=ATTEMPTS,
+                patience=PATIENCE,
+                pause=0.2,
+            )
         except Broken as broken:
             raise TryAgain(f"{self._what} cannot be read now: {broken}") from broken
         except _Unwell as unwell:
             raise TryAgain(f"{self._what} cannot be read now (HTTP {unwell.status})", after=unwell.after) from unwell
-        assert self._answer is not None  # noqa: S101  the loop ends with an answer or an error
-        return self._answer
 
-    def _ask_once(self, headers: Mapping[str, str], *, renew: bool) -> None:
+    def _ask_once(self, headers: Mapping[str, str], *, renew: bool) -> Answer:
         self.close()
         self._answer = self._ask(headers, renew=renew)
         if self._answer.status in UNWELL:
             raise _Unwell(self._answer.status, retry_after(self._answer.headers))
+        return self._answer
 
     def _refuse(self, code: int) -> NoReturn:
         if code in _DENIED:
@@ -253,7 +254,7 @@ class _Stream:
 
 
 def _wait_for(problem: Exception) -> bool | float:
-    """Tell stamina whether to try again, and when if the server says so."""
+    """Tell whether to ask again, and when if the server says so."""
     if isinstance(problem, _Unwell) and problem.after is not None:
         return min(problem.after, LONGEST_WAIT)
     return isinstance(problem, Broken | _Unwell)

@@ -16,8 +16,21 @@ from bridge.core.changes import (
     change_to_json,
 )
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import Alias, Container, Facts, Hold, MappingRecord, ModelKey, SourceVersion, State, VersionRef
-from bridge.core.records import EntryId, Intent, JournalEntry, Outcome, Status
+from bridge.core.model import (
+    Alias,
+    Container,
+    Digest,
+    Facts,
+    Hold,
+    MappingRecord,
+    ModelKey,
+    SourceVersion,
+    State,
+    StoredFile,
+    VersionRef,
+)
+from bridge.core.records import Content, EntryId, Intent, JournalEntry, Outcome, Status, Upload
+from bridge.store.sealing import seal, unseal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -143,6 +156,54 @@ def hold_row(key: ModelKey, hold: Hold) -> Row:
 def hold_of(row: RowMapping) -> Hold:
     """Read a hold."""
     return Hold(Alias(row["alias"]), row["who"], row["why"], row["until"])
+
+
+def upload_row(upload: Upload, secret: bytes) -> Row:
+    """Spell an upload, its address sealed."""
+    return {
+        "uri": upload.uri,
+        "sealed_address": seal(secret, upload.uri, upload.address),
+        "kind": upload.kind,
+        "size": upload.size,
+        "algorithm": upload.digest and upload.digest.algorithm,
+        "digest": upload.digest and upload.digest.value,
+        "begun": utc(upload.begun),
+    }
+
+
+def upload_of(row: RowMapping, secret: bytes | None) -> Upload:
+    """Read an upload; the address is empty if the secret is not the one that it was sealed with."""
+    return Upload(
+        uri=row["uri"],
+        address=unseal(secret, row["uri"], row["sealed_address"]),
+        kind=row["kind"],
+        size=row["size"],
+        digest=None if row["digest"] is None else Digest(row["algorithm"], row["digest"]),
+        begun=row["begun"],
+    )
+
+
+def content_row(content: Content) -> Row:
+    """Spell a content."""
+    file = content.file
+    return {
+        "bucket": content.bucket,
+        "algorithm": content.digest.algorithm,
+        "digest": content.digest.value,
+        "size": file.size,
+        "uri": content.uri,
+        "path": file.path,
+        "crc32c": file.crc32c,
+        "md5": file.md5,
+        "xxh128": file.xxh128,
+        "sha256": file.sha256,
+    }
+
+
+def content_of(row: RowMapping) -> Content:
+    """Read a content."""
+    file = StoredFile(row["path"], row["size"], row["crc32c"], row["md5"], row["xxh128"], row["sha256"])
+    return Content(Digest(row["algorithm"], row["digest"]), file, row["uri"])
 
 
 def change_from_json(values: Mapping[str, Any]) -> Change:

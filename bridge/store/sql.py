@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, delete, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import and_, insert, select, update
 
 from bridge.core.model import Alias
 from bridge.core.records import EntryId
 from bridge.store.connecting import make_engine, parse_address
+from bridge.store.copies import SqlCopies
 from bridge.store.faults import translated
 from bridge.store.leases import HELD, claimed, lease_of, refuse_if_lost, released, renewed
 from bridge.store.rows import (
@@ -30,28 +30,30 @@ from bridge.store.rows import (
     utc,
 )
 from bridge.store.schema import ready
+from bridge.store.sealing import choose_key
 from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, Table
+    from sqlalchemy import ColumnElement, Table
 
     from bridge.core.changes import Change
     from bridge.core.model import Hold, MappingRecord, ModelKey
     from bridge.core.records import Intent, JournalEntry, Lease, Outcome, Status
-    from bridge.store.rows import Row
 
 
-def open_store(url: str, *, read_only: bool = False) -> SqlStore:
+def open_store(url: str, *, read_only: bool = False, secret_key: str | None = None) -> SqlStore:
     """
     Open the store at a `sqlite:///` or `postgresql+psycopg://` URL, and bring its schema up to date.
 
     With `read_only` nothing is made or upgraded, and every write fails; NoStoreYet if nobody has written yet.
-    Raises NeedsPerson if the store cannot be opened or a newer bridge made it; TryAgain if its server does
-    not answer.
+    `secret_key` seals the addresses of uploads; what is done without one, bridge.store.sealing says.
+    Raises NeedsPerson if the store cannot be opened, a newer bridge made it, or `secret_key` is too short;
+    TryAgain if its server does not answer.
     """
     address = parse_address(url)
+    key = choose_key(address.file, secret_key, read_only=read_only)
     engine = make_engine(address, read_only=read_only)
     try:
         with translated(address.place):
@@ -59,25 +61,11 @@ def open_store(url: str, *, read_only: bool = False) -> SqlStore:
     except BaseException:
         engine.dispose()
         raise
-    return SqlStore(engine, address.place)
+    return SqlStore(engine, address.place, key)
 
 
-class SqlStore:
-    """
-    What the bridge remembers, in SQLite or PostgreSQL; made by `open_store`.
-
-    Every method is one statement in one transaction, so there is no state in between that another thread
-    (the pool gives each a connection) or process could see. Errors are TryAgain or NeedsPerson.
-    """
-
-    def __init__(self, engine: Engine, place: str) -> None:
-        self._engine = engine
-        self._place = place
-        self._lease: Lease | None = None
-
-    def close(self) -> None:
-        """Close all connections. Idempotent."""
-        self._engine.dispose()
+class SqlStore(SqlCopies):
+    """What the bridge remembers, in SQLite or PostgreSQL; made by `open_store`."""
 
     # records and aliases
     def records(self, key: ModelKey) -> tuple[MappingRecord, ...]:
@@ -102,7 +90,7 @@ class SqlStore:
     def save_mirrored(self, key: ModelKey, alias: Alias, version_id: str | None) -> None:
         """Remember where an alias was set; None forgets it."""
         if version_id is None:
-            self._drop(mirrored, key, alias=alias)
+            self._drop(mirrored, _at(mirrored, key), mirrored.c.alias == alias)
         else:
             row = {**key_row(key), "alias": alias, "version_id": version_id}
             self._put(mirrored, row, by=("mapping", "model", "alias"))
@@ -150,7 +138,7 @@ class SqlStore:
 
     def close_intent(self, key: ModelKey, artifact_uri: str) -> None:
         """Forget an intent."""
-        self._drop(intents, key, artifact_uri=artifact_uri)
+        self._drop(intents, _at(intents, key), intents.c.artifact_uri == artifact_uri)
 
     # snapshots, status, holds
     def seen_before(self, key: ModelKey) -> frozenset[Alias] | None:
@@ -178,7 +166,7 @@ class SqlStore:
     def save_states(self, found: Sequence[Status]) -> None:
         """Remember what a look at the source alone says of models; their fingerprints stay."""
         rows = [{**status_row(status), "attempt": 0, "next_try": None, "tried": None} for status in found]
-        self._put(statuses, *rows, by=("mapping", "model"), keep=("fingerprint",))
+        self._put_all(statuses, rows, by=("mapping", "model"), keep=("fingerprint",))
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""
@@ -192,21 +180,21 @@ class SqlStore:
 
     def lift_hold(self, key: ModelKey, alias: Alias) -> None:
         """End a hold."""
-        self._drop(holds, key, alias=alias)
+        self._drop(holds, _at(holds, key), holds.c.alias == alias)
 
     # leases
-    def claim(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+    def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
         """Take the lease of a model if nobody has it, its time is over, or it is the owner's own."""
         statement = claimed(self._insert(leases), key, owner, now, until)
         with self._transaction() as connection:
             return next(map(lease_of, connection.execute(statement).mappings()), None)
 
-    def renew(self, lease: Lease, until: datetime) -> bool:
+    def renew_lease(self, lease: Lease, until: datetime) -> bool:
         """Have a lease last until that time; False if it is not its owner's any more."""
         with self._transaction() as connection:
             return connection.execute(renewed(lease, until)).rowcount == 1
 
-    def release(self, lease: Lease) -> None:
+    def release_lease(self, lease: Lease) -> None:
         """Give a lease back, if it still is its owner's."""
         with self._transaction() as connection:
             connection.execute(released(lease))
@@ -218,38 +206,8 @@ class SqlStore:
     def fenced(self, lease: Lease) -> SqlStore:
         """Return this store for as long as the lease is its owner's; the connections are the same."""
         made = copy(self)
-        made._lease = lease  # noqa: SLF001  its own kind
+        made._refuse = partial(refuse_if_lost, lease=lease)  # noqa: SLF001  its own kind
         return made
-
-    # statements
-    @contextmanager
-    def _transaction(self) -> Iterator[Connection]:
-        with translated(self._place), self._engine.begin() as connection:
-            yield connection
-            if self._lease is not None:
-                refuse_if_lost(connection, self._lease)
-
-    def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
-        with self._transaction() as connection:
-            return connection.execute(query).mappings().all()
-
-    def _put(self, table: Table, *rows: Row, by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
-        """Insert rows, or update those that equal them in the columns `by`, but for the columns to `keep`."""
-        if not rows:
-            return
-        statement = self._insert(table)
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in {*by, *keep}}
-        with self._transaction() as connection:
-            connection.execute(statement.on_conflict_do_update(index_elements=by, set_=changed), rows)
-
-    def _insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
-        return (postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert)(table)
-
-    def _drop(self, table: Table, key: ModelKey, **also: str) -> None:
-        """Delete a key's row that has these values; it need not be there."""
-        where = [_at(table, key), *(table.c[name] == value for name, value in also.items())]
-        with self._transaction() as connection:
-            connection.execute(delete(table).where(*where))
 
 
 def _at(table: Table, key: ModelKey) -> ColumnElement[bool]:

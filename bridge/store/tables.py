@@ -8,6 +8,8 @@ The tables, and the invariants that the database itself holds.
     snapshots  the aliases desired in the last complete listing
     statuses   one row per model: what `bridge status` prints
     holds      aliases that a person has paused
+    uploads    uploads that have begun and not ended
+    contents   which object of a bucket holds which bytes
     leases     which process works on a model; a row is never removed
 
 Times are ISO 8601 texts in UTC. A change here needs a step in migrations/versions; a test compares the two.
@@ -180,6 +182,35 @@ holds = Table(
     Column("why", Prose, nullable=False),
     Column("until", NAME),
 )
+
+uploads = Table(
+    "uploads",
+    METADATA,
+    Column("uri", NAME, primary_key=True),
+    Column("sealed_address", NAME, nullable=False),  # see bridge/store/sealing.py
+    Column("kind", NAME, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("algorithm", NAME),
+    Column("digest", NAME),
+    Column("begun", NAME, nullable=False),
+    CheckConstraint("(algorithm IS NULL) = (digest IS NULL)", name="a_digest_has_an_algorithm"),
+)
+
+contents = Table(
+    "contents",
+    METADATA,
+    Column("bucket", NAME, primary_key=True),
+    Column("digest", NAME, primary_key=True),  # the source's; before the algorithm, as it is looked up without that
+    Column("algorithm", NAME, primary_key=True),
+    Column("size", BigInteger, primary_key=True),
+    Column("uri", NAME, nullable=False),
+    Column("path", NAME, nullable=False),  # this and what follows: core.model.StoredFile
+    Column("crc32c", NAME, nullable=False),
+    Column("md5", NAME),
+    Column("xxh128", NAME),
+    Column("sha256", NAME),
+)
+Index("contents_by_uri", contents.c.uri)
 
 leases = Table(
     "leases",

@@ -15,9 +15,12 @@ from bridge.core.model import ArtifactFile, Digest, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from bridge.core.errors import BridgeError
     from bridge.core.model import Manifest
+    from bridge.core.ports import Reader
+    from bridge.core.records import Upload
 
 PIECE = 1 << 16  # bytes that `open` yields at once
 
@@ -36,6 +39,7 @@ class MemoryStorage:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.composed: set[str] = set()  # URIs
+        self.placed: set[str] = set()  # URIs of what is not ours
         self.manifests: dict[str, Manifest] = {}
         self.absent: set[str] = set()
         self.closed: set[str] = set()
@@ -45,6 +49,7 @@ class MemoryStorage:
     def place(self, uri: str, content: bytes, *, composed: bool = False) -> None:
         """Write an object as somebody else would: over what is there, whole or composed of others."""
         self.objects[uri] = content
+        self.placed.add(uri)
         (self.composed.add if composed else self.composed.discard)(uri)
 
     # Storage
@@ -54,10 +59,24 @@ class MemoryStorage:
         self._begin("manifest", folder)
         return self.manifests.get(folder)
 
-    def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
+    def held(self, folder: str) -> Iterator[StoredFile]:
+        """See the port."""
+        self._begin("held", folder)
+        for uri, content in sorted(self.objects.items()):
+            if uri.startswith(folder):
+                crc32c = _digest(content, "crc32c")
+                yield StoredFile(uri.removeprefix(folder), len(content), crc32c, md5=self._kept_md5(uri))
+
+    def put(self, folder: str, file: ArtifactFile, read: Reader, there: StoredFile | None = None) -> StoredFile:
         """See the port."""
         self._begin("put", folder)
-        content = _read(file, pieces)
+        kept = file.digest and there and {"md5": there.md5, "crc32c": there.crc32c}.get(file.digest.algorithm)
+        if there and kept and file.digest:
+            if (there.size, kept) != (file.size, file.digest.value):
+                raise _taken(folder + file.path)
+            return there
+        with read(0) as pieces:
+            content = _read(file, pieces)
         _compare(file, content)
         self._demand_bucket(folder)
         self._keep(folder + file.path, content)
@@ -69,6 +88,10 @@ class MemoryStorage:
             xxh128=_digest(content, "xxh128") if file.digest and file.digest.algorithm == "xxh128" else None,
             sha256=None if file.digest else _digest(content, "sha256"),
         )
+
+    def weight(self, file: ArtifactFile) -> int:
+        """See the port."""
+        return file.size
 
     def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
         """See the port."""
@@ -87,6 +110,16 @@ class MemoryStorage:
             self.composed.add(target)
         self._keep(target, content)
         return StoredFile(file.path, len(content), _digest(content, "crc32c"), md5=self._kept_md5(target))
+
+    def discard(self, upload: Upload, before: datetime) -> int:  # noqa: ARG002  there are no times here
+        """See the port. What somebody has placed is not ours, and what is ours is old."""
+        self._begin("discard", upload.uri if upload.kind in ("folder", "removal") else None)
+        if not upload.uri.endswith("/") or upload.uri in self.manifests:
+            return 0
+        ours = [uri for uri in self.objects if uri.startswith(upload.uri) and uri not in self.placed]
+        for uri in ours:
+            del self.objects[uri]
+        return len(ours)
 
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
@@ -129,7 +162,7 @@ class MemoryStorage:
 
     def _keep(self, uri: str, content: bytes) -> None:
         if self.objects.setdefault(uri, content) != content:
-            raise NeedsPerson(f"{uri} is already there with other bytes", "find out who wrote it")
+            raise _taken(uri)
 
     def _begin(self, method: str, folder: str | None = None) -> None:
         self.calls.append(method)
@@ -174,6 +207,10 @@ def _compare(file: ArtifactFile, content: bytes) -> None:
         found = _digest(content, file.digest.algorithm)
         if file.digest.value != found:
             raise _mismatch(file, f"{file.digest.algorithm} {file.digest.value}", found)
+
+
+def _taken(uri: str) -> NeedsPerson:
+    return NeedsPerson(f"{uri} is already there with other bytes", "find out who wrote it")
 
 
 def _mismatch(file: ArtifactFile, promised: str, found: str) -> IntegrityError:

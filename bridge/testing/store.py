@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
 from copy import copy
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bridge.core.records import EntryId, JournalEntry, Lease, taken_elsewhere
+from bridge.testing.copies import MemoryCopies, utc
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bridge.core.records import Intent, Outcome, Status
 
 
-class MemoryStore:
+class MemoryStore(MemoryCopies):
     """
     The Store port in dicts, which keep the order in which their keys first came.
 
@@ -28,7 +28,7 @@ class MemoryStore:
     """
 
     def __init__(self) -> None:
-        self._lock: AbstractContextManager[object] = threading.Lock()
+        super().__init__()
         self._records: defaultdict[ModelKey, dict[str, MappingRecord]] = defaultdict(dict)  # by folder
         self._mirrored: defaultdict[ModelKey, dict[Alias, str]] = defaultdict(dict)
         self._journal: list[JournalEntry] = []  # an entry's id is its place, counted from 1
@@ -52,7 +52,7 @@ class MemoryStore:
 
     def save_record(self, record: MappingRecord) -> None:
         """Remember a registered version, in place of an earlier record of it; that one's `first_seen` stays."""
-        _utc(record.first_seen)
+        utc(record.first_seen)
         with self._lock:
             of_key = self._records[record.key]
             earlier = of_key.get(record.artifact_uri, record)
@@ -74,7 +74,7 @@ class MemoryStore:
     # journal and intents
     def begin(self, key: ModelKey, change: Change, why: str, at: datetime) -> EntryId:
         """Write down that a change is about to be made."""
-        begun = _utc(at)
+        begun = utc(at)
         with self._lock:
             entry = EntryId(len(self._journal) + 1)
             self._journal.append(JournalEntry(entry, key, change, why, begun, outcome=None, detail="", finished=None))
@@ -83,7 +83,7 @@ class MemoryStore:
 
     def finish(self, entry: EntryId, outcome: Outcome, detail: str, at: datetime) -> None:
         """Write down how it ended, once. Raises LookupError if there is no such entry, or it has ended."""
-        finished = _utc(at)
+        finished = utc(at)
         with self._lock:
             if self._unfinished.pop(entry, None) is None:
                 raise LookupError(f"the journal has no unfinished entry {entry}")
@@ -113,7 +113,7 @@ class MemoryStore:
     def save_intent(self, intent: Intent) -> None:
         """Write an intent, or what has become known of it."""
         if intent.sent_at is not None:
-            _utc(intent.sent_at)
+            utc(intent.sent_at)
         with self._lock:
             self._intents[intent.key][intent.artifact_uri] = intent
 
@@ -145,14 +145,14 @@ class MemoryStore:
 
     def save_status(self, status: Status) -> None:
         """Remember a model's state."""
-        _utc(status.looked_at)
+        utc(status.looked_at)
         with self._lock:
             self._statuses[status.key] = status
 
     def save_states(self, found: Sequence[Status]) -> None:
         """Remember what a look at the source alone says of models; their fingerprints stay."""
         for status in found:
-            _utc(status.looked_at)
+            utc(status.looked_at)
         with self._lock:
             for status in found:
                 before = self._statuses.get(status.key, status)
@@ -169,7 +169,7 @@ class MemoryStore:
     def save_hold(self, key: ModelKey, hold: Hold) -> None:
         """Put a hold on an alias; it replaces an earlier one."""
         if hold.until is not None:
-            _utc(hold.until)
+            utc(hold.until)
         with self._lock:
             self._holds[key][hold.alias] = hold
 
@@ -179,23 +179,23 @@ class MemoryStore:
             self._holds[key].pop(alias, None)
 
     # leases
-    def claim(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+    def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
         """Take the lease of a model if nobody has it, its time is over, or it is the owner's own."""
         with self._lock:
-            last = self._leases.get(key, Lease(key, "", 0, _utc(now)))
+            last = self._leases.get(key, Lease(key, "", 0, utc(now)))
             if last.owner not in ("", owner) and datetime.fromisoformat(last.until) > now:
                 return None
-            self._leases[key] = Lease(key, owner, last.epoch + 1, _utc(until))
+            self._leases[key] = Lease(key, owner, last.epoch + 1, utc(until))
             return self._leases[key]
 
-    def renew(self, lease: Lease, until: datetime) -> bool:
+    def renew_lease(self, lease: Lease, until: datetime) -> bool:
         """Have a lease last until that time; False if it is not its owner's any more."""
         with self._lock:
             if self._is_held(lease):
-                self._leases[lease.key] = replace(lease, until=_utc(until))
+                self._leases[lease.key] = replace(lease, until=utc(until))
             return self._is_held(lease)
 
-    def release(self, lease: Lease) -> None:
+    def release_lease(self, lease: Lease) -> None:
         """Give a lease back, if it still is its owner's."""
         with self._lock:
             if self._is_held(lease):
@@ -238,11 +238,3 @@ class _Fence:
 
 def _by_age(of_key: Mapping[str, MappingRecord]) -> tuple[MappingRecord, ...]:
     return tuple(sorted(of_key.values(), key=lambda record: record.first_seen))
-
-
-def _utc(at: datetime | str) -> str:
-    """Return a time as ISO 8601 text. Raises ValueError unless its zone is UTC, as every end does."""
-    text = at if isinstance(at, str) else at.isoformat()
-    if datetime.fromisoformat(text).utcoffset() != timedelta(0):
-        raise ValueError(f"{text!r} is not a time in UTC")
-    return text

@@ -27,6 +27,7 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
     assert config == Config(
         path=folder.path / "bridge.yaml",
         store="sqlite:///bridge.db",
+        secret_key=None,
         owner="registry-bridge",
         poll_every=timedelta(seconds=60),
         settle=timedelta(minutes=10),
@@ -51,6 +52,7 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
 def test_everything_can_be_said(folder: Folder) -> None:
     folder.bridge(
         """store: postgresql+psycopg://bridge@db/bridge
+secret_key: {file: keys/bridge}
 owner: team-a
 poll_every: 1.5m
 guards: {max_removals: 12.5%, min_removals: 5, settle: 0s}
@@ -61,6 +63,7 @@ guards: {max_removals: 12.5%, min_removals: 5, settle: 0s}
     )
     config = folder.load()
     assert (config.store, config.owner) == ("postgresql+psycopg://bridge@db/bridge", "team-a")
+    assert config.secret_key == SecretRef(file=str(folder.path / "keys/bridge"))
     assert (config.poll_every, config.settle) == (timedelta(seconds=90), timedelta(0))
     assert config.guard == RemovalGuard(0.125, 5)
     key = SecretRef(file=str(folder.path / "keys/wandb"))

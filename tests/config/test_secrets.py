@@ -128,6 +128,13 @@ def test_the_url_of_the_store_may_be_a_reference_that_stays_one(folder: Folder) 
     assert CANARY not in all_text_of(folder)
 
 
+@pytest.mark.parametrize("value", [CANARY, f"{{env: {CANARY}}}", f"{{key: {CANARY}}}"])
+def test_the_key_of_the_store_is_a_reference_too(folder: Folder, value: str) -> None:
+    folder.bridge(f"secret_key: {value}\n")
+    assert folder.wrong() == [f"bridge.yaml:4:13: {REFERENCE}"]
+    assert CANARY not in all_text_of(folder)
+
+
 def test_a_secret_is_read_from_a_variable_when_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     ref = SecretRef(env="WANDB_API_KEY")
     monkeypatch.setenv("WANDB_API_KEY", f"  {CANARY}\n")

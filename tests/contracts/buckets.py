@@ -12,10 +12,13 @@ import google_crc32c
 import pytest
 import xxhash
 
+from bridge.copying.budget import Budget
 from bridge.copying.gcs import GcsStorage
+from bridge.run.clock import SystemClock
 from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.sandbox.faults import Fault
 from bridge.testing.storage import MemoryStorage
+from bridge.testing.store import MemoryStore
 from tests.contracts.ends import over, setting
 
 if TYPE_CHECKING:
@@ -37,6 +40,11 @@ class Place:
     write: Callable[[str, bytes], None]
     compose: Callable[[str, bytes], None]  # write an object that is composed of others, and so has no MD5
     deny: Callable[[], AbstractContextManager[None]]  # refuse access to the bucket meanwhile
+
+
+def bucket_of(project: str, endpoint: str | None = None) -> GcsStorage:
+    clock = SystemClock()
+    return GcsStorage(project, endpoint, clock=clock, uploads=MemoryStore(), budget=Budget(clock))
 
 
 def memory(_request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
@@ -71,13 +79,13 @@ def sandbox(request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
         finally:
             world.traffic.faults.disarm(number)
 
-    with contextlib.closing(GcsStorage(PROJECT, endpoint=world.gcs.url)) as bucket:
+    with contextlib.closing(bucket_of(PROJECT, world.gcs.url)) as bucket:
         yield _behind(bucket, BUCKET, folder, deny)
 
 
 def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
     name = setting("BRIDGE_LIVE_BUCKET")
-    with contextlib.closing(GcsStorage(setting("BRIDGE_LIVE_PROJECT"))) as bucket:
+    with contextlib.closing(bucket_of(setting("BRIDGE_LIVE_PROJECT"))) as bucket:
         try:
             yield _behind(bucket, name, f"bridge-contracts/{folder}", _cannot)
         finally:

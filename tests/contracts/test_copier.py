@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.copying.copier import StreamingCopier
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import Facts
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
 from tests.contracts.buckets import MAKES, md5, sha256, xxh128
+from tests.readers import copier_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ class Referring(MemorySource):
 def end(request: pytest.FixtureRequest) -> Iterator[End]:
     source, clock = Referring(), FakeClock()
     for place in request.param(request, f"contract-{uuid.uuid4().hex[:12]}"):
-        yield End(StreamingCopier(source, place.storage, clock), source, place.storage, f"{place.folder}v0/", place)
+        yield End(copier_of(source, place.storage, clock), source, place.storage, f"{place.folder}v0/", place)
 
 
 @pytest.mark.parametrize("algorithm", ["md5", "xxh128", None])
@@ -153,8 +153,7 @@ def test_the_same_files_published_again_are_the_same_folder(end: End) -> None:
 def test_an_object_that_is_in_the_way_is_not_overwritten(end: End) -> None:
     in_the_way = end.source.publish("acme_org/wandb-registry-model/other", {"model.bin": b"not ours."})
     (file,) = end.source.describe(in_the_way).files
-    with end.source.open(in_the_way, file) as pieces:
-        end.storage.put(end.folder, file, pieces)
+    end.storage.put(end.folder, file, lambda start: end.source.open(in_the_way, file, start))
 
     with pytest.raises(NeedsPerson):
         end.copier.copy(end.source.publish(PATH, FILES), end.folder)

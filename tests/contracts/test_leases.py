@@ -46,7 +46,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def claimed(store: Store, owner: str = "a", now: datetime = NINE, until: datetime = SOON) -> Lease:
-    lease = store.claim(KEY, owner, now, until)
+    lease = store.take_lease(KEY, owner, now, until)
     assert lease is not None
     return lease
 
@@ -61,8 +61,8 @@ def status(key: ModelKey = KEY, state: State = State.SYNCED, fingerprint: str | 
 def test_a_lease_that_somebody_has_is_not_given_to_another(store: Store) -> None:
     lease = claimed(store)
 
-    assert store.claim(KEY, "b", NINE, LATER) is None
-    assert store.claim(OTHER, "b", NINE, SOON) is not None
+    assert store.take_lease(KEY, "b", NINE, LATER) is None
+    assert store.take_lease(OTHER, "b", NINE, SOON) is not None
     assert [each.owner for each in store.leases()] == ["a", "b"]
     assert (lease.key, lease.owner, lease.epoch, datetime.fromisoformat(lease.until)) == (KEY, "a", 1, SOON)
 
@@ -76,21 +76,21 @@ def test_a_lease_whose_time_is_over_is_given_to_another_with_a_higher_epoch(stor
 def test_a_fraction_of_a_second_before_its_end_a_lease_is_not_given_away(store: Store) -> None:
     claimed(store)
 
-    assert store.claim(KEY, "b", SOON - timedelta(microseconds=1), LATER) is None
+    assert store.take_lease(KEY, "b", SOON - timedelta(microseconds=1), LATER) is None
 
 
 def test_an_owner_that_claims_again_gets_a_higher_epoch_and_loses_the_first(store: Store) -> None:
     first, second = claimed(store), claimed(store)
 
     assert second.epoch == first.epoch + 1
-    assert not store.renew(first, LATER)
-    assert store.renew(second, LATER)
+    assert not store.renew_lease(first, LATER)
+    assert store.renew_lease(second, LATER)
 
 
 def test_a_lease_that_was_given_back_is_free_and_its_epoch_is_not_used_again(store: Store) -> None:
     lease = claimed(store)
-    store.release(lease)
-    store.release(lease)
+    store.release_lease(lease)
+    store.release_lease(lease)
 
     assert store.leases() == ()
     assert claimed(store, "b").epoch == 2
@@ -100,16 +100,16 @@ def test_a_lease_that_is_lost_is_neither_renewed_nor_given_back(store: Store) ->
     lost = claimed(store)
     taken = claimed(store, "b", now=SOON, until=LATER)
 
-    assert not store.renew(lost, LATER + timedelta(hours=1))
-    store.release(lost)
+    assert not store.renew_lease(lost, LATER + timedelta(hours=1))
+    store.release_lease(lost)
     assert store.leases() == (taken,)
 
 
 def test_a_lease_that_is_renewed_lasts(store: Store) -> None:
     lease = claimed(store)
 
-    assert store.renew(lease, LATER)
-    assert store.claim(KEY, "b", SOON, LATER) is None
+    assert store.renew_lease(lease, LATER)
+    assert store.take_lease(KEY, "b", SOON, LATER) is None
     assert [datetime.fromisoformat(each.until) for each in store.leases()] == [LATER]
 
 
@@ -118,7 +118,7 @@ def test_of_many_that_claim_at_once_one_has_it(store: Store) -> None:
 
     def claim(owner: str) -> Lease | None:
         together.wait()
-        return store.claim(KEY, owner, NINE, SOON)
+        return store.take_lease(KEY, owner, NINE, SOON)
 
     with ThreadPoolExecutor(8) as pool:
         found = [lease for lease in pool.map(claim, "abcdefgh") if lease is not None]
@@ -166,7 +166,7 @@ def test_a_fence_is_open_while_the_lease_is_held_even_if_its_time_is_over_and_no
 
 def test_a_fence_closes_when_the_lease_is_given_back(store: Store) -> None:
     lease = claimed(store)
-    store.release(lease)
+    store.release_lease(lease)
 
     with pytest.raises(TakenElsewhere):
         store.fenced(lease).save_seen(KEY, frozenset())

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import uuid
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
+from bridge.core.records import Upload
 from tests.contracts.buckets import ABSENT, MAKES, crc32c, md5, sha256, xxh128
+from tests.readers import reader_of, reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,10 +42,6 @@ def file(content: bytes = CONTENT, path: str = "model.bin", algorithm: str | Non
     return ArtifactFile(path, len(content), digests[algorithm])
 
 
-def pieces(content: bytes, size: int = 4) -> Iterator[bytes]:
-    return (content[at : at + size] for at in range(0, len(content), size))
-
-
 def manifest(*files: StoredFile) -> Manifest:
     return Manifest("acme_org/model/fraud", "v7", "id-7", "d7", files, "2026-01-05T09:00:00+00:00")
 
@@ -52,7 +51,7 @@ def manifest(*files: StoredFile) -> Manifest:
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_file_is_stored_and_told_with_its_digests(end: Place, algorithm: str | None) -> None:
-    stored = end.storage.put(end.folder, file(algorithm=algorithm), pieces(CONTENT))
+    stored = end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT, 4))
 
     assert end.read("model.bin") == CONTENT
     assert (stored.path, stored.size, stored.crc32c) == ("model.bin", len(CONTENT), crc32c(CONTENT))
@@ -63,13 +62,13 @@ def test_a_file_is_stored_and_told_with_its_digests(end: Place, algorithm: str |
 
 @pytest.mark.parametrize("path", ["a/b/model.bin", "näme with ünicode.bin", "100%.bin", "a?b#c.bin", "+.bin"])
 def test_a_file_is_stored_under_its_path_whatever_is_in_it(end: Place, path: str) -> None:
-    end.storage.put(end.folder, file(path=path), pieces(CONTENT))
+    end.storage.put(end.folder, file(path=path), reading(CONTENT, 4))
 
     assert end.read(path) == CONTENT
 
 
 def test_an_empty_file_is_stored(end: Place) -> None:
-    stored = end.storage.put(end.folder, file(b""), pieces(b""))
+    stored = end.storage.put(end.folder, file(b""), reading(b""))
 
     assert (end.read("model.bin"), stored.size, stored.crc32c) == (b"", 0, "AAAAAA==")
 
@@ -79,37 +78,37 @@ def test_a_large_file_is_stored_whole(end: Place, algorithm: str | None) -> None
     content = os.urandom(1 << 20) * 8 + b"end"
     assert len(content) == LARGE
 
-    stored = end.storage.put(end.folder, file(content, algorithm=algorithm), pieces(content, 1 << 18))
+    stored = end.storage.put(end.folder, file(content, algorithm=algorithm), reading(content, 1 << 18))
 
     assert (stored.size, stored.crc32c) == (LARGE, crc32c(content))
     assert end.read("model.bin") == content
 
 
 def test_a_file_that_comes_in_one_piece_is_stored(end: Place) -> None:
-    end.storage.put(end.folder, file(), iter([CONTENT]))
+    end.storage.put(end.folder, file(), reading(CONTENT))
 
     assert end.read("model.bin") == CONTENT
 
 
 def test_storing_a_file_twice_is_storing_it_once(end: Place) -> None:
-    first = end.storage.put(end.folder, file(), pieces(CONTENT))
+    first = end.storage.put(end.folder, file(), reading(CONTENT, 4))
 
-    assert end.storage.put(end.folder, file(), pieces(CONTENT)) == first
+    assert end.storage.put(end.folder, file(), reading(CONTENT, 4)) == first
     assert end.read("model.bin") == CONTENT
 
 
 def test_storing_a_large_file_twice_is_storing_it_once(end: Place) -> None:
     content = b"x" * LARGE
-    first = end.storage.put(end.folder, file(content), pieces(content, 1 << 20))
+    first = end.storage.put(end.folder, file(content), reading(content, 1 << 20))
 
-    assert end.storage.put(end.folder, file(content), pieces(content, 1 << 20)) == first
+    assert end.storage.put(end.folder, file(content), reading(content, 1 << 20)) == first
 
 
 def test_another_object_of_that_name_is_not_overwritten(end: Place) -> None:
     end.write("model.bin", b"not ours.")
 
     with pytest.raises(NeedsPerson) as refused:
-        end.storage.put(end.folder, file(), pieces(CONTENT))
+        end.storage.put(end.folder, file(), reading(CONTENT, 4))
 
     assert not isinstance(refused.value, IntegrityError)
     assert end.read("model.bin") == b"not ours."
@@ -127,7 +126,7 @@ WRONG = {
 @pytest.mark.parametrize("algorithm", ["md5", "xxh128", "crc32c"])
 def test_bytes_that_are_not_the_files_leave_no_object(end: Place, wrong: bytes, algorithm: str) -> None:
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(algorithm=algorithm), pieces(wrong))
+        end.storage.put(end.folder, file(algorithm=algorithm), reading(wrong))
 
     assert end.read("model.bin") is None
 
@@ -135,14 +134,14 @@ def test_bytes_that_are_not_the_files_leave_no_object(end: Place, wrong: bytes, 
 def test_a_file_without_digest_is_held_to_its_size(end: Place) -> None:
     for wrong in (CONTENT[:-1], CONTENT + b"!"):
         with pytest.raises(IntegrityError):
-            end.storage.put(end.folder, file(algorithm=None), pieces(wrong))
+            end.storage.put(end.folder, file(algorithm=None), reading(wrong))
 
     assert end.read("model.bin") is None
 
 
 def test_bytes_where_there_should_be_none_leave_no_object(end: Place) -> None:
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(b""), pieces(CONTENT))
+        end.storage.put(end.folder, file(b""), reading(CONTENT, 4))
 
     assert end.read("model.bin") is None
 
@@ -153,7 +152,7 @@ def test_a_large_file_with_wrong_bytes_leaves_no_object(end: Place, cut: int) ->
     wrong = content[:-1] if cut < 0 else content[:-1] + b"y"
 
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(content), pieces(wrong, 1 << 20))
+        end.storage.put(end.folder, file(content), reading(wrong, 1 << 20))
 
     assert end.read("model.bin") is None
 
@@ -164,7 +163,7 @@ def test_a_source_that_never_ends_is_cut_off(end: Place) -> None:
             yield b"more"
 
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(), endless())
+        end.storage.put(end.folder, file(), reader_of(endless))
 
     assert end.read("model.bin") is None
 
@@ -172,16 +171,16 @@ def test_a_source_that_never_ends_is_cut_off(end: Place) -> None:
 def test_a_composed_object_that_is_there_already_is_kept_and_told_without_an_md5(end: Place) -> None:
     end.compose("model.bin", CONTENT)
 
-    stored = end.storage.put(end.folder, file(), pieces(CONTENT))
+    stored = end.storage.put(end.folder, file(), reading(CONTENT, 4))
 
     assert stored == StoredFile("model.bin", len(CONTENT), crc32c(CONTENT), md5=None)
 
 
 def test_wrong_bytes_leave_an_object_that_was_there(end: Place) -> None:
-    end.storage.put(end.folder, file(), pieces(CONTENT))
+    end.storage.put(end.folder, file(), reading(CONTENT, 4))
 
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(), pieces(b"the modem"))
+        end.storage.put(end.folder, file(), reading(b"the modem"))
 
     assert end.read("model.bin") == CONTENT
 
@@ -192,16 +191,16 @@ def test_a_source_that_breaks_off_leaves_no_object_and_its_error_is_its_own(end:
         raise TryAgain("the source was unwell")
 
     with pytest.raises(TryAgain, match="the source was unwell"):
-        end.storage.put(end.folder, file(), breaks())
+        end.storage.put(end.folder, file(), reader_of(breaks))
 
     assert end.read("model.bin") is None
 
 
 def test_a_file_is_stored_after_a_failure_as_if_there_had_been_none(end: Place) -> None:
     with pytest.raises(IntegrityError):
-        end.storage.put(end.folder, file(), pieces(b"the modem"))
+        end.storage.put(end.folder, file(), reading(b"the modem"))
 
-    end.storage.put(end.folder, file(), pieces(CONTENT))
+    end.storage.put(end.folder, file(), reading(CONTENT, 4))
 
     assert end.read("model.bin") == CONTENT
 
@@ -250,7 +249,7 @@ def test_copying_an_object_twice_is_copying_it_once(end: Place) -> None:
 
 def test_an_object_that_was_streamed_before_is_not_copied_again(end: Place) -> None:
     end.write("elsewhere/model.bin", CONTENT)
-    stored = end.storage.put(end.folder, file(), pieces(CONTENT))
+    stored = end.storage.put(end.folder, file(), reading(CONTENT, 4))
 
     assert rewritten(end, file()) == stored
 
@@ -342,7 +341,7 @@ def test_what_does_not_lie_in_cloud_storage_is_not_copied_there(end: Place, sour
 
 
 def test_a_folder_without_manifest_is_not_whole(end: Place) -> None:
-    end.storage.put(end.folder, file(), pieces(CONTENT))
+    end.storage.put(end.folder, file(), reading(CONTENT, 4))
 
     assert end.storage.manifest(end.folder) is None
 
@@ -405,6 +404,80 @@ def test_one_folder_is_none_of_anothers_business(end: Place) -> None:
     assert end.storage.manifest(f"{end.folder[:-1]}-2/") is None
 
 
+# what lies in a folder, and what is left over
+
+
+def test_a_folder_is_listed_by_path_without_its_manifest(end: Place) -> None:
+    for path in ("b", "a/z", "ä", "a.bin"):
+        end.storage.put(end.folder, file(path=path), reading(CONTENT))
+    end.compose("c", CONTENT)
+    end.storage.commit(end.folder, manifest())
+
+    held = [each for each in end.storage.held(end.folder) if not each.path.startswith("c.")]
+    assert [each.path for each in held] == ["a.bin", "a/z", "b", "c", "ä"]
+    assert {(each.size, each.crc32c) for each in held} == {(len(CONTENT), crc32c(CONTENT))}
+    assert [each.md5 for each in held] == [md5(CONTENT)] * 3 + [None, md5(CONTENT)]
+    assert list(end.storage.held(f"{end.folder}none/")) == []
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "crc32c"])
+def test_what_a_listing_tells_is_kept_without_reading_a_byte(end: Place, algorithm: str) -> None:
+    def never() -> Iterator[bytes]:
+        raise AssertionError
+
+    stored = end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT))
+    (there,) = end.storage.held(end.folder)
+
+    assert end.storage.put(end.folder, file(algorithm=algorithm), reader_of(never), there) == stored
+
+
+@pytest.mark.parametrize("algorithm", ["xxh128", None])
+def test_what_no_listing_can_tell_is_read_and_not_sent(end: Place, algorithm: str | None) -> None:
+    stored = end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT))
+    (there,) = end.storage.held(end.folder)
+
+    assert end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT), there) == stored
+    with pytest.raises(IntegrityError):
+        end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT[:-1]), there)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_what_a_listing_tells_to_be_another_is_not_overwritten(end: Place, algorithm: str | None) -> None:
+    end.write("model.bin", b"not ours.")
+    (there,) = end.storage.held(end.folder)
+
+    with pytest.raises(NeedsPerson, match="already there with other bytes"):
+        end.storage.put(end.folder, file(algorithm=algorithm), reading(CONTENT), there)
+    assert end.read("model.bin") == b"not ours."
+
+
+def left(end: Place, folder: str = "") -> Upload:
+    return Upload(end.folder + folder, "", "removal", 0, None, "2026-01-05T09:00:00+00:00")
+
+
+LATER = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251  objects are as old as the real clock says
+
+
+def test_of_what_is_left_in_a_folder_only_our_own_is_removed(end: Place) -> None:
+    end.storage.put(end.folder, file(path="copy/model.bin"), reading(CONTENT))
+    end.storage.rewrite(f"{end.folder}copy/", file(path="again.bin"), f"{end.folder}copy/model.bin")
+    end.write("copy/theirs.bin", CONTENT)
+    end.storage.put(end.folder, file(path="copy-2/model.bin"), reading(CONTENT))
+
+    assert end.storage.discard(left(end, "copy/"), LATER) == 2
+    assert (end.read("copy/model.bin"), end.read("copy/again.bin")) == (None, None)
+    assert end.read("copy/theirs.bin") == end.read("copy-2/model.bin") == CONTENT
+    assert end.storage.discard(left(end, "copy/"), LATER) == 0
+
+
+def test_of_a_folder_that_is_whole_nothing_is_removed(end: Place) -> None:
+    end.storage.put(end.folder, file(), reading(CONTENT))
+    end.storage.commit(end.folder, manifest())
+
+    assert end.storage.discard(left(end), LATER) == 0
+    assert end.read("model.bin") == CONTENT
+
+
 # buckets that are not there, or closed
 
 
@@ -413,7 +486,7 @@ def test_nothing_is_written_to_a_bucket_that_is_not_there(end: Place) -> None:
     absent = f"gs://{ABSENT}/m/"
 
     with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
-        end.storage.put(absent, file(), pieces(CONTENT))
+        end.storage.put(absent, file(), reading(CONTENT, 4))
     with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
         end.storage.rewrite(absent, file(), f"{end.folder}elsewhere/model.bin")
     with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
@@ -429,7 +502,7 @@ def test_nothing_is_copied_from_a_bucket_that_is_not_there(end: Place) -> None:
 def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:
     with end.deny():
         with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
-            end.storage.put(end.folder, file(), pieces(CONTENT))
+            end.storage.put(end.folder, file(), reading(CONTENT, 4))
         with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
             rewritten(end, file())
         with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):

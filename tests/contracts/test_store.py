@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TYPE_CHECKING
@@ -23,13 +22,9 @@ from bridge.core.model import (
     VersionRef,
 )
 from bridge.core.records import EntryId, Intent, Outcome, Status
-from bridge.store.sql import open_store
-from bridge.testing.store import MemoryStore
-from tests.store.databases import postgres_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from bridge.core.ports import Store
 
@@ -67,19 +62,6 @@ ARRANGE = ArrangeFiles(version("v7"), URI, f"{URI}-prebuilt/", (("model.ubj", "m
 MOVE = MoveAlias(PRODUCTION, version("v7"), URI, VersionRef("6", "v6"))
 FIRST_MOVE = MoveAlias(PRODUCTION, version("v7"), URI, previous=None)
 REMOVE = RemoveAlias(PRODUCTION, VersionRef("6", label=None))
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    match request.param:
-        case "memory":
-            yield MemoryStore()
-        case "sqlite":
-            with closing(open_store(f"sqlite:///{tmp_path}/bridge.db")) as opened:
-                yield opened
-        case _:
-            with postgres_schema() as url, closing(open_store(url)) as opened:
-                yield opened
 
 
 # records

@@ -14,12 +14,17 @@ import pytest
 import requests
 from google.api_core.retry import retry_base, retry_unary
 
+from bridge.copying.budget import Budget
 from bridge.copying.gcs import GcsStorage
 from bridge.sandbox.address import BUCKET, PROJECT
+from bridge.testing.clock import FakeClock
+from bridge.testing.store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.core.ports import Uploads
+    from bridge.core.settings import CopySettings
     from bridge.sandbox.world import World
 
 Scope = MutableMapping[str, Any]
@@ -141,9 +146,17 @@ def _google_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
 
 
+def bucket_at(
+    url: str | None = None, uploads: Uploads | None = None, settings: CopySettings | None = None
+) -> GcsStorage:
+    """Make what stores files at a URL, with everything else in memory."""
+    clock = FakeClock()
+    return GcsStorage(PROJECT, url, clock=clock, uploads=uploads or MemoryStore(), budget=Budget(clock, settings))
+
+
 @pytest.fixture
 def storage(world: World) -> Iterator[GcsStorage]:
-    with closing(GcsStorage(PROJECT, world.gcs.url)) as opened:
+    with closing(bucket_at(world.gcs.url)) as opened:
         yield opened
 
 

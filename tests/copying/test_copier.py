@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.copying.copier import StreamingCopier
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.naming import MANIFEST_NAME
+from bridge.core.settings import CopySettings
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
 from bridge.testing.storage import MemoryStorage
+from tests.readers import copier_of, reading
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from bridge.copying.copier import StreamingCopier
     from bridge.copying.gcs import GcsStorage
     from bridge.core.model import SourceVersion
     from bridge.core.ports import Storage
@@ -47,7 +49,7 @@ def there(request: pytest.FixtureRequest) -> Storage:
 
 
 def copier(source: MemorySource, there: Storage) -> StreamingCopier:
-    return StreamingCopier(source, there, FakeClock("2026-01-05T09:00:00Z"))
+    return copier_of(source, there, FakeClock("2026-01-05T09:00:00Z"))
 
 
 def test_every_file_is_copied_and_the_manifest_says_so(
@@ -125,7 +127,7 @@ def test_a_copy_that_was_cut_short_is_taken_up(
     source: MemorySource, version: SourceVersion, there: Storage, folder: str, copied_before: int
 ) -> None:
     for file in source.describe(version).files[:copied_before]:
-        there.put(folder, file, iter([FILES[file.path]]))
+        there.put(folder, file, reading(FILES[file.path]))
 
     assert len(copier(source, there).copy(version, folder).files) == len(FILES)
 
@@ -238,7 +240,7 @@ def test_many_files_at_a_time_make_the_same_manifest_as_one_after_the_other(sour
     version = source.publish(PATH, {f"shard-{number:04}": b"%d" % number for number in range(300)})
     clock = FakeClock("2026-01-05T09:00:00Z")
 
-    many = StreamingCopier(source, MemoryStorage(), clock, parallel=16).copy(version, folder)
+    many = copier_of(source, MemoryStorage(), clock).copy(version, folder)
 
-    assert many == StreamingCopier(source, MemoryStorage(), clock, parallel=1).copy(version, folder)
+    assert many == copier_of(source, MemoryStorage(), clock, CopySettings(parallel_files=1)).copy(version, folder)
     assert [file.path for file in many.files] == sorted(file.path for file in many.files)

@@ -24,7 +24,6 @@ class Watched:
         self.guard = threading.Lock()
         self.now: list[int] = []
         self.most = 0
-        self.heaviest = 0
         self.begun: list[int] = []
 
     def __call__(self, item: int, _: threading.Event) -> int:
@@ -32,7 +31,6 @@ class Watched:
             self.begun.append(item)
             self.now.append(item)
             self.most = max(self.most, len(self.now))
-            self.heaviest = max(self.heaviest, sum(self.now))
         threading.Event().wait(0.001)
         with self.guard:
             self.now.remove(item)
@@ -40,9 +38,13 @@ class Watched:
 
 
 def run(
-    work: Callable[[int, threading.Event], int], items: Iterator[int], *, parallel: int = 4, budget: int = 1 << 30
+    work: Callable[[int, threading.Event], int],
+    items: Iterator[int],
+    *,
+    parallel: int = 4,
+    halted: threading.Event | None = None,
 ) -> list[int]:
-    return in_parallel(work, items, lambda item: item, parallel=parallel, budget=budget)
+    return in_parallel(work, items, parallel=parallel, halted=halted)
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 16])
@@ -65,20 +67,6 @@ def test_many_are_on_their_way_at_a_time() -> None:
         return item
 
     assert run(work, iter(range(8))) == list(range(8))
-
-
-def test_what_is_on_its_way_weighs_no_more_than_the_budget() -> None:
-    watched = Watched()
-    run(watched, iter([30, 50, 60, 10, 20, 90, 40] * 20), parallel=8, budget=100)
-
-    assert 90 <= watched.heaviest <= 100
-
-
-def test_what_is_too_heavy_for_the_budget_goes_alone() -> None:
-    watched = Watched()
-
-    assert run(watched, iter([1, 500, 2]), parallel=8, budget=100) == [-1, -500, -2]
-    assert watched.heaviest == 500
 
 
 def test_items_are_taken_as_there_is_room_and_not_before() -> None:
@@ -162,3 +150,52 @@ def test_an_error_of_the_items_themselves_is_raised(parallel: int) -> None:
 
     with pytest.raises(TryAgain, match="the list broke off"):
         run(Watched(), items(), parallel=parallel)
+
+
+def test_a_word_to_stop_ends_what_looks_at_it_and_begins_nothing_new() -> None:
+    halted, under_way = threading.Event(), threading.Event()
+
+    def work(item: int, told: threading.Event) -> int:
+        under_way.set()
+        assert told.wait(WAIT)
+        raise TryAgain(f"{item} was stopped")
+
+    def stop() -> None:
+        under_way.wait(WAIT)
+        halted.set()
+
+    stopping = threading.Thread(target=stop)
+    stopping.start()
+    with pytest.raises(TryAgain, match="was stopped"):
+        run(work, count(), halted=halted)
+    stopping.join()
+
+
+def test_what_does_not_hear_a_word_to_stop_is_left_to_itself() -> None:
+    halted, never = threading.Event(), threading.Event()
+
+    def work(item: int, _: threading.Event) -> int:
+        halted.set()
+        never.wait(WAIT)
+        return item
+
+    with pytest.raises(TryAgain, match="the copy was stopped; it goes on where it was the next time"):
+        run(work, iter([1]), halted=halted)
+    never.set()
+
+
+def test_an_interrupt_goes_through_and_the_work_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    heard = threading.Event()
+
+    def work(item: int, told: threading.Event) -> int:
+        if told.wait(WAIT):
+            heard.set()
+        return item
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "join", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run(work, iter([1]))
+    assert heard.wait(WAIT)

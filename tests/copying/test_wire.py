@@ -10,19 +10,25 @@ from typing import TYPE_CHECKING
 import pytest
 from google.auth.credentials import AnonymousCredentials, Credentials
 
-from bridge.copying.gcs import GcsStorage
-from bridge.copying.gcs.uploading import upload
+from bridge.copying.gcs.uploading import BREAKS, Place, Uploader
 from bridge.copying.gcs.wire import LONGEST_WAIT, Unwell, Wire, wait_for
+from bridge.copying.pace import Pace
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile
-from bridge.sandbox.address import PROJECT
+from bridge.core.records import Upload
+from bridge.core.settings import CopySettings
+from bridge.testing.clock import FakeClock
+from bridge.testing.store import MemoryStore
 from tests.contracts.buckets import crc32c
+from tests.copying.conftest import bucket_at
+from tests.readers import reading
 from tests.sources.servers import HANG_UP, Reply, ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bridge.core.ports import Uploads
     from tests.sources.servers import Asked
 
 MIB = 1 << 20
@@ -32,11 +38,11 @@ CONTENT = b"12345"
 STORED = Reply(body=json.dumps({"size": "5", "crc32c": crc32c(CONTENT), "generation": "7"}).encode())
 
 
-def put(url: str, size: int = len(CONTENT)) -> None:
+def put(url: str, size: int = len(CONTENT), uploads: Uploads | None = None) -> None:
     """Send a file of five bytes, or a large one, to a bucket at a server."""
     content = CONTENT if size == len(CONTENT) else b"x" * size
-    with closing(GcsStorage(PROJECT, url)) as storage:
-        storage.put(FOLDER, ArtifactFile("model.bin", size, None), iter([content]))
+    with closing(bucket_at(url, uploads)) as storage:
+        storage.put(FOLDER, ArtifactFile("model.bin", size, None), reading(content))
 
 
 def in_a_row(*replies: Reply) -> Callable[[Asked], Reply]:
@@ -63,8 +69,10 @@ class Tokens(Credentials):
 @contextmanager
 def wired(url: str, credentials: Credentials) -> Iterator[Callable[[], object]]:
     file = ArtifactFile("model.bin", len(CONTENT), None)
-    with closing(Wire(url, credentials)) as wire:
-        yield lambda: upload(wire, "models", "v7/model.bin", file, VerifiedStream(file, iter([CONTENT])))
+    with closing(Wire(url, credentials, Pace(1), 1)) as wire:
+        uploader = Uploader(wire, MemoryStore(), FakeClock(), CopySettings())
+        place = Place("models", "v7/model.bin")
+        yield lambda: uploader.at_once(place, VerifiedStream(file, reading(CONTENT)))
 
 
 # credentials
@@ -118,16 +126,31 @@ def test_a_session_is_in_no_log_and_in_no_message(caplog: pytest.LogCaptureFixtu
     ):
         put(server.url, LARGE)
 
-    assert "upload_id=…" in caplog.text  # so the requests are in the log
     assert "a-secret" not in caplog.text + repr(raised.value)
 
 
+def stored(size: int) -> Reply:
+    said = {"size": str(size), "crc32c": crc32c(b"x" * size), "generation": "7"}
+    return Reply(body=json.dumps(said).encode())
+
+
 @pytest.mark.parametrize("status", [404, 410])
-def test_an_upload_that_the_bucket_has_forgotten_is_for_another_time(status: int) -> None:
-    with (
-        ScriptedServer(in_a_row(session(), Reply(status))) as server,
-        pytest.raises(TryAgain, match="forgotten the upload"),
-    ):
+def test_an_upload_that_the_bucket_has_forgotten_is_begun_anew(status: int) -> None:
+    again = session("/upload/again?upload_id=another")
+    with ScriptedServer(in_a_row(session(), Reply(status), again, stored(LARGE))) as server:
+        put(server.url, LARGE)
+
+    assert [(asked.path.partition("?")[0], len(asked.body)) for asked in server.asked[1::2]] == [
+        ("/upload/here", LARGE),
+        ("/upload/again", LARGE),
+    ]
+
+
+def test_a_bucket_that_forgets_every_upload_is_for_another_time() -> None:
+    def script(asked: Asked) -> Reply:
+        return session() if asked.path.startswith("/upload/storage") else Reply(404)
+
+    with ScriptedServer(script) as server, pytest.raises(TryAgain, match=f"has forgotten the upload {BREAKS} times"):
         put(server.url, LARGE)
 
 
@@ -137,14 +160,76 @@ def test_a_session_without_an_address_is_for_another_time(location: str) -> None
         put(server.url, LARGE)
 
 
-def test_a_large_file_whose_connection_breaks_is_asked_after() -> None:
-    with (
-        ScriptedServer(in_a_row(session(), HANG_UP, HANG_UP, Reply(308))) as server,
-        pytest.raises(TryAgain, match=f"kept 0 of {LARGE} bytes"),
-    ):
+def test_a_large_file_whose_connection_breaks_goes_on_where_the_bucket_is() -> None:
+    kept = Reply(308, headers={"Range": f"bytes=0-{4 * MIB - 1}"})
+    with ScriptedServer(in_a_row(session(), HANG_UP, HANG_UP, kept, stored(LARGE))) as server:
         put(server.url, LARGE)
 
-    assert [asked.headers.get("content-range") for asked in server.asked[2:]] == [f"bytes */{LARGE}"] * 2
+    assert [asked.headers.get("content-range") for asked in server.asked[1:]] == [
+        f"bytes 0-{LARGE - 1}/{LARGE}",
+        f"bytes */{LARGE}",
+        f"bytes */{LARGE}",
+        f"bytes {4 * MIB}-{LARGE - 1}/{LARGE}",
+    ]
+    assert len(server.asked[-1].body) == LARGE - 4 * MIB
+
+
+def test_a_bucket_that_takes_nothing_is_for_another_time_and_the_upload_is_kept() -> None:
+    def script(asked: Asked) -> Reply:
+        if asked.path.startswith("/upload/storage"):
+            return session()
+        return Reply(308) if asked.headers["content-range"].startswith("bytes */") else HANG_UP
+
+    uploads = MemoryStore()
+    with (
+        ScriptedServer(script) as server,
+        pytest.raises(TryAgain, match=f"does not get beyond 0 of {LARGE} bytes"),
+    ):
+        put(server.url, LARGE, uploads)
+
+    upload = uploads.upload(f"{FOLDER}model.bin")
+    assert upload is not None
+    assert upload.address == "/upload/here?upload_id=a-secret"
+    assert "a-secret" not in repr(upload)
+
+
+def test_an_upload_is_gone_on_with_by_another_process() -> None:
+    uploads = MemoryStore()
+    uploads.save_upload(
+        Upload(f"{FOLDER}model.bin", "/upload/old?upload_id=o", "session", LARGE, None, "2026-01-05T09:00:00+00:00")
+    )
+    kept = Reply(308, headers={"Range": f"bytes=0-{8 * MIB - 1}"})
+    with ScriptedServer(in_a_row(kept, stored(LARGE))) as server:
+        put(server.url, LARGE, uploads)
+
+    assert [(asked.path, len(asked.body)) for asked in server.asked] == [
+        ("/upload/old?upload_id=o", 0),
+        ("/upload/old?upload_id=o", LARGE - 8 * MIB),
+    ]
+    assert uploads.upload(f"{FOLDER}model.bin") is None
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410, 412])
+def test_an_upload_that_cannot_be_gone_on_with_is_begun_anew(status: int) -> None:
+    uploads = MemoryStore()
+    uploads.save_upload(
+        Upload(f"{FOLDER}model.bin", "/upload/old?upload_id=o", "session", LARGE, None, "2026-01-05T09:00:00+00:00")
+    )
+    with ScriptedServer(in_a_row(Reply(status), session(), stored(LARGE))) as server:
+        put(server.url, LARGE, uploads)
+
+    assert len(server.asked[-1].body) == LARGE
+
+
+def test_an_upload_of_other_bytes_is_not_gone_on_with() -> None:
+    uploads = MemoryStore()
+    uploads.save_upload(
+        Upload(f"{FOLDER}model.bin", "/upload/old?upload_id=o", "session", 7, None, "2026-01-05T09:00:00+00:00")
+    )
+    with ScriptedServer(in_a_row(session(), stored(LARGE))) as server:
+        put(server.url, LARGE, uploads)
+
+    assert all(not asked.path.startswith("/upload/old") for asked in server.asked)
 
 
 # answers

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.errors import Interrupted, TakenElsewhere, TryAgain
+from bridge.core.errors import TakenElsewhere, TryAgain
 from bridge.core.model import State
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import LASTS, Leases
@@ -43,7 +43,7 @@ class Meddling(MemorySource):
 
 def test_another_process_is_waited_for_only_as_long_as_one_has_patience() -> None:
     store, clock = MemoryStore(), FakeClock()
-    store.claim(KEY, "a:1:x", clock.now(), clock.now() + timedelta(seconds=10))
+    store.take_lease(KEY, "a:1:x", clock.now(), clock.now() + timedelta(seconds=10))
 
     with pytest.raises(TakenElsewhere, match=r"a:1:x \(until 2026-01-05T09:00:10\+00:00\) is at work on fraud/fraud"):
         leases(store, clock, "b", patience=5).of(KEY).__enter__()
@@ -77,9 +77,9 @@ def test_leases_that_are_renewed_last_and_one_that_is_lost_is_told(caplog: pytes
         clock.advance(LASTS / 2)
         ours.renew()
         clock.advance(LASTS / 2)
-        assert store.claim(KEY, "b", clock.now(), clock.now() + LASTS) is None
+        assert store.take_lease(KEY, "b", clock.now(), clock.now() + LASTS) is None
         clock.advance(LASTS)
-        store.claim(KEY, "b", clock.now(), clock.now() + LASTS)
+        store.take_lease(KEY, "b", clock.now(), clock.now() + LASTS)
         with caplog.at_level(logging.WARNING):
             ours.renew()
     ours.renew()
@@ -90,7 +90,7 @@ def test_leases_that_are_renewed_last_and_one_that_is_lost_is_told(caplog: pytes
 
 def test_a_store_that_is_unwell_at_the_end_leaves_the_lease_to_end_by_itself(caplog: pytest.LogCaptureFixture) -> None:
     class Unwell(MemoryStore):
-        def release(self, lease: Lease) -> None:  # noqa: ARG002  the port's
+        def release_lease(self, lease: Lease) -> None:  # noqa: ARG002  the port's
             raise TryAgain("the store is busy")
 
     with leases(Unwell(), FakeClock(), "a").of(KEY):
@@ -110,14 +110,14 @@ def test_before_an_effect_a_lease_is_renewed_or_refused() -> None:
         with pytest.raises(TakenElsewhere):
             ours.check(lease)
         ours.end()
-        with pytest.raises(Interrupted, match="told to stop while it was at fraud/fraud"):
+        with pytest.raises(TryAgain, match="told to stop while it was at fraud/fraud"):
             ours.check(lease)
 
 
 def test_a_model_that_another_process_is_at_is_left_to_it() -> None:
     world = World()
     world.publish("production")
-    world.store.claim(KEY, "another", world.clock.now(), world.clock.now() + LASTS)
+    world.store.take_lease(KEY, "another", world.clock.now(), world.clock.now() + LASTS)
     before = world.ends()
 
     (report,) = world.sync()
@@ -136,7 +136,7 @@ def test_a_pass_that_loses_its_lease_registers_nothing_and_writes_nothing_more()
 
     def take_over() -> None:
         world.clock.advance(LASTS)
-        assert world.store.claim(KEY, "another", world.clock.now(), world.clock.now() + LASTS)
+        assert world.store.take_lease(KEY, "another", world.clock.now(), world.clock.now() + LASTS)
 
     source.meddle = take_over
     (report,) = world.sync()
@@ -158,7 +158,7 @@ def test_no_effect_begins_when_the_lease_is_lost_between_two(effect: str) -> Non
     with ours.of(KEY) as lease:
         reconciler = fenced(world.reconciler(world.specs[0]), store.fenced(lease), lease, ours)
         clock.advance(LASTS)
-        store.claim(KEY, "b", clock.now(), clock.now() + LASTS)
+        store.take_lease(KEY, "b", clock.now(), clock.now() + LASTS)
         end = reconciler.copier if effect in ("copy", "arrange") else reconciler.registry
         version = world.publish("production")
         arguments: dict[str, tuple[object, ...]] = {
@@ -184,7 +184,7 @@ def test_a_pass_that_is_told_to_stop_ends_before_its_next_effect_and_the_next_on
 
     (report,) = passes.sync(world.specs, why="test")
 
-    assert (report.status.state, report.status.remedy) == (State.PENDING, "the next pass takes it up")
+    assert (report.status.state, report.status.remedy) == (State.PENDING, "the next start takes it up")
     assert world.status() == report.status
     assert (report.status.tried, report.status.attempt, world.store.leases()) == (None, 0, ())
     assert world.registry.versions("fraud") == {}

@@ -154,7 +154,7 @@ def test_the_latest_order_is_carried_out_whenever_it_was_submitted() -> None:
 def test_a_model_that_another_process_has_is_asked_for_again_soon_and_nothing_is_written() -> None:
     world = World()
     world.publish("production")
-    world.store.claim(KEY, "another", world.clock.now(), world.clock.now() + LASTS)
+    world.store.take_lease(KEY, "another", world.clock.now(), world.clock.now() + LASTS)
     made, queue = waiting(world)
     made.sweep("wandb")
     queue.work(made)

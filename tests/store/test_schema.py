@@ -160,8 +160,9 @@ def test_an_upgrade_that_fails_leaves_nothing_behind(url: str) -> None:
         ("journal", {"outcome": "lost", "finished": "2026"}),
         ("journal", {"outcome": "applied"}),
         ("statuses", {"state": "HAPPY"}),
+        ("uploads", {"size": "1", "digest": "x"}),
     ],
-    ids=["an unknown outcome", "an outcome without a time", "an unknown state"],
+    ids=["an unknown outcome", "an outcome without a time", "an unknown state", "a digest of no kind"],
 )
 def test_the_database_itself_refuses(url: str, table: str, wrong: dict[str, str]) -> None:
     open_store(url).close()

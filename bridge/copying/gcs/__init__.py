@@ -2,6 +2,5 @@
 
 from bridge.copying.gcs.objects import GcsObjects
 from bridge.copying.gcs.storage import GcsStorage
-from bridge.copying.gcs.uploading import MULTIPART_LIMIT
 
-__all__ = ["MULTIPART_LIMIT", "GcsObjects", "GcsStorage"]
+__all__ = ["GcsObjects", "GcsStorage"]

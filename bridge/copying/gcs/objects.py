@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from google.cloud import storage  # noqa: TID251  this is its room
 
 PIECE = 8 << 20  # bytes per request of a download, and about twice as many in memory
-FIELDS = "items(name,size,md5Hash,crc32c),nextPageToken"
+FIELDS = "items(name,size,md5Hash,crc32c,generation,metadata,timeCreated),nextPageToken"
 
 
 class GcsObjects:

@@ -8,35 +8,60 @@ own success, when the first answer was lost and the client sent again; so it is 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from http import HTTPStatus
+from typing import TYPE_CHECKING, NoReturn
+from urllib.parse import quote
 
 from google.api_core import exceptions as api
 from pydantic import ValidationError
 
-from bridge.copying.gcs.client import TIMEOUT, split, translated
-from bridge.copying.gcs.objects import GcsObjects, download
+from bridge.copying.gcs.client import MARK, TIMEOUT, split, translated
+from bridge.copying.gcs.objects import FIELDS, GcsObjects, download
+from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.rewriting import rewrite, taken
-from bridge.copying.gcs.uploading import DigestsDiffer, upload
+from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, held, later
 from bridge.copying.gcs.wire import Wire
 from bridge.copying.manifests import manifest_from_json, manifest_to_json
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
+from bridge.core.model import ArtifactFile, Digest, StoredFile
 from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from google.cloud import storage  # noqa: TID251  this is its room
 
-    from bridge.core.model import ArtifactFile, Manifest, StoredFile
+    from bridge.copying.budget import Budget
+    from bridge.core.model import Manifest
+    from bridge.core.ports import Clock, Reader, Uploads
+    from bridge.core.records import Upload
+
+
+PIECES = 4 << 20  # bytes of a streamed file that are in memory at a time, buffers of connections included
 
 
 class GcsStorage(GcsObjects):
     """Buckets that may be written, too; `endpoint` is a URL only for the sandbox, which needs no credentials."""
 
-    def __init__(self, project: str, endpoint: str | None = None) -> None:
+    def __init__(
+        self,
+        project: str,
+        endpoint: str | None = None,
+        *,
+        clock: Clock,
+        uploads: Uploads,
+        budget: Budget,
+    ) -> None:
+        """Keep what is begun and not finished in `uploads`, so that a later process goes on with it."""
         super().__init__(project, endpoint)
-        self._wire = Wire(self._client.api_endpoint, self._client._credentials)  # noqa: SLF001  it has no public name
+        self._settings = budget.settings
+        credentials = self._client._credentials  # noqa: SLF001  it has no public name
+        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host)
+        self._uploader = Uploader(self._wire, uploads, clock, self._settings)
+        self._parts = PartsUploader(self._uploader)
+        self._is_slow = False  # one stream is slower than the settings allow, as the last large file has shown
 
     def close(self) -> None:
         """Close all connections."""
@@ -59,43 +84,119 @@ class GcsStorage(GcsObjects):
                 "find out who wrote it; if nobody needs the folder, remove it",
             ) from wrong
 
-    def put(self, folder: str, file: ArtifactFile, pieces: Iterator[bytes]) -> StoredFile:
-        """See the port. Files up to 8 MiB go in one request, and are in memory meanwhile; larger ones are streamed."""
+    def held(self, folder: str) -> Iterator[StoredFile]:
+        """See the port."""
+        _, prefix = split(folder)
+        with translated(folder):
+            for blob in self._listed(folder):
+                path = blob.name.removeprefix(prefix)
+                if path != MANIFEST_NAME:
+                    yield StoredFile(path, blob.size, blob.crc32c, md5=blob.md5_hash)
+
+    def put(self, folder: str, file: ArtifactFile, read: Reader, there: StoredFile | None = None) -> StoredFile:
+        """
+        See the port.
+
+        A file of up to `one_request` bytes goes in one request, and is in memory meanwhile; a larger one is streamed
+        in one body; one above `parts_above` in parts, should the bucket take one stream slowly.
+        """
         blob = self._blob(folder, file.path)
-        stream = VerifiedStream(file, pieces)
-        with translated(f"{folder}{file.path}"):
+        place = Place(blob.bucket.name, blob.name)
+        stream = VerifiedStream(file, read)
+        with translated(str(place)):
+            if there is not None:
+                return self._kept(place, stream, Held(there.size, there.crc32c, there.md5, 0))
             try:
-                there = upload(self._wire, blob.bucket.name, blob.name, file, stream)
+                made = self._send(place, stream)
             except api.PreconditionFailed:
-                try:
-                    blob.reload(timeout=TIMEOUT)
-                except api.NotFound as gone:
-                    raise TryAgain(f"{folder}{file.path} was there, and vanished while it was compared") from gone
-                return _accept(blob, stream.seal(), folder)
-            except DigestsDiffer as refused:
-                raise IntegrityError(
-                    f"{folder}{file.path}: the bucket refused it, since the bytes that arrived have other digests",
-                    "run the sync again; if it happens again, look for what changes bytes on the way",
-                ) from refused
-            stored = stream.seal()
-            if (there.crc32c, there.size) != (stored.crc32c, stored.size):
-                blob.delete(if_generation_match=there.generation, timeout=TIMEOUT)
-                raise IntegrityError(
-                    f"{folder}{file.path}: the bucket holds other bytes than were sent; the object is removed again",
-                    "run the sync again; if it happens again, look for what changes bytes on the way",
-                )
+                return self._kept(place, stream, self._lying(place))
+            if isinstance(made, StoredFile):
+                return made
+            stored = _agreed(made, stream)
+            if stored is None:
+                self._refuse_other_bytes(place, made)
             return stored
+
+    def weight(self, file: ArtifactFile) -> int:
+        """See the port."""
+        if file.size <= self._settings.one_request:
+            return 2 * file.size  # its pieces, and all of them put together
+        return memory_for_parts(file.size, self._settings) if self._may_go_in_parts(file) else PIECES
+
+    def _send(self, place: Place, stream: VerifiedStream) -> Held | StoredFile:
+        file = stream.file
+        if file.size <= self._settings.one_request:
+            return self._uploader.at_once(place, stream)
+        may_go_in_parts = self._may_go_in_parts(file)
+        if not (may_go_in_parts and self._is_slow):
+            try:
+                return self._uploader.streamed(place, stream, watched=may_go_in_parts)
+            except SlowStream:
+                self._is_slow = True
+        return self._in_parts(place, file, stream.read)
+
+    def _in_parts(self, place: Place, file: ArtifactFile, read: Reader) -> StoredFile:
+        """Send a file in parts to a temporary name, and copy it to its own inside the bucket."""
+        stream = VerifiedStream(file, read, md5=True)
+        temporary, there = self._parts.send(place, stream)
+        sealed = stream.seal()
+        target = self._client.bucket(place.bucket).blob(place.name)
+        source = self._client.bucket(temporary.bucket).blob(temporary.name, generation=there.generation)
+        copied = rewrite(source, target, ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c)))
+        with later(place):
+            self._parts.forget(place)
+        return replace(sealed, md5=copied.md5)  # which it has none of: manifests say what the bucket can compare
+
+    def _may_go_in_parts(self, file: ArtifactFile) -> bool:
+        fits = memory_for_parts(file.size, self._settings) <= self._settings.memory
+        return file.size > self._settings.parts_above and fits
+
+    def _kept(self, place: Place, stream: VerifiedStream, there: Held) -> StoredFile:
+        """Take an object that is already there for ours if its bytes are: it can come from our own success."""
+        stored = _agreed(there, stream)
+        if stored is None:
+            raise taken(str(place))
+        self._uploader.uploads.forget_upload(str(place))
+        return stored
+
+    def _lying(self, place: Place) -> Held:
+        target = f"/storage/v1/b/{quote(place.bucket, safe='')}/o/{quote(place.name, safe='')}"
+        with later(place):
+            answer = self._wire.insist("GET", target, {})
+            if answer.status == HTTPStatus.NOT_FOUND:
+                raise TryAgain(f"{place} was there, and vanished while it was compared")
+            return held(answer)
+
+    def _refuse_other_bytes(self, place: Place, made: Held) -> NoReturn:
+        self._client.bucket(place.bucket).blob(place.name).delete(if_generation_match=made.generation, timeout=TIMEOUT)
+        raise IntegrityError(
+            f"{place}: the bucket holds other bytes than were sent; the object is removed again",
+            "run the sync again; if it happens again, look for what changes bytes on the way",
+        )
 
     def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
         """See the port. The service does it, in as many calls as it wants."""
         bucket, name = split(source)
         return rewrite(self._client.bucket(bucket).blob(name), self._blob(folder, file.path), file)
 
+    def discard(self, upload: Upload, before: datetime) -> int:
+        """See the port."""
+        with translated(upload.uri), later(upload.uri):
+            if upload.kind == "session":
+                self._uploader.end(upload)
+                return 0
+            if upload.kind == "parts":
+                return self._parts.remove(upload.address) if upload.address else 0
+            if self.manifest(upload.uri) is not None:
+                return 0
+            return sum(self._removed(blob) for blob in self._listed(upload.uri) if _is_ours(blob, before))
+
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
         blob = self._blob(folder, MANIFEST_NAME)
         with translated(f"{folder}{MANIFEST_NAME}"):
             try:
+                blob.metadata = MARK
                 blob.upload_from_string(
                     manifest_to_json(manifest),
                     content_type="application/json",
@@ -111,6 +212,17 @@ class GcsStorage(GcsObjects):
                         "find out who wrote it; if nobody needs the folder, remove it",
                     ) from None
 
+    def _listed(self, folder: str) -> Iterator[storage.Blob]:
+        bucket, prefix = split(folder)
+        return iter(self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT))
+
+    def _removed(self, blob: storage.Blob) -> int:
+        try:
+            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT)
+        except (api.NotFound, api.PreconditionFailed):  # it was removed, or written again, meanwhile
+            return 0
+        return 1
+
     def _blob(self, folder: str, path: str) -> storage.Blob:
         bucket, prefix = split(folder)
         name = prefix + path
@@ -123,10 +235,31 @@ class GcsStorage(GcsObjects):
         return blob
 
 
-def _accept(blob: storage.Blob, sent: StoredFile, folder: str) -> StoredFile:
-    """Take an object that is already there for ours if its bytes are."""
-    # A composed object has no md5, and then crc32c must do.
-    same_md5 = blob.md5_hash is None or blob.md5_hash == sent.md5
-    if (blob.size, blob.crc32c) != (sent.size, sent.crc32c) or not same_md5:
-        raise taken(folder + sent.path)
-    return replace(sent, md5=blob.md5_hash)
+def _is_ours(blob: storage.Blob, before: datetime) -> bool:
+    """Whether an object was written here, before that time; else it is somebody's."""
+    return (blob.metadata or {}).items() >= MARK.items() and blob.time_created < before
+
+
+def _agreed(there: Held, stream: VerifiedStream) -> StoredFile | None:
+    """
+    Compare an object with what the source promises, and with the bytes that passed here; None if it is another.
+
+    What the bucket itself took of the whole, md5 or crc32c, is proof if the source promises the same. Else all bytes
+    are read, once. Raises IntegrityError if the bytes that passed here are not those that the source promises.
+    """
+    file, promised = stream.file, stream.file.digest
+    if there.size != file.size:
+        return None
+    taken_there = {"md5": there.md5, "crc32c": there.crc32c}
+    if promised is None or taken_there.get(promised.algorithm) is None:
+        read = VerifiedStream(file, stream.read, md5=True) if promised and promised.algorithm == "md5" else stream
+        sealed = read.seal()
+        return replace(sealed, md5=there.md5) if sealed.crc32c == there.crc32c else None
+    if taken_there[promised.algorithm] != promised.value:
+        return None
+    if stream.whole and stream.seal().crc32c != there.crc32c:
+        raise IntegrityError(
+            f"{file.path!a}: the source promises {promised.algorithm} {promised.value}, and its bytes have another",
+            "the version is not registered; log it again, or look at the source's storage",
+        )
+    return StoredFile(file.path, file.size, there.crc32c, md5=there.md5)

@@ -1,21 +1,28 @@
 """
 One file to one object, which must not be there yet: in one request, or in a session with one streamed body.
 
-Names of sessions are secrets: whoever has one may write the object. They are in no message and in no log.
+A session that breaks is gone on with from where the bucket is, by this process or by a later one. Addresses of
+sessions are secrets: whoever has one may write the object. They are in no message and in no log.
 """
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import re
 import secrets
-from dataclasses import dataclass
+import time
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
+from bridge.copying.gcs.client import MARK
 from bridge.copying.gcs.wire import Unwell
-from bridge.core.errors import TryAgain
+from bridge.core.errors import IntegrityError, TryAgain
+from bridge.core.records import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,134 +30,240 @@ if TYPE_CHECKING:
     from bridge.copying.gcs.wire import Answer, Wire
     from bridge.copying.verifying import VerifiedStream
     from bridge.core.model import ArtifactFile
+    from bridge.core.ports import Clock, Uploads
+    from bridge.core.settings import CopySettings
 
-MULTIPART_LIMIT = 8 << 20  # bytes that are sent in one request, and held in memory for that
+TYPE = "application/octet-stream"
+BREAKS = 5  # times in a row that a session may break without getting on
+TRIAL = 32 << 20  # bytes of a session after which its speed is believed
 
+_LIVE = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PERMANENT_REDIRECT)
 _KEPT = re.compile(r"bytes=0-(\d+)")
 _DIGESTS = re.compile(rb"md5|crc32c|hash|digest", re.IGNORECASE)
-_TYPE = "application/octet-stream"
 
 
-class DigestsDiffer(Exception):
-    """The bucket refused an object since the bytes that arrived are not those of its digests."""
-
-
-class _Torn(Exception):
-    """The session cannot be brought to its end from here: why."""
+class SlowStream(Exception):
+    """A session's one stream is slower than it may be: parts at the same time would be faster."""
 
 
 @dataclass(frozen=True, slots=True)
-class Uploaded:
-    """An object as the bucket tells of it."""
+class Place:
+    """An object's name in a bucket."""
+
+    bucket: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"gs://{self.bucket}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """An object as the bucket tells of it. A composed one, or one uploaded in parts, has no md5."""
 
     size: int
     crc32c: str
+    md5: str | None
     generation: int
 
 
-def upload(wire: Wire, bucket: str, name: str, file: ArtifactFile, stream: VerifiedStream) -> Uploaded:
-    """
-    Store a file under a name that nothing has.
+@dataclass(frozen=True, slots=True)
+class Uploader:
+    """Sends files; what is not finished is kept in `uploads`."""
 
-    Raises PreconditionFailed if something has it, DigestsDiffer, TryAgain, what `stream` raises, and
-    google.api_core's exceptions for any other refusal.
-    """
-    described = {"name": name}
-    if file.digest is not None and file.digest.algorithm == "md5":
-        described["md5Hash"] = file.digest.value  # the bucket compares it and refuses
-    uri = f"gs://{bucket}/{name}"
-    target = f"/upload/storage/v1/b/{quote(bucket, safe='')}/o?ifGenerationMatch=0&uploadType="
+    wire: Wire
+    uploads: Uploads
+    clock: Clock
+    settings: CopySettings
+
+    def at_once(self, place: Place, stream: VerifiedStream) -> Held:
+        """
+        Send metadata and content in one request; the content is held in memory, so it can be sent again.
+
+        Raises as `streamed` does.
+        """
+        content = b"".join(stream.pieces())
+        described = {**_described(place, stream.file), "crc32c": stream.seal().crc32c}
+        boundary = secrets.token_hex(16)  # 128 random bits are in no content
+        head = (
+            f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
+            f"--{boundary}\r\nContent-Type: {TYPE}\r\n\r\n"
+        ).encode()
+        tail = f"\r\n--{boundary}--".encode()
+        headers = {
+            "Content-Type": f'multipart/related; boundary="{boundary}"',
+            "Content-Length": str(len(head) + len(content) + len(tail)),
+        }
+        with later(place):
+            answer = self.wire.insist("POST", _target(place, "multipart"), headers, (head, content, tail))
+            if _is_of_digests(answer):
+                raise _differ(place, stream.file, content)
+            return held(answer)
+
+    def streamed(self, place: Place, stream: VerifiedStream, *, watched: bool) -> Held:
+        """
+        Send all in one body as it comes; where that breaks, ask how far the bucket has come and go on from there.
+
+        If `watched`, and the bucket takes the first bytes of a session slowly, the session is ended with SlowStream.
+        Raises PreconditionFailed if something has the name, IntegrityError, TryAgain, what `stream` raises, and
+        google.api_core's exceptions for any other refusal. After TryAgain another call goes on with the session.
+        """
+        with later(place):
+            try:
+                answer = self._brought_to_its_end(place, stream, watched=watched)
+            except (IntegrityError, SlowStream):
+                self._give_up(place)
+                raise
+            self.uploads.forget_upload(str(place))
+            if _is_of_digests(answer):
+                raise _differ(place, stream.file, None)
+            return held(answer)
+
+    def _brought_to_its_end(self, place: Place, stream: VerifiedStream, *, watched: bool) -> Answer:
+        size = stream.file.size
+        address, answer = self._taken_up(place, stream.file)
+        at, breaks = 0, 0
+        while True:
+            if answer is None or answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
+                if breaks >= BREAKS:
+                    raise TryAgain(f"{place}: the bucket has forgotten the upload {breaks} times")
+                address, at, breaks = self._begun(place, stream.file), 0, breaks + (answer is not None)
+            elif answer.status == HTTPStatus.PERMANENT_REDIRECT:  # 308: "go on where I am"
+                kept = _kept(answer)
+                breaks = 0 if kept > at else breaks + 1
+                if breaks >= BREAKS:
+                    raise TryAgain(f"{place}: the bucket does not get beyond {kept} of {size} bytes")
+                at = kept
+            elif answer.status != HTTPStatus.UNAUTHORIZED:  # which asking renews
+                return answer
+            answer = self._sent(address, stream, at, watched=watched and at == 0)
+
+    def _sent(self, address: str, stream: VerifiedStream, at: int, *, watched: bool) -> Answer:
+        size = stream.file.size
+        if at >= size:
+            return self._asked(address, size)
+        headers = {"Content-Length": str(size - at), "Content-Range": f"bytes {at}-{size - 1}/{size}"}
+        # The bucket compares the md5 of the whole, whoever has sent the beginning.
+        with closing(stream.pieces(at, blind=_bucket_compares(stream.file))) as pieces:
+            try:
+                answer = self.wire.ask("PUT", address, headers, self._timed(pieces) if watched else pieces)
+            except Unwell:
+                return self._asked(address, size)
+        return self._asked(address, size) if answer.status == HTTPStatus.UNAUTHORIZED else answer
+
+    def _asked(self, address: str, size: int) -> Answer:
+        return self.wire.insist("PUT", address, {"Content-Length": "0", "Content-Range": f"bytes */{size}"})
+
+    def _taken_up(self, place: Place, file: ArtifactFile) -> tuple[str, Answer | None]:
+        """Ask after a session that was begun before, for the same bytes; no answer if there is none."""
+        upload = self.uploads.upload(str(place))
+        if upload is None or upload.kind != "session" or (upload.size, upload.digest) != (file.size, file.digest):
+            return "", None
+        self.uploads.save_upload(replace(upload, begun=self.clock.now().isoformat()))  # so that nobody removes it
+        answer = self._asked(upload.address, file.size)
+        return (upload.address, answer) if answer.status in _LIVE else ("", None)
+
+    def _begun(self, place: Place, file: ArtifactFile) -> str:
+        """Begin a session; return its path and query. Its host is not looked at: there is one we speak to."""
+        headers = {
+            "Content-Type": "application/json; charset=UTF-8",
+            "X-Upload-Content-Type": TYPE,
+            "X-Upload-Content-Length": str(file.size),
+        }
+        text = json.dumps(_described(place, file)).encode()
+        headers["Content-Length"] = str(len(text))
+        answer = self.wire.insist("POST", _target(place, "resumable"), headers, (text,))
+        if answer.status != HTTPStatus.OK:
+            raise answer.refusal()
+        location = urlsplit(answer.headers.get("Location", ""))
+        if not location.path.startswith("/") or not location.query:
+            raise Unwell("it began an upload and did not say where")
+        address = f"{location.path}?{location.query}"
+        begun = self.clock.now().isoformat()
+        self.uploads.save_upload(Upload(str(place), address, "session", file.size, file.digest, begun))
+        return address
+
+    def _give_up(self, place: Place) -> None:
+        upload = self.uploads.upload(str(place))
+        if upload is not None:
+            with suppress(Unwell):
+                self.end(upload)
+            self.uploads.forget_upload(str(place))
+
+    def end(self, upload: Upload) -> None:
+        """End a session; the bucket forgets what it was sent. Idempotent. Raises Unwell."""
+        if upload.address:
+            self.wire.insist("DELETE", upload.address, {"Content-Length": "0"})
+
+    def _timed(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Pass on what is sent, and end it if the other side takes it slowly; waiting for the source does not count."""
+        sent, spent = 0, 0.0
+        for piece in pieces:
+            began = time.perf_counter()
+            yield piece
+            spent += time.perf_counter() - began
+            sent += len(piece)
+            if sent - len(piece) < TRIAL <= sent < spent * self.settings.slow_stream:
+                raise SlowStream
+
+
+@contextmanager
+def later(place: Place | str) -> Iterator[None]:
+    """Turn Unwell into TryAgain."""
     try:
-        if file.size <= MULTIPART_LIMIT:
-            return _uploaded(_at_once(wire, target + "multipart", described, stream))
-        return _uploaded(_streamed(wire, target + "resumable", described, file.size, stream))
+        yield
     except Unwell as unwell:
-        raise TryAgain(f"{uri}: Google Cloud Storage is unwell ({unwell.reason})", unwell.after) from unwell
-    except _Torn as torn:
-        raise TryAgain(f"{uri}: {torn}") from torn
+        raise TryAgain(f"{place}: Google Cloud Storage is unwell ({unwell.reason})", unwell.after) from unwell
 
 
-def _at_once(wire: Wire, target: str, described: dict[str, str], stream: VerifiedStream) -> Answer:
-    """Send metadata and content in one request; the content is held in memory, so it can be sent again."""
-    content = b"".join(stream.pieces())
-    described["crc32c"] = stream.seal().crc32c
-    boundary = secrets.token_hex(16)  # 128 random bits are in no content
-    head = (
-        f"--{boundary}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(described)}\r\n"
-        f"--{boundary}\r\nContent-Type: {_TYPE}\r\n\r\n"
-    ).encode()
-    tail = f"\r\n--{boundary}--".encode()
-    headers = {
-        "Content-Type": f'multipart/related; boundary="{boundary}"',
-        "Content-Length": str(len(head) + len(content) + len(tail)),
-    }
-    return wire.insist("POST", target, headers, (head, content, tail))
-
-
-def _streamed(wire: Wire, target: str, described: dict[str, str], size: int, stream: VerifiedStream) -> Answer:
-    """Begin a session and send all in one body as it comes; if that breaks, ask what has become of it."""
-    session = _begin(wire, target, described, size)
-    body = _Body(stream)
-    headers = {"Content-Length": str(size), "Content-Range": f"bytes 0-{size - 1}/{size}"}
-    try:
-        answer = wire.ask("PUT", session, headers, body.pieces())
-    except Unwell:
-        if body.problem is not None:
-            raise body.problem from None
-        answer = wire.insist("PUT", session, {"Content-Length": "0", "Content-Range": f"bytes */{size}"}, b"")
-    if answer.status == HTTPStatus.PERMANENT_REDIRECT:  # 308: "go on where I am"
-        kept = _KEPT.fullmatch(answer.headers.get("Range", ""))
-        raise _Torn(
-            f"the bucket kept {int(kept[1]) + 1 if kept else 0} of {size} bytes, and what was sent cannot be sent again"
-        )
-    if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.GONE):
-        raise _Torn("the bucket has forgotten the upload in the middle")
-    return answer
-
-
-def _begin(wire: Wire, target: str, described: dict[str, str], size: int) -> str:
-    """Begin a session; return its path and query. Its host is not looked at: there is one we speak to."""
-    headers = {
-        "Content-Type": "application/json; charset=UTF-8",
-        "X-Upload-Content-Type": _TYPE,
-        "X-Upload-Content-Length": str(size),
-    }
-    answer = wire.insist("POST", target, headers, json.dumps(described).encode())
-    if answer.status != HTTPStatus.OK:
-        raise _refusal(answer)
-    location = urlsplit(answer.headers.get("Location", ""))
-    if not location.path.startswith("/") or not location.query:
-        raise Unwell("it began an upload and did not say where")
-    return f"{location.path}?{location.query}"
-
-
-class _Body:
-    """The pieces of a stream; `problem` is what the stream raised, which urllib3 may take for its own."""
-
-    def __init__(self, stream: VerifiedStream) -> None:
-        self._stream = stream
-        self.problem: Exception | None = None
-
-    def pieces(self) -> Iterator[bytes]:
-        try:
-            yield from self._stream.pieces()
-        except Exception as problem:
-            self.problem = problem
-            raise
-
-
-def _uploaded(answer: Answer) -> Uploaded:
-    if answer.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
-        raise _refusal(answer)
+def held(answer: Answer) -> Held:
+    """Read an object's resource. Raises google.api_core's exceptions, and Unwell for what is none."""
     said = answer.resource()
     try:
-        return Uploaded(int(said["size"]), str(said["crc32c"]), int(said["generation"]))
+        md5 = said.get("md5Hash")
+        return Held(int(said["size"]), str(said["crc32c"]), None if md5 is None else str(md5), int(said["generation"]))
     except (KeyError, TypeError, ValueError) as torn:
         raise Unwell("its answer tells of no object") from torn
 
 
-def _refusal(answer: Answer) -> Exception:
+def _described(place: Place, file: ArtifactFile) -> dict[str, object]:
+    described: dict[str, object] = {"name": place.name, "metadata": MARK}
+    if _bucket_compares(file):
+        assert file.digest is not None  # noqa: S101  for mypy
+        described["md5Hash"] = file.digest.value
+    return described
+
+
+def _bucket_compares(file: ArtifactFile) -> bool:
+    """Whether the bucket itself refuses bytes that are not the file's."""
+    return file.digest is not None and file.digest.algorithm == "md5"
+
+
+def _target(place: Place, kind: str) -> str:
+    return f"/upload/storage/v1/b/{quote(place.bucket, safe='')}/o?ifGenerationMatch=0&uploadType={kind}"
+
+
+def _kept(answer: Answer) -> int:
+    found = _KEPT.fullmatch(answer.headers.get("Range", ""))
+    return int(found[1]) + 1 if found else 0
+
+
+def _is_of_digests(answer: Answer) -> bool:
     # Whether a 400 is of digests, only its text says, and that may say anything.
-    if answer.status == HTTPStatus.BAD_REQUEST and _DIGESTS.search(answer.body):
-        return DigestsDiffer()
-    return answer.refusal()
+    return answer.status == HTTPStatus.BAD_REQUEST and _DIGESTS.search(answer.body) is not None
+
+
+def _differ(place: Place, file: ArtifactFile, content: bytes | None) -> IntegrityError:
+    """Say whose fault it is that the bucket refused bytes, as far as that can be known."""
+    if content is not None and file.digest is not None:
+        found = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+        if file.digest.algorithm == "md5" and found != file.digest.value:
+            return IntegrityError(
+                f"{file.path!a}: the source promises md5 {file.digest.value}, and its bytes have {found}",
+                "the version is not registered; log it again, or look at the source's storage",
+            )
+    promised = f"the md5 {file.digest.value} that the source promises" if file.digest else "the digests they had here"
+    return IntegrityError(
+        f"{place}: the bucket refused it, since the bytes that arrived do not have {promised}",
+        "run the sync again; if it happens again, log the version again, or look for what changes bytes on the way",
+    )

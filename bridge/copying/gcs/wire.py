@@ -1,5 +1,5 @@
 """
-Requests to Cloud Storage without Google's client: one pool of connections, the same credentials.
+Requests to Cloud Storage without Google's client: the same credentials, over connections of our own.
 
 Google's client spends about 2 ms of CPU on each request, and a round trip on each chunk of a large file. What is
 sent once per file goes over this; all else stays with the client.
@@ -8,33 +8,28 @@ sent once per file goes over this; all else stays with the client.
 from __future__ import annotations
 
 import json
-import logging
-import os
-import re
 import threading
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.request import getproxies, proxy_bypass
 
 import requests
-import stamina
-import urllib3
 from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.transport.requests import Request
-from requests.utils import DEFAULT_CA_BUNDLE_PATH
+
+from bridge.net.insisting import insist
+from bridge.net.lines import UNWELL, Broken, Lines, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
-TIMEOUT = urllib3.Timeout(connect=10, read=60)  # seconds; `read` is also how long a piece may take to be sent
-CONNECTIONS = 128  # that are kept open for the next request
+    from bridge.copying.pace import Pace
+
 ATTEMPTS, PATIENCE = 6, 120  # tries of one request, and seconds for all of them
 LONGEST_WAIT = 32  # seconds between two tries, whatever the server asks for
 
-_UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
-_SECRET = re.compile(r"upload_id=[^&\s]*")
+_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 
 class Unwell(Exception):
@@ -76,11 +71,11 @@ class Answer:
 class Wire:
     """One origin, many connections. Threads may share it. Redirects are not followed."""
 
-    def __init__(self, origin: str, credentials: Credentials) -> None:
-        """Take an origin like "https://storage.googleapis.com", without a path."""
-        logging.getLogger("urllib3.connectionpool").addFilter(_hide_sessions)  # adding it twice is adding it once
+    def __init__(self, origin: str, credentials: Credentials, pace: Pace, per_host: int) -> None:
+        """Take an origin like "https://storage.googleapis.com", without a path; `pace` learns how it answers."""
         self._origin = origin.rstrip("/")
-        self._http = _manager(self._origin)
+        self._lines = Lines(per_host)
+        self._pace = pace
         self._credentials = credentials
         self._session = requests.Session()  # tokens are asked for as Google's client does it
         self._refresh = Request(self._session)
@@ -88,10 +83,10 @@ class Wire:
 
     def close(self) -> None:
         """Close all connections."""
-        self._http.clear()
+        self._lines.close()
         self._session.close()
 
-    def ask(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Iterable[bytes]) -> Answer:
+    def ask(self, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes] = ()) -> Answer:
         """
         Ask once. `target` is path and query; `body` is sent piece by piece, and `headers` say how long it is.
 
@@ -101,28 +96,25 @@ class Wire:
         with self._guard:
             self._credentials.before_request(self._refresh, method, self._origin + target, sent)
         try:
-            response = self._http.urlopen(
-                method,
-                self._origin + target,
-                redirect=False,
-                body=body,
-                headers=sent,
-                retries=False,
-                timeout=TIMEOUT,
-            )
-        except urllib3.exceptions.HTTPError as broken:
-            raise Unwell(type(broken).__name__) from broken
-        if response.status in _UNWELL:
-            raise Unwell(f"HTTP {response.status}", _seconds(response.headers.get("Retry-After", "")))
-        return Answer(response.status, response.headers, response.data)
+            reply = self._lines.ask(method, self._origin + target, sent, body)
+            answer = Answer(reply.status, reply.headers, reply.read())
+        except Broken as broken:
+            raise Unwell(str(broken)) from broken
+        if answer.status in _BUSY:
+            self._pace.refused()
+        if answer.status in UNWELL:
+            raise Unwell(f"HTTP {answer.status}", retry_after(answer.headers))
+        return answer
 
-    def insist(self, method: str, target: str, headers: Mapping[str, str], body: bytes | Sequence[bytes]) -> Answer:
+    def insist(self, method: str, target: str, headers: Mapping[str, str], body: tuple[bytes, ...] = ()) -> Answer:
         """Ask until there is an answer, a bounded number of times. Raises as `ask` does, at last."""
-        for attempt in stamina.retry_context(
-            on=wait_for, attempts=ATTEMPTS, timeout=PATIENCE, wait_initial=0.5, wait_max=LONGEST_WAIT
-        ):
-            with attempt:
-                answer = self.ask(method, target, headers, body)
+        answer = insist(
+            lambda: self.ask(method, target, headers, body),
+            wait_for,
+            attempts=ATTEMPTS,
+            patience=PATIENCE,
+            pause=0.5,
+        )
         if answer.status == HTTPStatus.UNAUTHORIZED and not isinstance(self._credentials, AnonymousCredentials):
             # A token can be revoked before its time. Google's client asks once more, too.
             with self._guard:
@@ -132,31 +124,7 @@ class Wire:
 
 
 def wait_for(problem: Exception) -> bool | float:
-    """Tell stamina whether to try again, and when if the server says so."""
+    """Tell whether to ask again, and when if the bucket says so."""
     if not isinstance(problem, Unwell):
         return False
     return True if problem.after is None else min(problem.after, LONGEST_WAIT)
-
-
-def _seconds(value: str) -> float | None:
-    return float(value) if value.isascii() and value.isdigit() else None
-
-
-def _hide_sessions(record: logging.LogRecord) -> bool:
-    """Take the names of upload sessions out of urllib3's lines: whoever has one may write to the bucket."""
-    if isinstance(record.args, tuple):
-        record.args = tuple(_SECRET.sub("upload_id=…", each) if isinstance(each, str) else each for each in record.args)
-    return True
-
-
-def _manager(origin: str) -> urllib3.PoolManager:
-    """Go through the proxy that the environment names, and trust whom requests trusts: so does Google's client."""
-    how: dict[str, Any] = {
-        "maxsize": CONNECTIONS,
-        "ca_certs": os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH,
-    }
-    parts, proxies = urllib3.util.parse_url(origin), getproxies()
-    proxy = proxies.get(parts.scheme or "", proxies.get("all"))
-    if not proxy or proxy_bypass(parts.netloc or ""):
-        return urllib3.PoolManager(**how)
-    return urllib3.ProxyManager(proxy, **how)

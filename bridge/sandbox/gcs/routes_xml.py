@@ -35,6 +35,7 @@ NAMESPACE = "http://s3.amazonaws.com/doc/2006-03-01/"  # google-cloud-storage 3.
 META = "x-goog-meta-"
 SMALLEST_PART = 5 << 20  # bytes; the last part may be smaller
 MOST_PARTS = 10_000
+MOST_LISTED = 1_000
 HEADERS_NOT_OFFERED = ("x-goog-copy-source", "x-goog-resumable", "x-goog-if-modified-since")
 QUERIES_NOT_OFFERED = ("acl", "tagging", "retention", "compose")
 
@@ -84,7 +85,7 @@ async def get_object(gcs: Service, request: Request) -> Response:
     """Answer with the body (or, to HEAD, with the headers alone)."""
     if "uploadId" in request.query_params:
         gcs.note("multipart.list", write=False)
-        raise not_offered("listing the parts of an upload")
+        return _list_parts(gcs, request)
     gcs.note("xml.objects.get" if request.method == "GET" else "xml.objects.head", write=False)
     refuse_expired(request.query_params, gcs.clock.now())
     bucket, name = _place(request)
@@ -164,6 +165,27 @@ async def _put_part(gcs: Service, request: Request) -> Response:
     return Response(headers={"etag": f'"{part.etag}"', "x-goog-hash": digests.header})
 
 
+def _list_parts(gcs: Service, request: Request) -> Response:
+    """Answer with numbers, ETags and sizes, by number, so many at a time (cloud.google.com/storage/docs/xml-api)."""
+    query = request.query_params
+    upload = gcs.multiparts.require(query["uploadId"], *_place(request))
+    after, most = query.get("part-number-marker", "0"), query.get("max-parts", str(MOST_LISTED))
+    if not (after.isdecimal() and most.isdecimal()):
+        raise invalid("part-number-marker and max-parts are numbers")
+    parts = [part for number, part in sorted(gcs.multiparts.parts(upload).items()) if number > int(after)]
+    shown = parts[: min(int(most), MOST_LISTED)]
+    values = {"Bucket": upload.bucket, "Key": upload.name, "UploadId": upload.id, "PartNumberMarker": after}
+    if len(shown) < len(parts) and shown:
+        values["NextPartNumberMarker"] = str(shown[-1].number)
+    values["IsTruncated"] = str(len(shown) < len(parts)).lower()
+    listed = "".join(
+        f"<Part><PartNumber>{part.number}</PartNumber><ETag>{escape(chr(34) + part.etag + chr(34))}</ETag>"
+        f"<Size>{part.digests.size}</Size></Part>"
+        for part in shown
+    )
+    return _xml("ListPartsResult", values, listed)
+
+
 async def _complete(gcs: Service, request: Request) -> Response:
     """
     Join the parts; the object has a CRC32C and no MD5. There are no preconditions: it overwrites.
@@ -220,7 +242,7 @@ def _chosen(listed: list[tuple[int, str]], parts: dict[int, Part]) -> list[Part]
     return chosen
 
 
-def _xml(root: str, values: dict[str, str]) -> Response:
-    inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in values.items())
+def _xml(root: str, values: dict[str, str], more: str = "") -> Response:
+    inner = "".join(f"<{name}>{escape(value)}</{name}>" for name, value in values.items()) + more
     body = f"<?xml version='1.0' encoding='UTF-8'?><{root} xmlns='{NAMESPACE}'>{inner}</{root}>"
     return Response(body, media_type="application/xml")

@@ -1,0 +1,26 @@
+"""Prints the table of copies."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from benchmarks.copying.measuring import measure
+from benchmarks.table import conditions, say_table, write_json
+
+
+def main() -> None:
+    """Measure, and say it."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.copying")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--quick", action="store_true", help="smaller shapes, once: shows only that it works")
+    said = parser.parse_args()
+    under = conditions()
+    rows = measure(quick=said.quick)
+    say_table(rows, under)
+    if said.json:
+        write_json(said.json, rows, under)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,51 @@
+"""What all copies of a process share: places, memory, bandwidth, and the word to stop."""
+
+from __future__ import annotations
+
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bridge.copying.pace import Pace
+from bridge.copying.throttle import Throttle
+from bridge.core.settings import CopySettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.core.ports import Clock
+
+
+class Room:
+    """Memory for bytes that are on their way. Who asks first is served first, so that nothing large waits for ever."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size  # bytes
+        self._taken = 0
+        self._turn = threading.Lock()
+        self._changed = threading.Condition()
+
+    @contextmanager
+    def take(self, size: int) -> Iterator[None]:
+        """Wait for that much room; what is larger than all of it is let in alone."""
+        with self._turn, self._changed:
+            self._changed.wait_for(lambda: self._taken + size <= self._size or not self._taken)
+            self._taken += size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._taken -= size
+                self._changed.notify()
+
+
+class Budget:
+    """The limits of all copies together, as `settings` say. `halted` makes all of them end within a second."""
+
+    def __init__(self, clock: Clock, settings: CopySettings | None = None) -> None:
+        self.settings = settings or CopySettings()
+        self.pace = Pace(self.settings.parallel_files)
+        self.room = Room(self.settings.memory)
+        self.throttle = Throttle(clock, self.settings.max_bandwidth)
+        self.versions = threading.Semaphore(self.settings.parallel_versions)
+        self.halted = threading.Event()

@@ -1,0 +1,235 @@
+"""
+A very large file over a slow way: parts at the same time, under a temporary name, then a copy inside the bucket.
+
+Uploads in parts know no preconditions, and their objects have no md5 (cloud.google.com/storage/docs/multipart-uploads),
+so the name that counts is only given by a rewrite with ifGenerationMatch=0, after md5 and crc32c were compared here.
+The source is still read as one stream: only so can its md5 be taken.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import secrets
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass, replace
+from html import unescape
+from http import HTTPStatus
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
+
+import google_crc32c
+
+from bridge.copying.gcs.client import MARK
+from bridge.copying.gcs.uploading import TYPE, Held, Place, Uploader, held, later
+from bridge.copying.gcs.wire import Unwell
+from bridge.core.errors import IntegrityError
+from bridge.core.records import Upload
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+
+    from bridge.copying.verifying import VerifiedStream
+    from bridge.core.settings import CopySettings
+
+AT_A_TIME = 4  # parts that are sent; one more is being read
+MOST = 10_000  # parts of an upload
+_STEP = 256 << 10
+
+_UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
+_PART = re.compile(rb"<Part>(.*?)</Part>", re.DOTALL)
+_NUMBER, _ETAG, _SIZE = (re.compile(rb"<%s>([^<]+)</%s>" % (tag, tag)) for tag in (b"PartNumber", b"ETag", b"Size"))
+_NEXT = re.compile(rb"<NextPartNumberMarker>(\d+)</NextPartNumberMarker>")
+_MORE = b"<IsTruncated>true</IsTruncated>"
+
+
+def part_size(size: int, settings: CopySettings) -> int:
+    """Return how large the parts of a file are: as set, or larger if there would be too many."""
+    return max(settings.part, -(-size // (MOST - 1) // _STEP) * _STEP)
+
+
+def memory_for_parts(size: int, settings: CopySettings) -> int:
+    """Return how many bytes of a file are in memory while it goes in parts."""
+    return (AT_A_TIME + 1) * part_size(size, settings)
+
+
+@dataclass(frozen=True, slots=True)
+class _Started:
+    """An upload in parts: where, and what the bucket has of it: number -> (size, ETag)."""
+
+    target: str
+    has: dict[int, tuple[int, str]]
+
+    @property
+    def temporary(self) -> Place:
+        bucket, _, name = unquote(self.target.partition("?")[0]).removeprefix("/").partition("/")
+        return Place(bucket, name)
+
+
+@dataclass(frozen=True, slots=True)
+class PartsUploader:
+    """Sends a file in parts to a name that nothing counts on; `uploader` asks, and keeps what is unfinished."""
+
+    uploader: Uploader
+
+    def send(self, place: Place, stream: VerifiedStream) -> tuple[Place, Held]:
+        """
+        Send a file; return where it lies now, verified, from where it is to be copied to its place.
+
+        Goes on with an upload that was begun before: what the bucket has of it is read again and not sent again.
+        `stream` takes the md5. Raises as Uploader.streamed does.
+        """
+        with later(place):
+            started = self._taken_up(place, stream)
+            try:
+                if started is None:
+                    started = self._begun(place, stream)
+                there = self._lying(started.temporary)
+                if there is None:
+                    self._complete(started, self._sent(started, stream))
+                    there = self._lying(started.temporary)
+                sealed = stream.seal()
+            except IntegrityError:
+                self.forget(place)
+                raise
+            if there is None or (there.size, there.crc32c) != (sealed.size, sealed.crc32c):
+                self.forget(place)
+                raise IntegrityError(
+                    f"{place}: other bytes arrived in the bucket than were sent; they are removed again",
+                    "run the sync again; if it happens again, look for what changes bytes on the way",
+                )
+            return started.temporary, there
+
+    def forget(self, place: Place) -> None:
+        """End the upload for that place, if there is one, and remove what lies under its temporary name."""
+        upload = self.uploader.uploads.upload(str(place))
+        if upload is not None and upload.kind == "parts":
+            self.remove(upload.address)
+            self.uploader.uploads.forget_upload(str(place))
+
+    def remove(self, address: str) -> int:
+        """Abort an upload, and remove the object that it may have become, if any: how many. Raises Unwell."""
+        self.uploader.wire.insist("DELETE", address, {"Content-Length": "0"})
+        temporary = _Started(address, {}).temporary
+        there = self._lying(temporary)
+        if there is not None:
+            target = f"{_object(temporary)}?ifGenerationMatch={there.generation}"
+            self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
+        return int(there is not None)
+
+    def _taken_up(self, place: Place, stream: VerifiedStream) -> _Started | None:
+        upload = self.uploader.uploads.upload(str(place))
+        if upload is None or upload.kind != "parts":
+            return None
+        if (upload.size, upload.digest) != (stream.file.size, stream.file.digest):
+            self.forget(place)
+            return None
+        now = self.uploader.clock.now().isoformat()
+        self.uploader.uploads.save_upload(replace(upload, begun=now))  # so that nobody removes it
+        has: dict[int, tuple[int, str]] = {}
+        after = 0
+        while True:
+            answer = self.uploader.wire.insist("GET", f"{upload.address}&part-number-marker={after}", {})
+            if answer.status != HTTPStatus.OK:  # it was completed, or is gone
+                started = _Started(upload.address, {})
+                return started if self._lying(started.temporary) else None
+            for text in _PART.findall(answer.body):
+                number, size, etag = (_first(which, text) for which in (_NUMBER, _SIZE, _ETAG))
+                has[int(number)] = (int(size), etag)
+            if _MORE not in answer.body:
+                return _Started(upload.address, has)
+            after = int(_first(_NEXT, answer.body))
+
+    def _begun(self, place: Place, stream: VerifiedStream) -> _Started:
+        folder, _, _ = place.name.rpartition("/")
+        temporary = Place(place.bucket, f"{folder}.unfinished/{secrets.token_hex(16)}")
+        target = f"/{quote(temporary.bucket, safe='')}/{quote(temporary.name)}"
+        headers = {"Content-Type": TYPE, "Content-Length": "0"} | {f"x-goog-meta-{key}": MARK[key] for key in MARK}
+        answer = self.uploader.wire.insist("POST", f"{target}?uploads", headers)
+        if answer.status != HTTPStatus.OK:
+            raise answer.refusal()
+        address = f"{target}?uploadId={quote(_first(_UPLOAD_ID, answer.body), safe='')}"
+        begun = self.uploader.clock.now().isoformat()
+        file = stream.file
+        self.uploader.uploads.save_upload(Upload(str(place), address, "parts", file.size, file.digest, begun))
+        return _Started(address, {})
+
+    def _sent(self, started: _Started, stream: VerifiedStream) -> list[str]:
+        """Send the parts that the bucket has not; return the ETags of all. Nothing new is sent after an error."""
+        tags: list[Future[str] | str] = []
+        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="part") as pool:
+            under_way: set[Future[str]] = set()
+            try:
+                for number, part in enumerate(_parts(stream, part_size(stream.file.size, self.uploader.settings)), 1):
+                    size, tag = started.has.get(number, (-1, ""))
+                    if size == sum(map(len, part)):
+                        tags.append(tag)
+                        continue
+                    if len(under_way) == AT_A_TIME:
+                        ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+                        for each in ended:
+                            each.result()
+                    sending = pool.submit(self._send_part, f"{started.target}&partNumber={number}", part)
+                    under_way.add(sending)
+                    tags.append(sending)
+                return [tag if isinstance(tag, str) else tag.result() for tag in tags]
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+
+    def _send_part(self, target: str, part: tuple[bytes, ...]) -> str:
+        checksum = google_crc32c.Checksum()
+        for piece in part:
+            checksum.update(piece)
+        headers = {
+            "Content-Length": str(sum(map(len, part))),
+            "X-Goog-Hash": f"crc32c={base64.b64encode(checksum.digest()).decode()}",
+        }
+        answer = self.uploader.wire.insist("PUT", target, headers, part)
+        if answer.status != HTTPStatus.OK:
+            raise answer.refusal()
+        return answer.headers.get("ETag", "")
+
+    def _complete(self, started: _Started, tags: list[str]) -> None:
+        listed = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in enumerate(tags, 1)
+        )
+        text = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
+        answer = self.uploader.wire.insist(
+            "POST", started.target, {"Content-Type": "application/xml", "Content-Length": str(len(text))}, (text,)
+        )
+        # A second asking, after a lost answer, finds the upload ended: whether it is whole, the object tells.
+        if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
+            raise answer.refusal()
+
+    def _lying(self, temporary: Place) -> Held | None:
+        answer = self.uploader.wire.insist("GET", _object(temporary), {})
+        return None if answer.status == HTTPStatus.NOT_FOUND else held(answer)
+
+
+def _parts(stream: VerifiedStream, size: int) -> Iterator[tuple[bytes, ...]]:
+    """Cut what passes into parts of exactly that size, but for the last."""
+    part: list[bytes] = []
+    room = size
+    for piece in stream.pieces():
+        rest = piece
+        while len(rest) >= room:
+            yield (*part, rest[:room])
+            rest, part, room = rest[room:], [], size
+        if rest:
+            part.append(rest)
+            room -= len(rest)
+    if part:
+        yield tuple(part)
+
+
+def _object(place: Place) -> str:
+    return f"/storage/v1/b/{quote(place.bucket, safe='')}/o/{quote(place.name, safe='')}"
+
+
+def _first(which: re.Pattern[bytes], text: bytes) -> str:
+    found = which.search(text)
+    if found is None:
+        raise Unwell("its answer about an upload in parts cannot be read")
+    return unescape(found[1].decode())
