@@ -7,6 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 from bridge.net.lines import PER_HOST, Lines
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.packed import Packed
+    from bridge.core.ports import Limit
     from bridge.sources.wandb.session import Api, Artifact
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
@@ -50,12 +52,13 @@ class WandbSource:
         *,
         per_host: int = PER_HOST,
         patience: float = 300.0,  # seconds for a manifest, which may be of a million files
+        limit: Limit = UNLIMITED,
     ) -> None:
         self._name = name
         self._base_url = base_url.rstrip("/")
         self._organization = organization
         self._patience = patience
-        self._session = WandbSession(name, self._base_url, api_key)
+        self._session = WandbSession(name, self._base_url, api_key, limit=limit)
         self._lines = Lines(per_host)
         self._urls = FileUrls(self._file_urls)
 
@@ -148,7 +151,7 @@ class WandbSource:
             registries = api.registries(self._organization, filter=registry)
             place = registries if names is None else registries.collections(filter={"name": {"$in": names}})
             by_collection: dict[str, list[Artifact]] = defaultdict(list)
-            for artifact in place.versions(filter=alias_filter, per_page=PAGE):
+            for artifact in self._session.paged(place.versions(filter=alias_filter, per_page=PAGE), PAGE):
                 by_collection[artifact.name.rpartition(":")[0]].append(artifact)
             return by_collection
 
@@ -172,7 +175,8 @@ class WandbSource:
 
         def collections(api: Api) -> dict[str, Listed]:
             search = api.registries(self._organization, filter=registry).collections(filter=only, per_page=PAGE)
-            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in search}
+            found = self._session.paged(search, PAGE)
+            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in found}
 
         listed = self._session.call(collections)
         if not listed and not self._session.call(lambda api: list(api.registries(self._organization, filter=registry))):
@@ -193,7 +197,7 @@ class WandbSource:
         def rows(api: Api) -> list[Artifact]:
             # Listing an absent collection fails in the same way as a malformed answer; asking for it does not.
             api.artifact_collection(selector.artifact_type, path)
-            return list(api.artifacts(selector.artifact_type, path, per_page=PAGE))
+            return list(self._session.paged(api.artifacts(selector.artifact_type, path, per_page=PAGE), PAGE))
 
         try:
             return self._state(path, selector.name, self._session.call(rows))
