@@ -100,10 +100,14 @@ class PartsUploader:
                 )
             return started.temporary, there
 
+    def has_begun(self, place: Place) -> bool:
+        """Tell whether an upload in parts for that place was begun and has not ended."""
+        return self._begun_before(place) is not None
+
     def forget(self, place: Place) -> None:
         """End the upload for that place, if there is one, and remove what lies under its temporary name."""
-        upload = self.uploader.uploads.upload(str(place))
-        if upload is not None and upload.kind == "parts":
+        upload = self._begun_before(place)
+        if upload is not None:
             self.remove(upload.address)
             self.uploader.uploads.forget_upload(str(place))
 
@@ -116,9 +120,13 @@ class PartsUploader:
             target = f"{_object(temporary)}?ifGenerationMatch={there.generation}"
             self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
 
-    def _taken_up(self, place: Place, stream: VerifiedStream) -> _Started | None:
+    def _begun_before(self, place: Place) -> Upload | None:
         upload = self.uploader.uploads.upload(str(place))
-        if upload is None or upload.kind != "parts":
+        return upload if upload is not None and upload.kind == "parts" else None
+
+    def _taken_up(self, place: Place, stream: VerifiedStream) -> _Started | None:
+        upload = self._begun_before(place)
+        if upload is None:
             return None
         if (upload.size, upload.digest) != (stream.file.size, stream.file.digest):
             self.forget(place)

@@ -126,7 +126,8 @@ class GcsStorage(GcsObjects):
         if file.size <= self._settings.one_request:
             return self._uploader.at_once(place, stream)
         may_go_in_parts = self._may_go_in_parts(file)
-        if not (may_go_in_parts and self._is_slow):
+        if not (may_go_in_parts and (self._is_slow or self._parts.has_begun(place))):
+            self._end_parts(place)
             try:
                 return self._uploader.streamed(place, stream, watched=may_go_in_parts)
             except SlowStream:
@@ -141,9 +142,12 @@ class GcsStorage(GcsObjects):
         target = self._client.bucket(place.bucket).blob(place.name)
         source = self._client.bucket(temporary.bucket).blob(temporary.name, generation=there.generation)
         copied = rewrite(source, target, ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c)))
+        self._end_parts(place)
+        return replace(sealed, md5=copied.md5)  # which it has none of: manifests say what the bucket can compare
+
+    def _end_parts(self, place: Place) -> None:
         with later(place):
             self._parts.forget(place)
-        return replace(sealed, md5=copied.md5)  # which it has none of: manifests say what the bucket can compare
 
     def _may_go_in_parts(self, file: ArtifactFile) -> bool:
         fits = memory_for_parts(file.size, self._settings) <= self._settings.memory
@@ -154,6 +158,7 @@ class GcsStorage(GcsObjects):
         stored = _agreed(there, stream)
         if stored is None:
             raise taken(str(place))
+        self._end_parts(place)
         self._uploader.uploads.forget_upload(str(place))
         return stored
 
