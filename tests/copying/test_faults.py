@@ -253,8 +253,14 @@ class Stage:
         ]
 
     def unfinished(self) -> list[object]:
-        """Return the uploads that are open, as the store and the bucket know them."""
-        return [*self.store.uploads(EVER), *self._world.gcs.unfinished(BUCKET, self._prefix)]
+        """Return the uploads that are open, as the store and the bucket know them, and what has a temporary name."""
+        gcs, temporary = self._world.gcs, f"{self._prefix[:-1]}.unfinished/"  # beside the folder
+        return [
+            *self.store.uploads(EVER),
+            *gcs.unfinished(BUCKET, self._prefix),
+            *gcs.unfinished(BUCKET, temporary),
+            *gcs.object_names(BUCKET, temporary),
+        ]
 
     def _names(self) -> list[str]:
         return [name.removeprefix(self._prefix) for name in self._world.gcs.object_names(BUCKET, self._prefix)]
