@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import threading
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
-from bridge.core.errors import ConfigError, ConfigErrors
+from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
+from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
-from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
+from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
+from bridge.reconcile.verifying import Verifier
 from bridge.run.clock import SystemClock
 from bridge.run.threads import ThreadRunner
 from bridge.store.faults import NoStoreYet
@@ -27,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from bridge.config.model import Config, SecretRef
-    from bridge.core.model import MappingSpec
-    from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.model import MappingSpec, ModelKey
+    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
     from bridge.core.records import Progress
 
     class Closable(Protocol):
@@ -104,6 +107,34 @@ class Bridge:
             settle=self.config.settle,
         )
 
+    def verifier(self) -> Verifier:
+        """Build what verifies any record; its ends are built when the first record needs them, and only read."""
+        specs = {spec.name: spec for spec in self.config.mappings}
+
+        def target(key: ModelKey) -> tuple[Bucket, Registry]:
+            if key.mapping not in specs:
+                raise NeedsPerson(
+                    f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
+                    "put the mapping back to verify them",
+                )
+            vertex = self._vertex(specs[key.mapping].target.connection)
+            storage: Storage = self._end("storage", vertex.name, lambda: self._storage(vertex))
+            registry: Registry = self._end("registry", vertex.name, lambda: self._registry(vertex))
+            return ReadOnlyBucket(storage), ReadOnlyRegistry(registry)
+
+        return Verifier(self.source, target, self.store)
+
+    @property
+    def leftovers(self) -> Leftovers:
+        """What copies have begun and not finished, in the buckets of all connections."""
+        return Leftovers(self.store, self._storage_of, self.clock, self.config.copying.leftovers_after)
+
+    def _storage_of(self, uri: str) -> Storage | None:
+        for spec in self.config.connections.values():
+            if isinstance(spec, VertexConnection) and uri.startswith(f"{spec.bucket}/"):
+                return self._end("storage", spec.name, partial(self._storage, spec))
+        return None
+
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
         target = self._vertex(spec.target.connection)
@@ -111,15 +142,21 @@ class Bridge:
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
-        spec = self.config.connections[connection]
-        assert not isinstance(spec, VertexConnection)  # noqa: S101  checked with the configuration
+        spec = self.config.connections.get(connection)
+        if spec is None or isinstance(spec, VertexConnection):
+            raise NeedsPerson(
+                f"the configuration has no source connection {connection!a} any longer",
+                "put the connection back under that name",
+            )
         return self._end("source", connection, lambda: self._source(spec))
 
     def _source(self, spec: WandbConnection | MlflowConnection) -> Source:
         if isinstance(spec, WandbConnection):
             from bridge.sources.wandb.source import WandbSource
 
-            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization)
+            return WandbSource(
+                spec.name, spec.base_url, spec.api_key.read, spec.organization, per_host=self.config.copying.per_host
+            )
         from bridge.sources.mlflow.source import MlflowSource
 
         return MlflowSource(
@@ -129,6 +166,7 @@ class Bridge:
             workspace=spec.workspace,
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
+            per_host=self.config.copying.per_host,
         )
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
@@ -163,7 +201,7 @@ class Bridge:
     def _copier(self, source: Source, storage: Storage) -> Copier:
         from bridge.copying.copier import StreamingCopier
 
-        return StreamingCopier(source, storage, self.store, self.clock, self.budget, self._watch)
+        return StreamingCopier(source, storage, self.store, self.store, self.clock, self.budget, self._watch)
 
     def _watch(self, progress: Progress) -> None:
         for watch in self.watchers:

@@ -12,7 +12,7 @@ from bridge.testing.store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from bridge.core.ports import Clock, Contents, Reader, Source, Storage
+    from bridge.core.ports import Clock, Reader, Source, Storage, Store
     from bridge.core.records import Progress
     from bridge.core.settings import CopySettings
 
@@ -23,11 +23,12 @@ def copier_of(
     clock: Clock,
     settings: CopySettings | None = None,
     *,
-    contents: Contents | None = None,
+    store: Store | None = None,
     watch: Callable[[Progress], None] = lambda _progress: None,
 ) -> StreamingCopier:
     """Make a copier between these two ends."""
-    return StreamingCopier(source, storage, contents or MemoryStore(), clock, Budget(clock, settings), watch)
+    store = store or MemoryStore()
+    return StreamingCopier(source, storage, store, store, clock, Budget(clock, settings), watch)
 
 
 def reader_of(make: Callable[[], Iterable[bytes]]) -> Reader:

@@ -51,11 +51,11 @@ SETTLE = timedelta(minutes=10)
 # The effects of every port; all else only looks, and looking may die between any two of them.
 EFFECTS = frozenset(
     {
-        *("put", "rewrite", "commit"),  # Storage
+        *("put", "rewrite", "commit", "discard"),  # Storage
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
         *("save_seen", "save_status", "save_hold", "lift_hold"),
-        *("save_upload", "forget_upload", "save_contents", "forget_content"),
+        *("save_upload", "forget_upload", "enter", "claim", "save_contents", "forget_content"),
         "sleep",  # Clock: death while waiting
     }
 )
@@ -182,7 +182,7 @@ class World:
         one_by_one = Budget(clock, CopySettings(parallel_files=1))
         store = mortal(self.store, self.fuse)
         return StreamingCopier(
-            self.source, mortal(self.storage, self.fuse), store, clock, one_by_one, lambda _progress: None
+            self.source, mortal(self.storage, self.fuse), store, store, clock, one_by_one, lambda _progress: None
         )
 
     def publish(

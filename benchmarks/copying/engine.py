@@ -32,7 +32,7 @@ def engine(job: Job) -> Iterator[Copier]:
     clock, store = SystemClock(), MemoryStore()
     budget = Budget(clock)
     with closing(GcsStorage(PROJECT, job.sink, clock=clock, uploads=store, budget=budget)) as there:
-        yield StreamingCopier(Slices(job), there, store, clock, budget, lambda _progress: None)
+        yield StreamingCopier(Slices(job), there, store, store, clock, budget, lambda _progress: None)
 
 
 class Slices:

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, TypeVar
 from bridge.copying.pace import SMALL
 from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
+from bridge.core.packed import pack_stored
 from bridge.core.records import Content
 
 if TYPE_CHECKING:
@@ -20,8 +21,9 @@ if TYPE_CHECKING:
     from threading import Event
 
     from bridge.copying.budget import Budget
-    from bridge.core.model import SourceVersion
-    from bridge.core.ports import Clock, Contents, Reader, Source, Storage
+    from bridge.core.model import ManifestHeader, SourceVersion
+    from bridge.core.packed import Packed
+    from bridge.core.ports import Clock, Contents, Reader, Source, Storage, Uploads
     from bridge.core.records import Progress
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class StreamingCopier:
 
     source: Source
     storage: Storage
+    uploads: Uploads
     contents: Contents
     clock: Clock
     budget: Budget
@@ -61,6 +64,8 @@ class StreamingCopier:
         if (whole := self.storage.manifest(folder)) is not None:
             return _same(whole, version, folder)
         with self.budget.versions:
+            if not self.uploads.enter(folder, self.clock.now()):
+                raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")
             described = self.source.describe(version)
             size = sum(file.size for file in described.files)
             meter = Meter(self.clock, version, len(described.files), size, self.watch)
@@ -74,6 +79,7 @@ class StreamingCopier:
                 version.collection, version.label, version.id, version.digest, stored, created, described.facts
             )
             self.storage.commit(folder, manifest)
+            self.uploads.forget_upload(folder)
             self.contents.save_contents(_contents(described.files, stored, folder))
             meter.end()
         return manifest
@@ -102,7 +108,11 @@ class StreamingCopier:
         """See the port."""
         return self.storage.manifest(folder)
 
-    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> tuple[StoredFile, ...]:
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.storage.header(folder)
+
+    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> Packed[StoredFile]:
         def in_turn(item: T, halted: Event) -> StoredFile:
             with self.budget.pace.turn():
                 if halted.is_set():
@@ -110,7 +120,7 @@ class StreamingCopier:
                 return work(item, halted)
 
         parallel = max(1, min(self.budget.settings.parallel_files, number))
-        return tuple(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
+        return pack_stored(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
         """Pair files, which come by path, with what lies in their folder, by path too, and with twins."""
@@ -220,7 +230,8 @@ def _renamed(
     manifest: Manifest, copied: str, renames: Sequence[tuple[str, str]]
 ) -> tuple[tuple[StoredFile, StoredFile], ...]:
     """Pair each file with itself under its new name, by new name; the bytes stay, and so do all digests."""
-    files = {file.path: file for file in manifest.files}
+    wanted = {old for old, _ in renames}
+    files = {file.path: file for file in manifest.files if file.path in wanted}
     missing = [old for old, _ in renames if old not in files]
     if missing:
         raise NeedsPerson(

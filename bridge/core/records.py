@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NewType
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from bridge.core.model import Digest, ModelKey, SourceVersion, State, StoredFile
 
 EntryId = NewType("EntryId", int)
+STALE = timedelta(hours=1)  # after which a removal that has not ended is one that died
 
 
 class Outcome(StrEnum):
@@ -76,12 +78,16 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """An upload that has begun and not ended. The bucket keeps what it was sent, so another process can go on."""
+    """
+    Something that was begun in a bucket and has not ended: the copy to a folder, or an upload of one object.
 
-    uri: str  # gs://, of the object to be
+    The bucket keeps what it was sent, so another process can go on. A folder that is being removed is not entered.
+    """
+
+    uri: str  # gs://, of the object to be; of a folder, which ends in "/"
     address: str = field(repr=False)  # a secret: whoever has it may write the object; empty: it cannot be read any more
-    kind: Literal["session", "parts"]
-    size: int  # bytes, of the whole file
+    kind: Literal["session", "parts", "folder", "removal"]
+    size: int  # bytes, of the whole file; 0 of a folder
     digest: Digest | None  # the source's; None: it keeps none
     begun: str  # ISO 8601, UTC
 

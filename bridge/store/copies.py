@@ -7,12 +7,13 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Text, cast, func, select
+from sqlalchemy import Text, cast, func, select, update
 from sqlalchemy.dialects.postgresql import JSONB
 
+from bridge.core.records import STALE, Upload
 from bridge.store import tables
 from bridge.store.database import Database
-from bridge.store.rows import content_of, content_row, upload_of, upload_row
+from bridge.store.rows import content_of, content_row, upload_of, upload_row, utc
 from bridge.store.sealing import passing_key
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine, Select
 
     from bridge.core.model import Digest
-    from bridge.core.records import Content, Upload
+    from bridge.core.records import Content
     from bridge.store.sealing import Key
 
 T = TypeVar("T")
@@ -59,6 +60,30 @@ class SqlCopies(Database):
         found = (upload_of(row, secret) for row in self._rows(select(tables.uploads)))
         # Compared as times, not as texts, which may end in a "Z"; there are never many.
         return tuple(sorted((each for each in found if _begun(each) < before), key=_begun))
+
+    def enter(self, folder: str, at: datetime) -> bool:
+        """Begin the copy to a folder, unless somebody is removing it."""
+        row = upload_row(Upload(folder, "", "folder", 0, None, at.isoformat()), self._key.make())
+        statement = self._insert(tables.uploads).values(row)
+        there = tables.uploads.c
+        # Times in UTC that isoformat() has spelled sort as texts.
+        free = (there.kind != "removal") | (there.begun < (at - STALE).isoformat())
+        changed = {name: statement.excluded[name] for name in row if name != "uri"}
+        statement = statement.on_conflict_do_update(index_elements=("uri",), set_=changed, where=free)
+        with self._transaction() as connection:
+            return connection.execute(statement.returning(there.uri)).first() is not None
+
+    def claim(self, upload: Upload, at: datetime) -> bool:
+        """Take what is left of an upload for removal."""
+        kind = "removal" if upload.kind == "folder" else upload.kind
+        there = tables.uploads.c
+        statement = (
+            update(tables.uploads)
+            .where(there.uri == upload.uri, there.begun == upload.begun)
+            .values(kind=kind, begun=utc(at))
+        )
+        with self._transaction() as connection:
+            return connection.execute(statement).rowcount == 1
 
     # contents
     def contents(self, bucket: str, wanted: Sequence[tuple[Digest, int]]) -> Mapping[tuple[Digest, int], Content]:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+
+from bridge.core.records import STALE, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.core.model import Digest
-    from bridge.core.records import Content, Upload
+    from bridge.core.records import Content
 
 
 class MemoryCopies:
@@ -43,6 +46,25 @@ class MemoryCopies:
         with self._lock:
             found = tuple(self._uploads.values())
         return tuple(sorted((each for each in found if _begun(each) < before), key=_begun))
+
+    def enter(self, folder: str, at: datetime) -> bool:
+        """Begin the copy to a folder, unless somebody is removing it."""
+        with self._lock:
+            there = self._uploads.get(folder)
+            if there is not None and there.kind == "removal" and _begun(there) > at - STALE:
+                return False
+            self._uploads[folder] = Upload(folder, "", "folder", 0, None, utc(at))
+            return True
+
+    def claim(self, upload: Upload, at: datetime) -> bool:
+        """Take what is left of an upload for removal."""
+        kind = "removal" if upload.kind == "folder" else upload.kind
+        with self._lock:
+            there = self._uploads.get(upload.uri)
+            if there is None or there.begun != upload.begun:
+                return False
+            self._uploads[upload.uri] = replace(there, kind=kind, begun=utc(at))
+            return True
 
     # contents
     def contents(self, bucket: str, wanted: Sequence[tuple[Digest, int]]) -> Mapping[tuple[Digest, int], Content]:

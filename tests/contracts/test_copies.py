@@ -5,7 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -189,3 +189,58 @@ def test_threads_that_save_the_same_in_other_orders_do_not_wait_for_one_another(
             saved.result()
 
     assert len(store.contents("models", [(each.digest, each.file.size) for each in forth])) == 900
+
+
+# folders
+FOLDER = "gs://models/fraud/v7-x/"
+
+
+def folder_at(begun: datetime, kind: Literal["folder", "removal"] = "folder") -> Upload:
+    return Upload(FOLDER, "", kind, 0, None, begun.isoformat())
+
+
+def test_a_folder_that_is_entered_is_begun_then_and_again(store: Store) -> None:
+    assert store.enter(FOLDER, NINE)
+    assert store.uploads(TEN) == (folder_at(NINE),)
+    assert store.enter(FOLDER, TEN)
+    assert store.uploads(TEN) == ()
+
+    store.forget_upload(FOLDER)
+    assert store.uploads(TEN + timedelta(1)) == ()
+
+
+def test_a_folder_that_is_being_removed_is_not_entered_until_the_removal_must_have_died(store: Store) -> None:
+    store.enter(FOLDER, NINE)
+    assert store.claim(folder_at(NINE), TEN)
+    assert store.uploads(TEN + timedelta(1)) == (folder_at(TEN, "removal"),)
+
+    assert not store.enter(FOLDER, TEN + timedelta(minutes=59))
+    assert store.enter(FOLDER, TEN + timedelta(minutes=61))
+    assert store.uploads(TEN + timedelta(1)) == (folder_at(TEN + timedelta(minutes=61)),)
+
+
+def test_what_was_gone_on_with_or_claimed_or_has_ended_is_not_claimed(store: Store) -> None:
+    store.enter(FOLDER, NINE)
+    store.save_upload(upload())
+    (folder, session) = store.uploads(TEN)
+    store.enter(FOLDER, TEN)
+    assert not store.claim(folder, TEN)
+
+    assert store.claim(session, TEN)
+    assert not store.claim(session, TEN)
+    claimed = store.upload(URI)
+    assert claimed == upload(begun=TEN)
+    store.forget_upload(URI)
+    assert not store.claim(upload(begun=TEN), TEN)
+
+
+def test_a_folder_is_either_entered_or_claimed(store: Store) -> None:
+    store.enter(FOLDER, NINE)
+
+    def race(number: int) -> bool:
+        return store.enter(FOLDER, TEN) if number % 2 else store.claim(folder_at(NINE), TEN)
+
+    with ThreadPoolExecutor(8) as pool:
+        done = list(pool.map(race, range(8)))
+    assert sum(done[::2]) <= 1
+    assert any(done[::2]) != any(done[1::2])

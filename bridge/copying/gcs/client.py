@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 TIMEOUT = 60  # seconds per request
 SCHEME = "gs://"
+MARK = {"managed-by": "registry-bridge"}  # metadata of all that is written here; nothing without it is ever removed
 
 OURS = "give the bridge's account the role roles/storage.objectAdmin on the bucket"
 THEIRS = "give the bridge's account the role roles/storage.objectViewer on that bucket"

@@ -12,7 +12,7 @@ import base64
 import re
 import secrets
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import unescape
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -20,7 +20,8 @@ from urllib.parse import quote, unquote
 
 import google_crc32c
 
-from bridge.copying.gcs.uploading import MARK, TYPE, Held, Place, Uploader, held, later
+from bridge.copying.gcs.client import MARK
+from bridge.copying.gcs.uploading import TYPE, Held, Place, Uploader, held, later
 from bridge.copying.gcs.wire import Unwell
 from bridge.core.errors import IntegrityError
 from bridge.core.records import Upload
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 AT_A_TIME = 4  # parts that are sent; one more is being read
 MOST = 10_000  # parts of an upload
 _STEP = 256 << 10
+_GONE = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)  # after a DELETE
 
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 _PART = re.compile(rb"<Part>(.*?)</Part>", re.DOTALL)
@@ -72,9 +74,9 @@ class PartsUploader:
 
     uploader: Uploader
 
-    def send(self, place: Place, stream: VerifiedStream) -> tuple[Place, Held]:
+    def send(self, place: Place, aside: str, stream: VerifiedStream) -> tuple[Place, Held]:
         """
-        Send a file; return where it lies now, verified, from where it is to be copied to its place.
+        Send a file; return where it lies now, verified, below `aside`, from where it is to be copied to its place.
 
         Goes on with an upload that was begun before: what the bucket has of it is read again and not sent again.
         `stream` takes the md5. Raises as Uploader.streamed does.
@@ -83,7 +85,7 @@ class PartsUploader:
             started = self._taken_up(place, stream)
             try:
                 if started is None:
-                    started = self._begun(place, stream)
+                    started = self._begun(place, aside, stream)
                 there = self._lying(started.temporary)
                 if there is None:
                     self._complete(started, self._sent(started, stream))
@@ -111,14 +113,23 @@ class PartsUploader:
             self.remove(upload.address)
             self.uploader.uploads.forget_upload(str(place))
 
-    def remove(self, address: str) -> None:
-        """Abort an upload, and remove the object that it may have become. Idempotent. Raises Unwell."""
-        self.uploader.wire.insist("DELETE", address, {"Content-Length": "0"})
+    def remove(self, address: str) -> int:
+        """
+        Abort an upload, and remove the object that it may have become, if any: how many.
+
+        Raises Unwell, and google.api_core's exceptions for any refusal.
+        """
+        self._delete(address)
         temporary = _Started(address, {}).temporary
         there = self._lying(temporary)
         if there is not None:
-            target = f"{_object(temporary)}?ifGenerationMatch={there.generation}"
-            self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
+            self._delete(f"{_object(temporary)}?ifGenerationMatch={there.generation}")
+        return int(there is not None)
+
+    def _delete(self, target: str) -> None:
+        answer = self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
+        if answer.status not in _GONE:
+            raise answer.refusal()
 
     def _begun_before(self, place: Place) -> Upload | None:
         upload = self.uploader.uploads.upload(str(place))
@@ -131,13 +142,17 @@ class PartsUploader:
         if (upload.size, upload.digest) != (stream.file.size, stream.file.digest):
             self.forget(place)
             return None
+        now = self.uploader.clock.now().isoformat()
+        self.uploader.uploads.save_upload(replace(upload, begun=now))  # so that nobody removes it
         has: dict[int, tuple[int, str]] = {}
         after = 0
         while True:
             answer = self.uploader.wire.insist("GET", f"{upload.address}&part-number-marker={after}", {})
-            if answer.status != HTTPStatus.OK:  # it was completed, or is gone
+            if answer.status == HTTPStatus.NOT_FOUND:  # it was completed, or is gone
                 started = _Started(upload.address, {})
                 return started if self._lying(started.temporary) else None
+            if answer.status != HTTPStatus.OK:
+                raise answer.refusal()
             for text in _PART.findall(answer.body):
                 number, size, etag = (_first(which, text) for which in (_NUMBER, _SIZE, _ETAG))
                 has[int(number)] = (int(size), etag)
@@ -145,9 +160,8 @@ class PartsUploader:
                 return _Started(upload.address, has)
             after = int(_first(_NEXT, answer.body))
 
-    def _begun(self, place: Place, stream: VerifiedStream) -> _Started:
-        folder, _, _ = place.name.rpartition("/")
-        temporary = Place(place.bucket, f"{folder}.unfinished/{secrets.token_hex(16)}")
+    def _begun(self, place: Place, aside: str, stream: VerifiedStream) -> _Started:
+        temporary = Place(place.bucket, f"{aside}{secrets.token_hex(16)}")
         target = f"/{quote(temporary.bucket, safe='')}/{quote(temporary.name)}"
         headers = {"Content-Type": TYPE, "Content-Length": "0"} | {f"x-goog-meta-{key}": MARK[key] for key in MARK}
         answer = self.uploader.wire.insist("POST", f"{target}?uploads", headers)

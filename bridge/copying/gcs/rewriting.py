@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from google.api_core import exceptions as api
 
-from bridge.copying.gcs.client import THEIRS, TIMEOUT, translated
+from bridge.copying.gcs.client import MARK, THEIRS, TIMEOUT, translated
 from bridge.copying.gcs.objects import changed, gone
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import StoredFile
@@ -69,6 +69,10 @@ def _compare(file: ArtifactFile, source: storage.Blob) -> None:
 
 def _copy(source: storage.Blob, target: storage.Blob) -> None:
     """Ask until it is done: a large object, or one from another place, takes several calls."""
+    # What is said of the target takes the place of all that is said of the source, so that is said again.
+    for said in ("content_type", "content_encoding", "content_language", "content_disposition", "cache_control"):
+        setattr(target, said, getattr(source, said))
+    target.metadata = {**(source.metadata or {}), **MARK}
     token = None
     while True:
         token, _, _ = target.rewrite(
