@@ -8,6 +8,7 @@ import threading
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -294,7 +295,7 @@ def test_a_name_that_somebody_else_has_taken(
 ) -> None:
     version, uri = case.publish(content), case.folder + NAME
     theirs = theirs or changed(content)
-    write = lambda: case.bucket.write(uri, theirs)  # noqa: E731  called now, or later
+    write = partial(case.bucket.write, uri, theirs)
     if meanwhile:
         case.source.meanwhile = write
     else:

@@ -222,9 +222,9 @@ class Stage:
                 source.located[path] = f"{folder[:-1]}-theirs/{path}"
                 bucket.write(source.located[path], content)
 
-    def copy(self, *strikes: Strike) -> Counter[str]:
+    def copy(self, *strikes: Strike, settings: CopySettings | None = None) -> Counter[str]:
         """Copy; return what was asked for. Raises as the engine does."""
-        settings = self._scene.settings
+        settings = settings or self._scene.settings
         striking = Striking(*strikes)
         there = bucket_at(self._world.gcs.url, self.store, settings)
         with pytest.MonkeyPatch.context() as patch, closing(there), closing(Lines()) as self._source.lines:
@@ -316,3 +316,11 @@ def test_a_fault_ends_in_a_whole_folder_or_in_none(
         assert stage.unfinished() == []
     told = said + "".join(entry.getMessage() for entry in caplog.records if not entry.name.startswith("uvicorn"))
     assert [secret for secret in stage.store.secrets if secret in told] == []
+
+
+@pytest.mark.parametrize("scene", ["parts, gone on with"], indirect=True)
+def test_parts_that_the_settings_no_longer_want_are_removed(stage: Stage) -> None:
+    assert stage.copy(settings=STREAMED)["multipart.abort"] == 1
+
+    stage.check()
+    assert stage.unfinished() == []
