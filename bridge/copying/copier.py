@@ -13,6 +13,7 @@ from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
+from bridge.core.packed import pack_stored
 from bridge.core.records import Content
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from bridge.copying.budget import Budget
     from bridge.core.model import ManifestHeader, SourceVersion
+    from bridge.core.packed import Packed
     from bridge.core.ports import Clock, Contents, Reader, Source, Storage, Uploads
     from bridge.core.records import Progress
 
@@ -60,7 +62,9 @@ class StreamingCopier:
     def copy(self, version: SourceVersion, folder: str) -> Manifest:
         """See the port."""
         if (whole := self.storage.manifest(folder)) is not None:
-            return _same(whole, version, folder)
+            whole = _same(whole, version, folder)
+            self.uploads.forget_upload(folder)  # which the copy that made it whole may not have come to
+            return whole
         with self.budget.versions:
             if not self.uploads.enter(folder, self.clock.now()):
                 raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")
@@ -110,7 +114,7 @@ class StreamingCopier:
         """See the port."""
         return self.storage.header(folder)
 
-    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> tuple[StoredFile, ...]:
+    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> Packed[StoredFile]:
         def in_turn(item: T, halted: Event) -> StoredFile:
             with self.budget.pace.turn():
                 if halted.is_set():
@@ -118,7 +122,7 @@ class StreamingCopier:
                 return work(item, halted)
 
         parallel = max(1, min(self.budget.settings.parallel_files, number))
-        return tuple(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
+        return pack_stored(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
         """Pair files, which come by path, with what lies in their folder, by path too, and with twins."""

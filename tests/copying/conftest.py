@@ -71,6 +71,7 @@ class Faults:
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pass_on = world.gcs.front.before_answer
         self._status: int | None = None
+        self._body = b""
         self._headers: dict[str, str] = {}
         self._left = 0
         self._fits = ("", "")
@@ -82,8 +83,18 @@ class Faults:
         self.arrived: list[Arrived] = []
         monkeypatch.setattr(world.gcs.front, "before_answer", self._before_answer)
 
-    def answer(self, status: int, *, times: int = 1 << 30, method: str = "", query: str = "", **headers: str) -> None:
+    def answer(
+        self,
+        status: int,
+        *,
+        times: int = 1 << 30,
+        method: str = "",
+        query: str = "",
+        body: bytes = b"",
+        **headers: str,
+    ) -> None:
         """Answer the next requests by a status, without telling the server of them."""
+        self._body = body
         self._status, self._left, self._fits, self._late = status, times, (method, query), False
         self._headers = headers
 
@@ -119,9 +130,9 @@ class Faults:
             while (await receive()).get("more_body"):
                 pass
         headers = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
-        headers += [(b"content-length", b"0")]
+        headers += [(b"content-length", str(len(self._body)).encode())]
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": self._body})
 
     def _counted(self, receive: Receive, method: str, query: str) -> Receive:
         arrived = Arrived(method, query)

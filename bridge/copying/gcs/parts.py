@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 AT_A_TIME = 4  # parts that are sent; one more is being read
 MOST = 10_000  # parts of an upload
 _STEP = 256 << 10
+_GONE = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)  # after a DELETE
 
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 _PART = re.compile(rb"<Part>(.*?)</Part>", re.DOTALL)
@@ -103,24 +104,36 @@ class PartsUploader:
 
     def forget(self, place: Place) -> None:
         """End the upload for that place, if there is one, and remove what lies under its temporary name."""
-        upload = self.uploader.uploads.upload(str(place))
-        if upload is not None and upload.kind == "parts":
+        upload = self._begun_before(place)
+        if upload is not None:
             self.remove(upload.address)
             self.uploader.uploads.forget_upload(str(place))
 
     def remove(self, address: str) -> int:
-        """Abort an upload, and remove the object that it may have become, if any: how many. Raises Unwell."""
-        self.uploader.wire.insist("DELETE", address, {"Content-Length": "0"})
+        """
+        Abort an upload, and remove the object that it may have become, if any: how many.
+
+        Raises Unwell, and google.api_core's exceptions for any refusal.
+        """
+        self._delete(address)
         temporary = _temporary(address)
         there = self._lying(temporary)
         if there is not None:
-            target = f"{_object(temporary)}?ifGenerationMatch={there.generation}"
-            self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
+            self._delete(f"{_object(temporary)}?ifGenerationMatch={there.generation}")
         return int(there is not None)
 
-    def _taken_up(self, place: Place, stream: VerifiedStream) -> _Started | None:
+    def _delete(self, target: str) -> None:
+        answer = self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
+        if answer.status not in _GONE:
+            raise answer.refusal()
+
+    def _begun_before(self, place: Place) -> Upload | None:
         upload = self.uploader.uploads.upload(str(place))
-        if upload is None or upload.kind != "parts":
+        return upload if upload is not None and upload.kind == "parts" else None
+
+    def _taken_up(self, place: Place, stream: VerifiedStream) -> _Started | None:
+        upload = self._begun_before(place)
+        if upload is None:
             return None
         if (upload.size, upload.digest) != (stream.file.size, stream.file.digest):
             self.forget(place)
@@ -131,8 +144,10 @@ class PartsUploader:
         after = 0
         while True:
             answer = self.uploader.wire.insist("GET", f"{upload.address}&part-number-marker={after}", {})
-            if answer.status != HTTPStatus.OK:  # it was completed, or is gone
+            if answer.status == HTTPStatus.NOT_FOUND:  # it was completed, or is gone
                 return _Started(place, upload.address, {}) if self._lying(_temporary(upload.address)) else None
+            if answer.status != HTTPStatus.OK:
+                raise answer.refusal()
             for text in _PART.findall(answer.body):
                 number, size, etag = (_first(which, text) for which in (_NUMBER, _SIZE, _ETAG))
                 has[int(number)] = (int(size), etag)
@@ -156,13 +171,13 @@ class PartsUploader:
     def _sent(self, started: _Started, stream: VerifiedStream) -> list[str]:
         """Send the parts that the bucket has not; return the ETags of all. Nothing new is sent after an error."""
 
-        def send(numbered: tuple[int, tuple[bytes, ...]], _: Event) -> str:
+        def send(numbered: tuple[int, tuple[bytes, ...]], _: Event) -> tuple[int, str]:
             number, part = numbered
             size, tag = started.has.get(number, (-1, ""))
-            return tag if size == sum(map(len, part)) else self._send_part(started, number, part)
+            return number, tag if size == sum(map(len, part)) else self._send_part(started, number, part)
 
         with closing(_parts(stream, part_size(stream.file.size, self.uploader.settings))) as parts:
-            return in_parallel(send, enumerate(parts, 1), parallel=AT_A_TIME + 1)
+            return [tag for _, tag in sorted(in_parallel(send, enumerate(parts, 1), parallel=AT_A_TIME + 1))]
 
     def _send_part(self, started: _Started, number: int, part: tuple[bytes, ...]) -> str:
         checksum = google_crc32c.Checksum()
