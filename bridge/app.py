@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec
-    from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
     from bridge.core.records import Progress
 
     class Closable(Protocol):
@@ -164,6 +164,44 @@ class Bridge:
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
             limit=self._buckets.at("mlflow", spec.tracking_uri),
+        )
+
+    def webhooks(self, connection: str, team: str | None = None) -> Webhooks:
+        """
+        Build what sets up webhooks at a connection's source; `team` has the webhook, at W&B.
+
+        Raises ConfigErrors if the connection takes none, NeedsPerson if a secret is not there.
+        """
+        spec = self.config.connections.get(connection)
+        if spec is None or isinstance(spec, VertexConnection):
+            sources = {name for name, each in self.config.connections.items() if not isinstance(each, VertexConnection)}
+            choices = ", ".join(sorted(sources)) or "(none)"
+            raise ConfigErrors(
+                (ConfigError(f"no source's connection is named {connection!a}; choose from: {choices}"),)
+            )
+        if spec.webhook is None:
+            asked = "{token: {env: NAME}, secret: {env: NAME}}, one of the two or both"
+            advice = "{secret: {env: NAME}}" if isinstance(spec, MlflowConnection) else asked
+            raise ConfigErrors((ConfigError(f"connection {connection!a} takes no webhooks; write webhook: {advice}"),))
+        token, secret = (each.read() if each else None for each in (spec.webhook.token, spec.webhook.secret))
+        if isinstance(spec, MlflowConnection):
+            from bridge.sources.mlflow.session import MlflowSession
+            from bridge.sources.mlflow.webhooks import MlflowWebhooks
+
+            limit = self._buckets.at("mlflow", spec.tracking_uri)
+            session = MlflowSession(connection, spec.tracking_uri, spec.workspace, limit)
+            return MlflowWebhooks(session, connection, self.config.owner, secret or "")
+        from bridge.sources.wandb.automations import WandbAutomations
+        from bridge.sources.wandb.session import WandbSession
+
+        return WandbAutomations(
+            WandbSession(connection, spec.base_url, spec.api_key.read, limit=self._buckets.at("wandb", spec.base_url)),
+            connection,
+            self.config.owner,
+            organization=spec.organization,
+            token=token,
+            secret=secret,
+            team=team,
         )
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
