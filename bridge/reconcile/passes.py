@@ -140,21 +140,21 @@ class Passes:
         return look
 
     def glance(self, specs: Sequence[MappingSpec], names: Iterable[str], last: Sequence[Order]) -> list[Order]:
-        """Look at single collections of one connection, between sweeps: see Sweeper.glance. Nothing is written."""
+        """
+        Look at single collections of one connection, between sweeps: see Sweeper.glance. Nothing is written.
+
+        What is absent is left to sweeps, which see many removals together and refuse them.
+        """
         was = {order.key: order for order in last}
-        orders = self._sweeper.glance(specs, names, last)
+        orders = [
+            replace(order, state=replace(order.state, complete=False)) if self._losses(order) else order
+            for order in self._sweeper.glance(specs, names, last)
+        ]
         return [self._marked(order, was.get(order.key)) for order in orders]
 
-    def unsettled(
-        self, orders: Sequence[Order], before: Mapping[ModelKey, Status], found: Sequence[Order] = ()
-    ) -> list[tuple[Order, str | None]]:
-        """
-        Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody.
-
-        `found` are all orders of the same mappings, if `orders` are not.
-        """
-        open_ = [order for order in orders if not self._is_well(order, before)]
-        open_ = self._seen_together(open_, found or orders)
+    def unsettled(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[tuple[Order, str | None]]:
+        """Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody."""
+        open_ = self._seen_together([order for order in orders if not self._is_well(order, before)], orders)
         return [(order, self.why_now(order, before.get(order.key))) for order in open_]
 
     def why_now(self, order: Order, before: Status | None) -> str | None:

@@ -43,7 +43,7 @@ class Daemon:
 
     def start(self) -> None:
         """Begin to serve and to follow."""
-        self._listener.start(make_app(self.health, self.hooks.router))
+        self._listener.start(make_app(self.health, [self.hooks.router]))
         self._begin()
         log.info("listening on %s; mappings: %d", self._listener.url, len(self._config.mappings))
 

@@ -140,10 +140,8 @@ class Following:
         with self._lock:
             last = [order for orders in self._found.values() for order in orders]
         seen = {order.key: order for order in self.passes.glance(self._specs_of(connection), names, last)}
-        mappings = {key.mapping for key in seen}
-        beside = [order for order in last if order.key.mapping in mappings and order.key not in seen]
         before = {key: status for key in seen if (status := self.passes.store.status(key)) is not None}
-        unsettled = self.passes.unsettled(tuple(seen.values()), before, (*seen.values(), *beside))
+        unsettled = self.passes.unsettled(tuple(seen.values()), before)
         with self._lock:
             others = [order for order in self._found[connection] if order.key not in seen]
             self._found[connection] = (*others, *seen.values())

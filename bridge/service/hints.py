@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SHOWN = 10  # names in a line of the log
 MOST_NAMES = 200  # of one connection; more than these are one look at all of it
 
 
@@ -31,14 +32,14 @@ class Hints:
         self._whole: set[str] = set()  # connections
         self._at_work: set[str] = set()  # the same
         self._ending = False
-        self._threads = [
+        self.threads = [
             threading.Thread(target=self._attend, args=(connection,), name=f"hints-{connection}", daemon=True)
             for connection in self._names
         ]
 
     def start(self) -> None:
         """Begin to look."""
-        for thread in self._threads:
+        for thread in self.threads:
             thread.start()
 
     def give(self, connection: str, name: str | None) -> None:
@@ -68,6 +69,8 @@ class Hints:
 
     def _attend(self, connection: str) -> None:
         while (names := self._next(connection)) is not None:
+            what = ", ".join(sorted(names)[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+            log.info("looking at %s of connection %s, as a webhook asks", what or "all", connection)
             try:
                 self._glance(connection, names or None)
             except BridgeError as problem:

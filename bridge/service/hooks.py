@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass
@@ -29,13 +30,15 @@ from fastapi import APIRouter, Request, status
 from fastapi.responses import JSONResponse
 
 from bridge.core import webhooks
-from bridge.service.once import Once
 from bridge.service.allowance import Allowance
+from bridge.service.once import Once
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bridge.core.ports import Clock
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["wandb", "mlflow"]
 
@@ -107,6 +110,7 @@ class Hooks:
         self._allowances: dict[str, Allowance] = {}
         self._delivered = Once(clock, 2 * webhooks.FRESH)
         self._heard: Counter[tuple[str, Heard]] = Counter()
+        self._told: set[tuple[str, Heard]] = set()
         self.router = APIRouter(prefix="/hooks", tags=["hooks"])
         # The answers are made here, so that FastAPI neither reads nor judges a body.
         self.router.add_api_route("/wandb/{connection}", self._wandb, methods=["POST"], status_code=202)
@@ -183,10 +187,19 @@ class Hooks:
         with self._lock:
             if connection in self._doors:  # others would fill the memory
                 self._heard[connection, heard] += 1
+                self._tell(connection, heard)
         headers = {"Retry-After": str(int(wait) + 1)} if wait is not None else {}
         if heard is Heard.FORGED:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse({"heard": heard, "detail": _WHY[heard]}, _STATUS[heard], headers)
+
+    def _tell(self, connection: str, heard: Heard) -> None:
+        """Say what is refused, each kind once until something is heeded: whoever forges writes no log of ours."""
+        if heard is Heard.HEEDED:
+            self._told -= {(connection, each) for each in Heard}
+        elif _STATUS[heard] != status.HTTP_202_ACCEPTED and (connection, heard) not in self._told:
+            self._told.add((connection, heard))
+            log.warning("a webhook of connection %s is refused (%s): %s", connection, _STATUS[heard], _WHY[heard])
 
 
 async def _body(request: Request) -> bytes | None:

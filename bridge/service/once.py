@@ -35,3 +35,7 @@ class Once:
         with self._lock:
             since = self._since.get(id_)
             return since is not None and self._clock.now() - since <= self._lasts
+
+    def __len__(self) -> int:
+        with self._lock:
+            return len(self._since)

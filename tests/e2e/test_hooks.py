@@ -52,9 +52,7 @@ def mlflow(mlflow_server: MlflowServer, mlflow_traffic: Traffic) -> Iterator[Mlf
 def churn(desk: Desk, mlflow_server: MlflowServer, mlflow: MlflowPublisher) -> Desk:  # noqa: ARG001  it sets MLflow's variables
     """Give a desk that follows a model of MLflow, whose connection takes webhooks."""
     webhook = "webhook: {secret: {env: BRIDGE_WEBHOOK_SECRET}}"
-    connections = (
-        f"{desk.world.connections()}  ml: {{kind: mlflow, tracking_uri: '{mlflow_server.url}', {webhook}}}\n"
-    )
+    connections = f"{desk.world.connections()}  ml: {{kind: mlflow, tracking_uri: '{mlflow_server.url}', {webhook}}}\n"
     (desk.folder / "bridge.yaml").write_text(f"store: sqlite:///bridge.db\n{SETTINGS}{connections}")
     follow(desk)
     return desk
