@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
-from bridge.core.errors import ConfigError, ConfigErrors
+from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
-from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
+from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
+from bridge.reconcile.verifying import Verifier
 from bridge.run.buckets import Buckets, TokenBucket
 from bridge.run.clock import SystemClock
 from bridge.run.repeating import repeating
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from bridge.config.model import Config, SecretRef
-    from bridge.core.model import MappingSpec
-    from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
+    from bridge.core.model import MappingSpec, ModelKey
+    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
     from bridge.core.records import Progress
 
     class Closable(Protocol):
@@ -126,6 +127,23 @@ class Bridge:
             frozen=frozen_until,
         )
 
+    def verifier(self) -> Verifier:
+        """Build what verifies any record; its ends are built when the first record needs them, and only read."""
+        specs = {spec.name: spec for spec in self.config.mappings}
+
+        def target(key: ModelKey) -> tuple[Bucket, Registry]:
+            if key.mapping not in specs:
+                raise NeedsPerson(
+                    f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
+                    "put the mapping back to verify them",
+                )
+            vertex = self._vertex(specs[key.mapping].target.connection)
+            storage: Storage = self._end("storage", vertex.name, lambda: self._storage(vertex))
+            registry: Registry = self._end("registry", vertex.name, lambda: self._registry(vertex))
+            return ReadOnlyBucket(storage), ReadOnlyRegistry(registry)
+
+        return Verifier(self.source, target, self.store)
+
     @property
     def leftovers(self) -> Leftovers:
         """What copies have begun and not finished, in the buckets of all connections."""
@@ -144,16 +162,26 @@ class Bridge:
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
-        spec = self.config.connections[connection]
-        assert not isinstance(spec, VertexConnection)  # noqa: S101  checked with the configuration
+        spec = self.config.connections.get(connection)
+        if spec is None or isinstance(spec, VertexConnection):
+            raise NeedsPerson(
+                f"the configuration has no source connection {connection!a} any longer",
+                "put the connection back under that name",
+            )
         return self._end("source", connection, lambda: self._source(spec))
 
     def _source(self, spec: WandbConnection | MlflowConnection) -> Source:
         if isinstance(spec, WandbConnection):
             from bridge.sources.wandb.source import WandbSource
 
-            limit = self._buckets.at("wandb", spec.base_url)
-            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization, limit=limit)
+            return WandbSource(
+                spec.name,
+                spec.base_url,
+                spec.api_key.read,
+                spec.organization,
+                per_host=self.config.copying.per_host,
+                limit=self._buckets.at("wandb", spec.base_url),
+            )
         from bridge.sources.mlflow.source import MlflowSource
 
         return MlflowSource(
@@ -163,46 +191,23 @@ class Bridge:
             workspace=spec.workspace,
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
+            per_host=self.config.copying.per_host,
             limit=self._buckets.at("mlflow", spec.tracking_uri),
         )
 
     def webhooks(self, connection: str, team: str | None = None) -> Webhooks:
-        """
-        Build what sets up webhooks at a connection's source; `team` has the webhook, at W&B.
-
-        Raises ConfigErrors if the connection takes none, NeedsPerson if a secret is not there.
-        """
-        spec = self.config.connections.get(connection)
-        if spec is None or isinstance(spec, VertexConnection):
-            sources = {name for name, each in self.config.connections.items() if not isinstance(each, VertexConnection)}
-            choices = ", ".join(sorted(sources)) or "(none)"
-            raise ConfigErrors(
-                (ConfigError(f"no source's connection is named {connection!a}; choose from: {choices}"),)
-            )
-        if spec.webhook is None:
-            asked = "{token: {env: NAME}, secret: {env: NAME}}, one of the two or both"
-            advice = "{secret: {env: NAME}}" if isinstance(spec, MlflowConnection) else asked
-            raise ConfigErrors((ConfigError(f"connection {connection!a} takes no webhooks; write webhook: {advice}"),))
-        token, secret = (each.read() if each else None for each in (spec.webhook.token, spec.webhook.secret))
+        """Build what sets up webhooks at a source whose connection takes some; at W&B, `team` has them."""
+        spec = self.config.connections[connection]
+        assert not isinstance(spec, VertexConnection) and spec.webhook is not None  # noqa: S101, PT018  the caller's check
+        token, secret = spec.webhook.read()
         if isinstance(spec, MlflowConnection):
-            from bridge.sources.mlflow.session import MlflowSession
             from bridge.sources.mlflow.webhooks import MlflowWebhooks
 
-            limit = self._buckets.at("mlflow", spec.tracking_uri)
-            session = MlflowSession(connection, spec.tracking_uri, spec.workspace, limit)
-            return MlflowWebhooks(session, connection, self.config.owner, secret or "")
+            return MlflowWebhooks(connection, spec.tracking_uri, spec.workspace, self.config.owner, secret or "")
         from bridge.sources.wandb.automations import WandbAutomations
-        from bridge.sources.wandb.session import WandbSession
 
-        return WandbAutomations(
-            WandbSession(connection, spec.base_url, spec.api_key.read, limit=self._buckets.at("wandb", spec.base_url)),
-            connection,
-            self.config.owner,
-            organization=spec.organization,
-            token=token,
-            secret=secret,
-            team=team,
-        )
+        place = (connection, spec.base_url, spec.api_key.read, spec.organization, team)
+        return WandbAutomations(*place, owner=self.config.owner, token=token, secret=secret)
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
         from bridge.copying.gcs import GcsObjects

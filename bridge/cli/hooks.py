@@ -13,6 +13,7 @@ from bridge.cli.printing import say, say_json, table
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from bridge.config.model import Config
     from bridge.core.model import CollectionSelector
     from bridge.core.ports import Webhooks
     from bridge.core.webhooks import Webhook
@@ -76,8 +77,26 @@ def _made(config: ConfigPath, connection: str, team: str | None) -> tuple[Webhoo
     from bridge.app import Bridge
 
     with Bridge(load_config(config), read_only=True) as bridge:
+        _check(bridge.config, connection)
         chosen = [spec.source for spec in bridge.config.mappings if spec.source.connection == connection]
         return bridge.webhooks(connection, team), chosen
+
+
+def _check(config: Config, connection: str) -> None:
+    """Raise ConfigErrors unless the connection takes webhooks."""
+    from bridge.config.model import MlflowConnection, VertexConnection
+    from bridge.core.errors import ConfigError, ConfigErrors
+
+    sources = {name: each for name, each in config.connections.items() if not isinstance(each, VertexConnection)}
+    if connection not in sources:
+        choices = ", ".join(sorted(sources)) or "(none)"
+        raise ConfigErrors((ConfigError(f"no connection to a source is named {connection!a}; choose from: {choices}"),))
+    if (spec := sources[connection]).webhook is None:
+        secret = "{secret: {env: BRIDGE_WEBHOOK_SECRET}}"  # noqa: S105  an example
+        both = "{token: {env: BRIDGE_WEBHOOK_TOKEN}, secret: {env: BRIDGE_WEBHOOK_SECRET}}, or one of the two"
+        said = secret if isinstance(spec, MlflowConnection) else both
+        advice = f"write into it, in bridge.yaml, webhook: {said}"
+        raise ConfigErrors((ConfigError(f"connection {connection!a} takes no webhooks; {advice}"),))
 
 
 def _do(config: ConfigPath, connection: str, team: str | None, work: Work, *, as_json: bool) -> None:

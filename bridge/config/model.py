@@ -50,6 +50,10 @@ class WebhookSecrets:
     token: SecretRef | None = None  # sent as it is: "Authorization: Bearer …"; W&B only
     secret: SecretRef | None = None  # signs what is sent
 
+    def read(self) -> tuple[str | None, str | None]:
+        """Return token and secret. Raises NeedsPerson, which names the places only."""
+        return self.token.read() if self.token else None, self.secret.read() if self.secret else None
+
 
 @dataclass(frozen=True, slots=True)
 class WandbConnection:

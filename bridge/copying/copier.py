@@ -13,6 +13,7 @@ from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
+from bridge.core.packed import pack_stored
 from bridge.core.records import Content
 
 if TYPE_CHECKING:
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from threading import Event
 
     from bridge.copying.budget import Budget
-    from bridge.core.model import SourceVersion
+    from bridge.core.model import ManifestHeader, SourceVersion
+    from bridge.core.packed import Packed
     from bridge.core.ports import Clock, Contents, Reader, Source, Storage, Uploads
     from bridge.core.records import Progress
 
@@ -106,7 +108,11 @@ class StreamingCopier:
         """See the port."""
         return self.storage.manifest(folder)
 
-    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> tuple[StoredFile, ...]:
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.storage.header(folder)
+
+    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> Packed[StoredFile]:
         def in_turn(item: T, halted: Event) -> StoredFile:
             with self.budget.pace.turn():
                 if halted.is_set():
@@ -114,7 +120,7 @@ class StreamingCopier:
                 return work(item, halted)
 
         parallel = max(1, min(self.budget.settings.parallel_files, number))
-        return tuple(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
+        return pack_stored(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
         """Pair files, which come by path, with what lies in their folder, by path too, and with twins."""
@@ -224,7 +230,8 @@ def _renamed(
     manifest: Manifest, copied: str, renames: Sequence[tuple[str, str]]
 ) -> tuple[tuple[StoredFile, StoredFile], ...]:
     """Pair each file with itself under its new name, by new name; the bytes stay, and so do all digests."""
-    files = {file.path: file for file in manifest.files}
+    wanted = {old for old, _ in renames}
+    files = {file.path: file for file in manifest.files if file.path in wanted}
     missing = [old for old, _ in renames if old not in files]
     if missing:
         raise NeedsPerson(

@@ -98,11 +98,9 @@ class Service:
         spec = self._bridge.config.connections[connection]
         if isinstance(spec, VertexConnection) or spec.webhook is None:
             return None
-        token, secret = (each.read() if each else None for each in (spec.webhook.token, spec.webhook.secret))
         return Door(
             "wandb" if isinstance(spec, WandbConnection) else "mlflow",
-            token,
-            secret,
+            *spec.webhook.read(),
             partial(self.following.selected, connection),
             partial(self._hints.give, connection),
         )

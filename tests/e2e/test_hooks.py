@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.sandbox.address import TEAM
+from bridge.sandbox.address import ORG_ENTITY, TEAM
 from tests.e2e.test_mlflow import follow, name_of
 from tests.e2e.test_run import running, until
 from tests.sources.mlflow_people import mlflow_people
@@ -140,3 +140,50 @@ def test_an_alias_in_mlflow_reaches_vertex_by_its_webhook(churn: Desk, mlflow: M
         assert service.end() == 0
     assert happened(desk, "remove", "--connection", "ml") == ["removed"]
     assert desk.bridge("hooks", "list", "--connection", "ml").out == "there is none\n"
+
+
+@pytest.mark.parametrize(
+    ("connection", "said"),
+    [
+        ("prod", "error: no connection to a source is named 'prod'; choose from: acme\n"),
+        ("acme", "error: connection 'acme' takes no webhooks; write into it, in bridge.yaml, webhook: {token: "),
+    ],
+)
+def test_a_connection_that_takes_no_webhooks_is_refused(desk: Desk, connection: str, said: str) -> None:
+    refused = desk.bridge("hooks", "list", "--connection", connection)
+    assert (refused.code, refused.err.startswith(said)) == (2, True)
+
+
+@pytest.mark.parametrize("url", ["bridge.example", "ftp://bridge.example", "https://bridge.example/?a=b", "https://"])
+def test_what_is_no_address_is_refused(watched: Desk, url: str) -> None:
+    refused = watched.bridge("hooks", "install", "--connection", "acme", "--url", url)
+    assert (refused.code, "expected the address of 'bridge run'" in " ".join(refused.err.split())) == (2, True)
+
+
+def test_a_service_without_a_secret_for_its_webhooks_does_not_start(
+    watched: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("BRIDGE_WEBHOOK_SECRET")
+    refused = watched.bridge("run")
+    assert (refused.code, refused.err.startswith("error: the variable BRIDGE_WEBHOOK_SECRET, which should")) == (
+        1,
+        True,
+    )
+
+
+def test_somebody_elses_change_to_an_automation_is_mended_and_without_any_a_test_says_so(watched: Desk) -> None:
+    desk = watched
+    desk.publish(b"first")
+    with_team = ("--connection", "acme", "--team", TEAM)
+    unheard = desk.bridge("hooks", "test", *with_team)
+    assert (unheard.code, "has no automations of ours at W&B; install them" in unheard.err) == (1, True)
+    url = "http://127.0.0.1:3"
+    make_webhook(desk, url)
+    desk.bridge("hooks", "install", "--url", url, *with_team)
+    first = next(each for each in desk.api().automations(ORG_ENTITY) if each.name.endswith(": alias added"))
+    first.enabled = False
+    desk.api().update_automation(first)
+    assert "off" in desk.bridge("hooks", "list", *with_team).out
+    assert sorted(happened(desk, "install", "--url", url, *with_team)) == ["changed", "unchanged", "unchanged"]
+    assert happened(desk, "install", "--url", url, "--again", *with_team) == ["changed"] * 3
+    desk.bridge("hooks", "remove", *with_team)

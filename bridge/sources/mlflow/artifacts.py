@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -25,7 +26,7 @@ from bridge.core.errors import NeedsPerson
 from bridge.sources.mlflow.proxied import ArtifactServer, check_servable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from bridge.core.model import ArtifactFile, SourceVersion
@@ -42,7 +43,7 @@ _CLIMBS = re.compile(r"(^|[/\\])(\.|%2e){2}($|[/\\])|%2e|%2f|%5c", re.IGNORECASE
 class Folder(Protocol):
     """Where the files of one version are."""
 
-    def list(self) -> tuple[ArtifactFile, ...]:
+    def list(self) -> Sequence[ArtifactFile]:
         """List all of them, by path; paths are not checked. Raises NeedsPerson if there are none."""
         ...
 
@@ -59,7 +60,7 @@ class ServerFolder:
     root: str  # "1/models/m-4e4c/artifacts"
     version: SourceVersion
 
-    def list(self) -> tuple[ArtifactFile, ...]:
+    def list(self) -> Sequence[ArtifactFile]:
         """See Folder. Names that the server could not be asked for are refused."""
         files = _some(self.server.list(self.root), self.version)
         for file in files:
@@ -79,7 +80,7 @@ class BucketFolder:
     uri: str  # without a "/" at its end
     version: SourceVersion
 
-    def list(self) -> tuple[ArtifactFile, ...]:
+    def list(self) -> Sequence[ArtifactFile]:
         """See Folder."""
         return _some(self.store.list(f"{self.uri}/"), self.version)
 
@@ -97,11 +98,13 @@ class Artifacts:
         clock: Clock,
         stores: tuple[str, ...],
         gcs: Callable[[], ObjectStore] | None,
+        *,
+        per_host: int,
     ) -> None:
         self._session = session
-        self._server = ArtifactServer(session, clock)
+        self._server = ArtifactServer(session, clock, per_host)
         self._allowed = tuple(f"{store.rstrip('/')}/" for store in stores)
-        self._make = {"gs": gcs, "s3": _s3}
+        self._make = {"gs": gcs, "s3": partial(_s3, per_host)}
         self._lock = threading.Lock()
         self._stores: dict[str, ObjectStore] = {}
 
@@ -189,7 +192,7 @@ def _split(uri: str) -> tuple[str, str]:
     return (found[1].lower(), found[2]) if found else ("", uri)
 
 
-def _some(files: tuple[ArtifactFile, ...], version: SourceVersion) -> tuple[ArtifactFile, ...]:
+def _some(files: Sequence[ArtifactFile], version: SourceVersion) -> Sequence[ArtifactFile]:
     """Refuse an empty listing, which is also what MLflow answers of a folder that is not there."""
     if not files:
         raise NeedsPerson(
@@ -205,7 +208,7 @@ def _has_files(folder: Folder) -> bool:
         return False
 
 
-def _s3() -> ObjectStore:
+def _s3(per_host: int) -> ObjectStore:
     from bridge.sources.mlflow.s3 import S3Store  # noqa: PLC0415  boto3 is loaded by those alone who need it
 
-    return S3Store()
+    return S3Store(per_host)

@@ -6,10 +6,11 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import MLFLOW_PLACE, Description, Facts
 from bridge.core.naming import check_paths
+from bridge.net.lines import PER_HOST
 from bridge.sources.facts import facts_in
 from bridge.sources.mlflow.artifacts import Artifacts
 from bridge.sources.mlflow.filters import named
@@ -50,12 +51,13 @@ class MlflowSource:
         stores: tuple[str, ...] = (),
         gcs: Callable[[], ObjectStore] | None = None,
         full_every: timedelta = timedelta(minutes=10),
+        per_host: int = PER_HOST,
         limit: Limit = UNLIMITED,
     ) -> None:
         self._clock = clock
         self._session = MlflowSession(name, tracking_uri, workspace, limit)
         self._watcher = Watcher(self._session, clock, full_every)
-        self._artifacts = Artifacts(self._session, clock, stores, gcs)
+        self._artifacts = Artifacts(self._session, clock, stores, gcs, per_host=per_host)
         self._looking = threading.Lock()
         self._folders: dict[str, tuple[Folder, datetime]] = {}  # by id of a version: where its files are, as of when
 
@@ -107,10 +109,15 @@ class MlflowSource:
         """Ask for a version by its label, and make sure that it is the one that was swept."""
         name = version.collection.removeprefix(f"{MLFLOW_PLACE}/")
         found = self._session.version(name, int(version.label))
-        if (found.id, None) != (version.id, version.digest):
-            raise NeedsPerson(
+        if found.id != version.id:
+            raise NotFound(
                 f"{version} is not what it was when it was listed: another version has its place",
                 "run the sync again, so that the model is listed anew",
+            )
+        if version.digest is not None:
+            raise IntegrityError(
+                f"{version} had the digest {version.digest} when it was listed, and MLflow keeps none",
+                "check that the store and the connection belong together",
             )
         if found.status != READY:
             raise NeedsPerson(f"{version} is not READY any longer, but {found.status}", "look at it in MLflow")

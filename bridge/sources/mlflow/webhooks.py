@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.errors import NeedsPerson
 from bridge.core.webhooks import Webhook
+from bridge.sources.mlflow.session import MlflowSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from mlflow.entities.webhook import Webhook as Theirs, WebhookEvent, WebhookEventStr
 
     from bridge.core.model import CollectionSelector
-    from bridge.sources.mlflow.session import MlflowSession
 
     T = TypeVar("T")
 
@@ -37,8 +37,8 @@ ADMINISTRATORS = "where MLflow has accounts, only an administrator may see and c
 class MlflowWebhooks:
     """The one webhook of a connection, for all models of the server, or of its workspace."""
 
-    def __init__(self, session: MlflowSession, connection: str, owner: str, secret: str) -> None:
-        self._session = session
+    def __init__(self, connection: str, tracking_uri: str, workspace: str | None, owner: str, secret: str) -> None:
+        self._session = MlflowSession(connection, tracking_uri, workspace)
         self._connection = connection
         self._secret = secret
         self._name = _name(owner, connection)

@@ -15,14 +15,15 @@ from wandb.automations import OnAddArtifactAlias, OnLinkArtifact, OnUnlinkArtifa
 
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.webhooks import Webhook, mac
+from bridge.sources.wandb.session import WandbSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from wandb.automations import Automation, WebhookIntegration
 
     from bridge.core.model import CollectionSelector
-    from bridge.sources.wandb.session import Api, WandbSession
+    from bridge.sources.wandb.session import Api
 
 # There is no event of an alias that is removed.
 EVENTS = {"alias added": OnAddArtifactAlias, "version linked": OnLinkArtifact, "version unlinked": OnUnlinkArtifact}
@@ -37,16 +38,17 @@ class WandbAutomations:
 
     def __init__(
         self,
-        session: WandbSession,
         connection: str,
-        owner: str,
-        *,
+        base_url: str,
+        api_key: Callable[[], str],
         organization: str | None,
+        team: str | None,  # which has the webhook; None: the default one of the account
+        *,
+        owner: str,
         token: str | None,
         secret: str | None,
-        team: str | None = None,  # which has the webhook; None: the default one of the account
     ) -> None:
-        self._session = session
+        self._session = WandbSession(connection, base_url, api_key)
         self._connection = connection
         self._owner = owner
         self._organization = organization

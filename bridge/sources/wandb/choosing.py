@@ -1,15 +1,17 @@
-"""Which collections of a registry the selectors mean."""
+"""Which collections of a registry the selectors mean, and where W&B shows their versions."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from bridge.core.model import CollectionSelector
     from bridge.sources.wandb.session import Artifact, ArtifactCollection
 
+REGISTRY_PREFIX = "wandb-registry-"
 MOST_NAMES = 200  # collections that are asked for by name in one filter
 
 
@@ -39,3 +41,17 @@ def chosen(selector: CollectionSelector, listed: dict[str, Listed]) -> list[str]
     else:
         names = [selector.name] if selector.name in listed else []
     return [name for name in names if selector.tags <= listed[name].tags]
+
+
+def page_of(base_url: str, organization: str | None, artifact: Artifact) -> str:
+    """Return the address of a version's page (wandb 0.31.0, sdk/artifacts/artifact.py, without its requests)."""
+    collection = artifact.name.rpartition(":")[0]
+    if not artifact.project.startswith(REGISTRY_PREFIX):
+        path = (artifact.entity, artifact.project, "artifacts", artifact.type, collection, artifact.version)
+        return f"{base_url}/{'/'.join(quote(part) for part in path)}"
+    registry = quote(artifact.project.removeprefix(REGISTRY_PREFIX))
+    selection = quote(f"{artifact.entity}/{artifact.project}/{collection}", safe="")
+    return (
+        f"{base_url}/orgs/{quote(organization or '')}/registry/{registry}"
+        f"?selectionPath={selection}&view=membership&version={artifact.version}"
+    )
