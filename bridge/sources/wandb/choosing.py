@@ -1,4 +1,4 @@
-"""Which collections of a registry the selectors mean, and where W&B shows their versions."""
+"""Which collections of a registry the selectors mean, and where things are."""
 
 from __future__ import annotations
 
@@ -28,6 +28,19 @@ def path_of(thing: Artifact | ArtifactCollection, name: str) -> str:
     return f"{thing.entity}/{thing.project}/{name}"
 
 
+def page_of(artifact: Artifact, base_url: str, organization: str | None) -> str:
+    """Return the address of a version's page (wandb 0.31.0, sdk/artifacts/artifact.py, without its requests)."""
+    collection = artifact.name.rpartition(":")[0]
+    if not artifact.project.startswith(REGISTRY_PREFIX):
+        path = (artifact.entity, artifact.project, "artifacts", artifact.type, collection, artifact.version)
+        return f"{base_url}/{'/'.join(quote(part) for part in path)}"
+    registry = quote(artifact.project.removeprefix(REGISTRY_PREFIX))
+    return (
+        f"{base_url}/orgs/{quote(organization or '')}/registry/{registry}"
+        f"?selectionPath={quote(path_of(artifact, collection), safe='')}&view=membership&version={artifact.version}"
+    )
+
+
 def names_of(group: list[CollectionSelector]) -> list[str] | None:
     """Return the names of all selected collections, or None if they are too many or not known by name."""
     names = sorted({selector.name for selector in group})
@@ -41,17 +54,3 @@ def chosen(selector: CollectionSelector, listed: dict[str, Listed]) -> list[str]
     else:
         names = [selector.name] if selector.name in listed else []
     return [name for name in names if selector.tags <= listed[name].tags]
-
-
-def page_of(base_url: str, organization: str | None, artifact: Artifact) -> str:
-    """Return the address of a version's page (wandb 0.31.0, sdk/artifacts/artifact.py, without its requests)."""
-    collection = artifact.name.rpartition(":")[0]
-    if not artifact.project.startswith(REGISTRY_PREFIX):
-        path = (artifact.entity, artifact.project, "artifacts", artifact.type, collection, artifact.version)
-        return f"{base_url}/{'/'.join(quote(part) for part in path)}"
-    registry = quote(artifact.project.removeprefix(REGISTRY_PREFIX))
-    selection = quote(f"{artifact.entity}/{artifact.project}/{collection}", safe="")
-    return (
-        f"{base_url}/orgs/{quote(organization or '')}/registry/{registry}"
-        f"?selectionPath={selection}&view=membership&version={artifact.version}"
-    )

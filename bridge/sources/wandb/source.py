@@ -214,7 +214,7 @@ class WandbSource:
                 artifact.version,
                 artifact.id or "",
                 artifact.digest,
-                page_of(self._base_url, self._organization, artifact),
+                page_of(artifact, self._base_url, self._organization),
             )
             versions.append(version)
             for alias in artifact.aliases:
@@ -237,13 +237,11 @@ class WandbSource:
             artifact = self._same(api, version)
             return manifest_url(artifact), artifact.metadata
 
-        first_url, metadata = self._session.call(contents)
+        url, metadata = self._session.call(contents)
         what = f"the manifest of {version}"
 
         def read() -> Packed[ArtifactFile]:
-            with open_url(
-                self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
-            ) as pieces:
+            with open_url(self._lines, lambda renew: self._session.call(contents)[0] if renew else url, what) as pieces:
                 return read_manifest(version, pieces)
 
         files = within(self._patience, read, what)
