@@ -103,8 +103,9 @@ _NOBODY = Door("wandb", "nobody knows this", "nor this", lambda _name: False, la
 class Hooks:
     """The doors of the configuration in force, and what came through them. Safe from several threads."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, patience: float = READ_WITHIN) -> None:
         self._clock = clock
+        self._patience = patience
         self._lock = threading.Lock()
         self._doors: Mapping[str, Door] = {}
         self._allowances: dict[str, Allowance] = {}
@@ -138,7 +139,7 @@ class Hooks:
 
     async def _take(self, kind: Kind, connection: str, request: Request) -> JSONResponse:
         try:
-            async with asyncio.timeout(READ_WITHIN):
+            async with asyncio.timeout(self._patience):
                 body = await _body(request)
         except TimeoutError:
             return self._answer(connection, Heard.TOO_SLOW)

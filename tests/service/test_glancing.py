@@ -164,31 +164,58 @@ def test_removals_told_one_by_one_are_seen_together_and_are_too_many() -> None:
     assert all("production" in world.names(f"vision-{task}") for task in tasks)
 
 
+class Doorbell:
+    """A lock that tells when somebody waits for it."""
+
+    def __init__(self, rung: threading.Event) -> None:
+        self._lock = threading.Lock()
+        self._rung = rung
+        self.release = self._lock.release
+
+    def acquire(self, *, blocking: bool = True) -> bool:
+        if blocking:
+            self._rung.set()
+        return self._lock.acquire(blocking)
+
+    def __enter__(self) -> None:
+        self.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self.release()
+
+
 def test_a_glance_waits_for_a_sweep_under_way_which_may_have_begun_too_early() -> None:
     world, made = synced()
     sweeping, go = threading.Event(), threading.Event()
+    made._looking["wandb"] = Doorbell(go)  # type: ignore[assignment]  # noqa: SLF001  a lock that tells
 
     class Slow(MemorySource):
         def sweep(self, selectors: Sequence[CollectionSelector]) -> Sweep:
             seen = world.source.sweep(selectors)
             if not sweeping.is_set():
                 sweeping.set()
-                assert go.wait(10)
+                assert go.wait(10)  # until the glance waits, or has come to its end
             return seen
 
+    def glance() -> None:
+        made.glance("wandb", frozenset({"fraud-detector"}))
+        go.set()
+
     made.passes = replace(made.passes, source=lambda _connection: Slow())
-    sweep = threading.Thread(target=made.sweep, args=("wandb",))
-    sweep.start()
+    threads = [threading.Thread(target=made.sweep, args=("wandb",)), threading.Thread(target=glance)]
+    threads[0].start()
     assert sweeping.wait(10)
     world.publish("production")
-    glance = threading.Thread(target=made.glance, args=("wandb", frozenset({"fraud-detector"})))
-    glance.start()
-    go.set()
-    for thread in (sweep, glance):
+    threads[1].start()
+    for thread in threads:
         thread.join(10)
 
     assert world.names()["production"] == "v1"
-    assert made.selected("wandb", "fraud-detector")
-    assert not made.selected("wandb", "fraud-detectors")
-    assert not made.selected("other", "fraud-detector")
     assert world.status(KEY).state is State.SYNCED
+
+
+def test_only_what_a_mapping_may_follow_is_selected() -> None:
+    made = following(World([pattern(), mapping()]))
+    names = ("fraud-detector", "fraud-detectors", "vision-ocr", "a-vision-ocr")
+    assert [made.selected("wandb", name) for name in names] == [True, False, True, False]
+    assert not made.selected("other", "fraud-detector")

@@ -193,6 +193,18 @@ def test_one_that_ends_in_its_middle_is_no_trouble(bench: Bench) -> None:
     assert heard(bench.wandb(collection="fraud")) == (202, "heeded")
 
 
+def test_one_that_does_not_arrive_in_time_is_not_waited_for() -> None:
+    hooks = Hooks(FakeClock(), patience=0.01)
+    listener = Listener("127.0.0.1", 0)
+    listener.start(make_app(Health(), [hooks.router]))
+    place = urlsplit(listener.url)
+    with socket.create_connection((place.hostname, place.port or 0), WAIT) as connection:
+        connection.sendall(b"POST /hooks/wandb/acme HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
+        answer = connection.recv(1000)
+    listener.stop()
+    assert answer.startswith(b"HTTP/1.1 408 ")
+
+
 def test_doors_are_those_of_the_configuration_in_force(bench: Bench) -> None:
     bench.hooks.open({"ml": Door("mlflow", None, "another", lambda _name: True, bench.given.append)})
     assert bench.wandb(collection="fraud").status_code == 404
