@@ -209,6 +209,7 @@ def test_a_glance_waits_for_a_sweep_under_way_which_may_have_begun_too_early() -
     threads[1].start()
     for thread in threads:
         thread.join(10)
+    made.work(KEY, "comparing", full=True)
 
     assert world.names()["production"] == "v1"
     assert world.status(KEY).state is State.SYNCED
