@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec, ModelKey
-    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
     from bridge.core.records import Progress
 
     class Closable(Protocol):
@@ -194,6 +194,20 @@ class Bridge:
             per_host=self.config.copying.per_host,
             limit=self._buckets.at("mlflow", spec.tracking_uri),
         )
+
+    def webhooks(self, connection: str, team: str | None = None) -> Webhooks:
+        """Build what sets up webhooks at a source whose connection takes some; at W&B, `team` has them."""
+        spec = self.config.connections[connection]
+        assert not isinstance(spec, VertexConnection) and spec.webhook is not None  # noqa: S101, PT018  the caller's check
+        token, secret = spec.webhook.read()
+        if isinstance(spec, MlflowConnection):
+            from bridge.sources.mlflow.webhooks import MlflowWebhooks
+
+            return MlflowWebhooks(connection, spec.tracking_uri, spec.workspace, self.config.owner, secret or "")
+        from bridge.sources.wandb.automations import WandbAutomations
+
+        place = (connection, spec.base_url, spec.api_key.read, spec.organization, team)
+        return WandbAutomations(*place, owner=self.config.owner, token=token, secret=secret)
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
         from bridge.copying.gcs import GcsObjects

@@ -13,6 +13,7 @@ from bridge.cli import (
     demo,
     explain,
     history,
+    hooks,
     leftovers,
     plan,
     run as run_command,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
+app.add_typer(hooks.app, name="hooks")
 app.add_typer(sandbox.app, name="sandbox")
 
 

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         Status,
         Upload,
     )
+    from bridge.core.webhooks import Webhook
 
     Reader = Callable[[int], AbstractContextManager[Iterator[bytes]]]  # opens the bytes of a file from an offset on
 
@@ -97,6 +98,34 @@ class Source(Protocol):
 
         Raises TryAgain or NeedsPerson if the source says anything else than yes or no.
         """
+        ...
+
+
+class Webhooks(Protocol):
+    """
+    The webhooks of one connection that tell a bridge of changes; ours are known by their names, which no other has.
+
+    Everything may raise NeedsPerson or TryAgain. Installing and removing are idempotent.
+    """
+
+    def install(self, url: str, selectors: Sequence[CollectionSelector], *, again: bool = False) -> list[Webhook]:
+        """
+        Have the source tell the service at `url`, which has no "/" at its end, of changes to selected collections.
+
+        What is as it should be is left alone, unless `again`: a source does not tell which secret it has.
+        """
+        ...
+
+    def installed(self, selectors: Sequence[CollectionSelector]) -> list[Webhook]:
+        """Say what is there, of ours."""
+        ...
+
+    def remove(self, selectors: Sequence[CollectionSelector]) -> list[Webhook]:
+        """Take away what is ours, and return it."""
+        ...
+
+    def test(self, selectors: Sequence[CollectionSelector]) -> str:
+        """Have one webhook go all the way, and say how it was answered. Raises NeedsPerson if it was not taken."""
         ...
 
 

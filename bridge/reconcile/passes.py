@@ -139,6 +139,19 @@ class Passes:
             self.store.save_status(status)
         return look
 
+    def glance(self, specs: Sequence[MappingSpec], names: Iterable[str], last: Sequence[Order]) -> list[Order]:
+        """
+        Look at single collections of one connection, between sweeps: see Sweeper.glance. Nothing is written.
+
+        What is absent is left to sweeps, which see many removals together and refuse them.
+        """
+        was = {order.key: order for order in last}
+        orders = [
+            replace(order, state=replace(order.state, complete=False)) if self._losses(order) else order
+            for order in self._sweeper.glance(specs, names, last)
+        ]
+        return [self._marked(order, was.get(order.key)) for order in orders]
+
     def unsettled(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[tuple[Order, str | None]]:
         """Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody."""
         open_ = self._seen_together([order for order in orders if not self._is_well(order, before)], orders)

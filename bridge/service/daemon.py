@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from bridge.app import Bridge
 from bridge.core.errors import BridgeError, ConfigErrors
+from bridge.run.clock import SystemClock
 from bridge.service.health import Health
+from bridge.service.hooks import Hooks
 from bridge.service.http import Listener, make_app
 from bridge.service.service import Service
 
@@ -29,6 +31,7 @@ class Daemon:
     def __init__(self, load: Callable[[], Config]) -> None:
         self._load = load
         self.health = Health()
+        self.hooks = Hooks(SystemClock())
         self._config = load()
         self._listener = Listener(self._config.service.host, self._config.service.port)
         self._retiring: dict[threading.Thread, Service] = {}
@@ -40,8 +43,8 @@ class Daemon:
 
     def start(self) -> None:
         """Begin to serve and to follow."""
-        self._listener.start(make_app(self.health))
-        self._service.start()
+        self._listener.start(make_app(self.health, [self.hooks.router]))
+        self._begin()
         log.info("listening on %s; mappings: %d", self._listener.url, len(self._config.mappings))
 
     def reload(self) -> None:
@@ -62,7 +65,7 @@ class Daemon:
         retiring = threading.Thread(target=before.stop, args=(patience,), name="retiring", daemon=True)
         retiring.start()
         self._retiring = self._alive() | {retiring: before}
-        service.start()
+        self._begin()
         log.info("the new configuration is in force; mappings: %d", len(config.mappings))
 
     def stop(self) -> bool:
@@ -75,6 +78,10 @@ class Daemon:
             retired.cut_short()
             ended = False
         return ended
+
+    def _begin(self) -> None:
+        self._service.start()
+        self.hooks.open(self._service.doors)
 
     def _alive(self) -> dict[threading.Thread, Service]:
         return {thread: service for thread, service in self._retiring.items() if thread.is_alive()}

@@ -10,9 +10,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bridge.core.model import State
+from bridge.reconcile.sweeping import selects
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Clock, Queue
@@ -42,10 +43,13 @@ class Following:
     full_every: timedelta
     queue: Queue = field(init=False)  # works by calling `work`
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _sweeping: set[str] = field(default_factory=set)  # connections
+    _looking: dict[str, threading.Lock] = field(init=False)  # by connection; what was seen later is never undone
     _found: dict[str, tuple[Order, ...]] = field(default_factory=dict)  # by connection, those refused too
     _orders: dict[ModelKey, Order] = field(default_factory=dict)  # those that may be carried out
     _later: dict[ModelKey, datetime] = field(default_factory=dict)  # when what failed is tried again
+
+    def __post_init__(self) -> None:
+        self._looking = {connection: threading.Lock() for connection in self.connections}
 
     @property
     def connections(self) -> list[str]:
@@ -60,15 +64,31 @@ class Following:
 
     def sweep(self, connection: str) -> None:
         """Look at a connection, and submit what is due; nothing happens while another thread is at it."""
-        with self._lock:
-            if connection in self._sweeping:
-                return
-            self._sweeping.add(connection)
-        try:
-            self._sweep(connection)
-        finally:
+        looking = self._looking[connection]
+        if looking.acquire(blocking=False):
+            try:
+                self._sweep(connection)
+            finally:
+                looking.release()
+
+    def selected(self, connection: str, name: str) -> bool:
+        """Tell whether a mapping may follow a collection of that name; nobody is asked."""
+        return any(selects(spec.source, name) for spec in self._specs_of(connection))
+
+    def glance(self, connection: str, names: Collection[str] | None) -> None:
+        """
+        Look at these collections, by their names, and submit what is due; at the whole connection if None.
+
+        A look at the connection that another thread is at is waited for: it may have begun too early. Raises
+        TryAgain or NeedsPerson if nothing can be read, which the next sweep tells of.
+        """
+        with self._looking[connection]:
             with self._lock:
-                self._sweeping.discard(connection)
+                last = self._found.get(connection)
+            if names is None or not last:  # without a sweep nobody knows what may land on the same models
+                self._sweep(connection)
+            else:
+                self._glance(connection, names)
 
     def retry(self) -> None:
         """Submit what failed and whose time has come."""
@@ -101,8 +121,11 @@ class Following:
         level = logging.WARNING if report.status.state in _LOUD else logging.INFO
         log.log(level, "%s", _spelled(report.status))
 
+    def _specs_of(self, connection: str) -> list[MappingSpec]:
+        return [spec for spec in self.specs if spec.source.connection == connection]
+
     def _sweep(self, connection: str) -> None:
-        specs = [spec for spec in self.specs if spec.source.connection == connection]
+        specs = self._specs_of(connection)
         with self._lock:
             last = [order for orders in self._found.values() for order in orders]
         before = self.passes.known()
@@ -111,6 +134,21 @@ class Following:
         unsettled = self.passes.unsettled(look.orders, before)
         with self._lock:
             self._place(connection, look, [order for order, _ in unsettled])
+        self._submit(unsettled, before)
+
+    def _glance(self, connection: str, names: Collection[str]) -> None:
+        with self._lock:
+            last = [order for orders in self._found.values() for order in orders]
+        seen = {order.key: order for order in self.passes.glance(self._specs_of(connection), names, last)}
+        before = {key: status for key in seen if (status := self.passes.store.status(key)) is not None}
+        unsettled = self.passes.unsettled(tuple(seen.values()), before)
+        with self._lock:
+            others = [order for order in self._found[connection] if order.key not in seen]
+            self._found[connection] = (*others, *seen.values())
+            self._orders |= seen | {order.key: order for order, _ in unsettled}
+        self._submit(unsettled, before)
+
+    def _submit(self, unsettled: Sequence[tuple[Order, str | None]], before: Mapping[ModelKey, Status]) -> None:
         for order, why in unsettled:
             if why is not None:
                 self.queue.submit(order.key, why)

@@ -7,11 +7,14 @@ from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bridge.config.model import VertexConnection, WandbConnection
 from bridge.copying.progress import ProgressLines
 from bridge.core.errors import BridgeError
 from bridge.reconcile.leasing import RENEWED_EVERY
 from bridge.run.queue import KeyQueue
 from bridge.service.following import Following
+from bridge.service.hints import Hints
+from bridge.service.hooks import Door
 from bridge.service.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ class Service:
         self.following = Following(bridge.passes, config.mappings, health, bridge.clock, settings.full_every)
         self._queue = KeyQueue(self._work, settings.keys, self.following.lane)
         self.following.queue = self._queue
+        self._hints = Hints(self.following.connections, self.following.glance)
+        self.doors = {name: door for name in self.following.connections if (door := self._door(name)) is not None}
         self._schedule = Schedule(bridge.clock)
         connections = self.following.connections
         for number, connection in enumerate(connections, 1):
@@ -59,6 +64,7 @@ class Service:
         """Begin."""
         self._health.configured(self.following.connections)
         self._queue.start()
+        self._hints.start()
         self._schedule.start()
 
     def stop(self, grace: float) -> bool:
@@ -69,6 +75,7 @@ class Service:
         something still hangs after that, its lease is given back, so it can have no further effect; the process has to
         end at once then.
         """
+        self._hints.stop()
         self._schedule.drop_all_but([BEAT])
         if self._queue.stop(grace * FINISHING):
             self._break_off()
@@ -85,6 +92,18 @@ class Service:
         """Let nothing that is still under way have any further effect."""
         self._break_off()
         self._bridge.leases.give_all_back()
+
+    def _door(self, connection: str) -> Door | None:
+        """Return how a connection takes webhooks, if it does. Raises NeedsPerson if a secret is not there."""
+        spec = self._bridge.config.connections[connection]
+        if isinstance(spec, VertexConnection) or spec.webhook is None:
+            return None
+        return Door(
+            "wandb" if isinstance(spec, WandbConnection) else "mlflow",
+            *spec.webhook.read(),
+            partial(self.following.selected, connection),
+            partial(self._hints.give, connection),
+        )
 
     def _break_off(self) -> None:
         self._bridge.leases.end()

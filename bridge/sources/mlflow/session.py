@@ -134,6 +134,10 @@ class MlflowSession:
         model = self._call(f"logged model {model_id!a}", lambda client: client.get_logged_model(model_id))
         return model.name, model.artifact_location
 
+    def call(self, what: str, work: Callable[[MlflowClient], T]) -> T:
+        """Let the client do what no method here does."""
+        return self._call(what, work)
+
     # plain HTTP, with the connection's credentials
 
     def get(
