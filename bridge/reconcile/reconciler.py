@@ -261,8 +261,8 @@ class Reconciler:
             raise TryAgain(f"alias {alias} of model {key.model} was moved to @{found} while this pass was under way")
 
     def _facts(self, folder: str) -> Facts:
-        manifest = self.copier.manifest(folder)
-        return manifest.facts if manifest else Facts()
+        header = self.copier.header(folder)
+        return header.facts if header else Facts()
 
     def _version_id(self, key: ModelKey, folder: str) -> str:
         # The plan registers a version before it moves an alias to it, so there is a record.
