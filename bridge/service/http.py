@@ -13,14 +13,16 @@ from fastapi import FastAPI, Response, status
 from bridge.core.errors import NeedsPerson
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
+
     from bridge.service.health import Health
 
 _BACKLOG = 128
 _PATIENCE = 5.0  # seconds for the thread to end
 
 
-def make_app(health: Health) -> FastAPI:
-    """Return the app; what else it is to answer is added here, a router for each topic."""
+def make_app(health: Health, *routers: APIRouter) -> FastAPI:
+    """Return the app; what else it is to answer are routers, one for each topic."""
     app = FastAPI(title="registry-bridge", docs_url="/docs", redoc_url=None)
 
     @app.get("/livez")
@@ -36,6 +38,8 @@ def make_app(health: Health) -> FastAPI:
             response.status_code = status.HTTP_503_SERVICE_UNAVAILABLE
         return report
 
+    for router in routers:
+        app.include_router(router)
     return app
 
 

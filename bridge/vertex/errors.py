@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from google.api_core import exceptions as api
@@ -27,7 +28,8 @@ def translated(what: str, limit: Limit) -> Iterator[None]:
     `limit` is told when Vertex asks for fewer requests.
     """
     try:
-        yield
+        with _counted(limit):
+            yield
     except api.NotFound:
         raise
     except _TURNED_AWAY as busy:
@@ -48,3 +50,15 @@ def translated(what: str, limit: Limit) -> Iterator[None]:
         ) from missing
     except api.GoogleAPICallError as refused:
         raise NeedsPerson(f"{what}: Vertex AI refuses it ({refused.message})", "mend what it names") from refused
+
+
+@contextlib.contextmanager
+def _counted(limit: Limit) -> Iterator[None]:
+    """Tell `limit` how Vertex answered, in the words of HTTP."""
+    try:
+        yield
+    except Exception as problem:
+        said = problem if isinstance(problem, api.GoogleAPICallError) else problem.__cause__
+        limit.answered(int(said.code) if isinstance(said, api.GoogleAPICallError) and said.code else None)
+        raise
+    limit.answered(HTTPStatus.OK)

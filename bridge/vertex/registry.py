@@ -8,6 +8,7 @@ client has no timeout of its own, so every call is given one.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -85,6 +86,7 @@ class VertexRegistry:
         for number, each in enumerate(pager):
             if number and number % _PAGE == 0:
                 self._limit.take()  # for the page that this one came with
+                self._limit.answered(HTTPStatus.OK)
             yield each
 
     def version(self, model: str, version_id: str) -> ModelVersion | None:
