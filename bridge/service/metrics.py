@@ -124,6 +124,10 @@ class Metrics(Witness):
         """Count a notification to a channel: sent, failed or dropped."""
         self._notices.labels(channel, result).inc()
 
+    def text(self) -> bytes:
+        """Say it all in Prometheus's text format."""
+        return generate_latest(self.registry)
+
     # as a witness
 
     def answered(self, api: str, status: int | None) -> None:
@@ -254,6 +258,6 @@ def metrics_router(metrics: Metrics) -> APIRouter:
     @router.get("/metrics", include_in_schema=False)
     def show() -> Response:
         """Say it all in Prometheus's text format."""
-        return Response(generate_latest(metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     return router
