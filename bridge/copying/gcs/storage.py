@@ -58,11 +58,7 @@ class GcsStorage(GcsObjects):
         budget: Budget,
         answered: Callable[[int | None], None] = lambda _status: None,
     ) -> None:
-        """
-        Keep what is begun and not finished in `uploads`, so that a later process goes on with it.
-
-        `answered` is told the status of every request that is made without Google's client.
-        """
+        """Keep what is begun and not finished in `uploads`, for a later process; `answered`: see Wire."""
         super().__init__(project, endpoint)
         self._settings = budget.settings
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
