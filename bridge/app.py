@@ -177,8 +177,14 @@ class Bridge:
         if isinstance(spec, WandbConnection):
             from bridge.sources.wandb.source import WandbSource
 
-            limit = self._buckets.at("wandb", spec.base_url)
-            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization, limit=limit)
+            return WandbSource(
+                spec.name,
+                spec.base_url,
+                spec.api_key.read,
+                spec.organization,
+                per_host=self.config.copying.per_host,
+                limit=self._buckets.at("wandb", spec.base_url),
+            )
         from bridge.sources.mlflow.source import MlflowSource
 
         return MlflowSource(
@@ -188,6 +194,7 @@ class Bridge:
             workspace=spec.workspace,
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
+            per_host=self.config.copying.per_host,
             limit=self._buckets.at("mlflow", spec.tracking_uri),
         )
 

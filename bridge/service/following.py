@@ -145,7 +145,8 @@ class Following:
     def _place(self, connection: str, look: Look, unsettled: list[Order]) -> None:
         """Remember what was found; the unsettled orders know what they take away together."""
         own = tuple(order for order in look.rivals if order.spec.source.connection == connection)
-        self._found[connection] = (*look.orders, *own)
+        if connection not in look.problems:  # what cannot be read now is as it was, as far as anybody knows
+            self._found[connection] = (*look.orders, *own)
         gone = [key for key, order in self._orders.items() if order.spec.source.connection == connection]
         for key in (*gone, *(order.key for order in look.rivals)):
             self._orders.pop(key, None)

@@ -41,7 +41,11 @@ def translated(what: str, limit: Limit) -> Iterator[None]:
             f"{what}: Vertex AI refuses access ({denied.message})",
             "give the bridge's account the role roles/aiplatform.user in the project",
         ) from denied
-    except (api.ServerError, api.Cancelled, api.RetryError, auth.TransportError) as unwell:
+    except api.RetryError as unwell:
+        if isinstance(unwell.cause, _TURNED_AWAY):
+            raise TryAgain(f"{what}: Vertex AI asks to come back later", nothing_happened=True) from unwell
+        raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell.cause).__name__})") from unwell
+    except (api.ServerError, api.Cancelled, auth.TransportError) as unwell:
         raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell).__name__})") from unwell
     except auth.GoogleAuthError as missing:
         raise NeedsPerson(
@@ -58,7 +62,8 @@ def _counted(limit: Limit) -> Iterator[None]:
     try:
         yield
     except Exception as problem:
-        said = problem if isinstance(problem, api.GoogleAPICallError) else problem.__cause__
+        cause = problem.cause if isinstance(problem, api.RetryError) else problem.__cause__
+        said = problem if isinstance(problem, api.GoogleAPICallError) else cause
         limit.answered(int(said.code) if isinstance(said, api.GoogleAPICallError) and said.code else None)
         raise
     limit.answered(HTTPStatus.OK)
