@@ -56,14 +56,18 @@ def translated(what: str, limit: Limit) -> Iterator[None]:
         raise NeedsPerson(f"{what}: Vertex AI refuses it ({refused.message})", "mend what it names") from refused
 
 
+def status_of(problem: BaseException | None) -> int | None:
+    """Return how Vertex answered, in the words of HTTP; None: it did not."""
+    return int(problem.code) if isinstance(problem, api.GoogleAPICallError) and problem.code else None
+
+
 @contextlib.contextmanager
 def _counted(limit: Limit) -> Iterator[None]:
-    """Tell `limit` how Vertex answered, in the words of HTTP."""
     try:
         yield
+    except api.RetryError:  # each of its tries was counted when it failed
+        raise
     except Exception as problem:
-        cause = problem.cause if isinstance(problem, api.RetryError) else problem.__cause__
-        said = problem if isinstance(problem, api.GoogleAPICallError) else cause
-        limit.answered(int(said.code) if isinstance(said, api.GoogleAPICallError) and said.code else None)
+        limit.answered(status_of(problem) or status_of(problem.__cause__))
         raise
     limit.answered(HTTPStatus.OK)

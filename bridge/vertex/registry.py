@@ -25,7 +25,7 @@ from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion, TargetState
 from bridge.core.naming import OWNER_LABEL
 from bridge.core.records import Operation
-from bridge.vertex.errors import translated
+from bridge.vertex.errors import status_of, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -230,6 +230,7 @@ class VertexRegistry:
         return True
 
     def _heard(self, problem: Exception) -> None:
+        self._limit.answered(status_of(problem))
         if isinstance(problem, api.TooManyRequests):
             self._limit.slow()
 
