@@ -62,7 +62,7 @@ def test_a_hostile_name_at_a_source_makes_no_new_series() -> None:
             version = stage.world.publish("production", f"x{name}", collection=f"{REGISTRY}/{name}")
             stage.metrics.copied(progress(version, 2, 100))
         stage.following.sweep("wandb")
-        stage.metrics.live.webhooks = lambda: {(HOSTILE, "forged"): 1, ("wandb", "heeded"): 1}
+        stage.metrics.live.webhooks = lambda: {(name, "heeded"): 1 for name in ("wandb", *names)}
         return set(stage.samples())
 
     assert labels("vision-ocr", HOSTILE, "vision-" + "x" * 200) == labels("vision-ocr")
@@ -165,6 +165,17 @@ def test_a_second_version_of_one_folder_is_counted_until_it_is_gone() -> None:
     assert stage.value("bridge_duplicate_versions", mapping="fraud") == 3
     stage.metrics.doubled(KEY, 0)
     assert stage.value("bridge_duplicate_versions", mapping="fraud") == 2
+
+
+def test_a_pass_that_sees_a_second_version_of_one_folder_says_so() -> None:
+    stage = everything()
+    [record] = stage.world.store.records(KEY)
+    stage.world.registry.register("fraud", "fraud", record.source, record.artifact_uri, CONTAINER, facts=record.facts)
+    stage.world.publish("production")
+    stage.world.clock.advance(600)
+    stage.following.sweep("wandb")
+
+    assert stage.value("bridge_duplicate_versions", mapping="fraud") == 1
 
 
 def test_the_queue_is_as_it_is_when_somebody_looks() -> None:
