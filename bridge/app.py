@@ -19,6 +19,7 @@ from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
 from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
+from bridge.core.witness import Audience
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
@@ -73,9 +74,10 @@ class Bridge:
         self._read_only = read_only
         self._opened = ExitStack()
         self._lock = threading.RLock()
-        self._buckets = Buckets(lambda kind: TokenBucket(*config.limits[kind], self.clock))
+        self._buckets = Buckets(self._bucket)
         self.budget = Budget(self.clock, config.copying)
         self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
+        self.audience = Audience()  # is told of what happens
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
@@ -125,6 +127,7 @@ class Bridge:
             settle=self.config.settle,
             registrations=self._buckets.at("vertex_uploads", _place(target)),
             frozen=frozen_until,
+            witness=self.audience,
         )
 
     def verifier(self) -> Verifier:
@@ -241,7 +244,12 @@ class Bridge:
         from bridge.copying.gcs import GcsStorage
 
         return GcsStorage(
-            target.project, target.storage_endpoint, clock=self.clock, uploads=self.store, budget=self.budget
+            target.project,
+            target.storage_endpoint,
+            clock=self.clock,
+            uploads=self.store,
+            budget=self.budget,
+            answered=partial(self.audience.answered, "gcs"),
         )
 
     def _copier(self, source: Source, storage: Storage) -> Copier:
@@ -249,7 +257,11 @@ class Bridge:
 
         return StreamingCopier(source, storage, self.store, self.store, self.clock, self.budget, self._watch)
 
+    def _bucket(self, api: str) -> TokenBucket:
+        return TokenBucket(*self.config.limits[api], self.clock, partial(self.audience.answered, api))
+
     def _watch(self, progress: Progress) -> None:
+        self.audience.copied(progress)
         for watch in self.watchers:
             watch(progress)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bridge.core.errors import NeedsPerson
 
@@ -118,6 +118,7 @@ class Config:
     copying: CopySettings
     service: ServiceSettings
     limits: Mapping[str, tuple[int, timedelta]]  # so many requests in any such span: wandb, mlflow, vertex, …
+    notify: Mapping[Literal["slack", "webhook"], SecretRef]  # URLs
     connections: Mapping[str, WandbConnection | MlflowConnection | VertexConnection]
     mappings: tuple[MappingSpec, ...]  # in the order of files, and within a file as written
 

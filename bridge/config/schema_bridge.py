@@ -137,6 +137,21 @@ class GuardsYaml(Strict):
     settle: Duration = "10m"
 
 
+class ChannelYaml(Strict):
+    """Where notifications go: whoever has the URL may write there, so it is a secret."""
+
+    advice: ClassVar[dict[str, str]] = {"url": "write url: {env: SLACK_WEBHOOK_URL}"}
+
+    url: SecretYaml
+
+
+class NotifyYaml(Strict):
+    """Who is told when a model is blocked, fails or recovers, and when an alias has moved."""
+
+    slack: ChannelYaml | None = None
+    webhook: ChannelYaml | None = None
+
+
 _KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
 
 
@@ -181,4 +196,5 @@ class BridgeYaml(Strict):
     guards: GuardsYaml = Field(default_factory=lambda: GuardsYaml.model_validate({}))
     copying: CopyingYaml = Field(default_factory=lambda: CopyingYaml.model_validate({}))
     service: ServiceYaml = Field(default_factory=lambda: ServiceYaml.model_validate({}))
+    notify: NotifyYaml = Field(default_factory=lambda: NotifyYaml.model_validate({}))
     limits: LimitsYaml = Field(default_factory=lambda: LimitsYaml.model_validate({}))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bridge.config import units
 from bridge.config.model import (
@@ -37,7 +37,7 @@ from bridge.core.model import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.config.schema_bridge import BridgeYaml, MlflowWebhookYaml, SecretYaml, VertexYaml
+    from bridge.config.schema_bridge import BridgeYaml, MlflowWebhookYaml, NotifyYaml, SecretYaml, VertexYaml
     from bridge.config.schema_mapping import MappingYaml
     from bridge.config.schema_service import ServiceYaml
     from bridge.config.schema_serving import ServingYaml
@@ -57,6 +57,7 @@ def to_config(said: BridgeYaml, path: Path, mappings: tuple[MappingSpec, ...]) -
         copying=said.copying.settings(),
         service=_service(said.service),
         limits={name: units.budget(getattr(said.limits, name)) for name in type(said.limits).model_fields},
+        notify=_channels(said.notify, folder),
         guard=RemovalGuard(units.share(said.guards.max_removals), said.guards.min_removals),
         connections={name: _connection(name, each, folder) for name, each in said.connections.items()},
         mappings=mappings,
@@ -67,6 +68,15 @@ def _service(said: ServiceYaml) -> ServiceSettings:
     host, _, port = said.listen.rpartition(":")
     full_every, grace = units.duration(said.full_every), units.duration(said.grace)
     return ServiceSettings(host.strip("[]"), int(port), said.keys, full_every, grace)
+
+
+def _channels(said: NotifyYaml, folder: Path) -> dict[Literal["slack", "webhook"], SecretRef]:
+    found: dict[Literal["slack", "webhook"], SecretRef] = {}
+    if said.slack is not None:
+        found["slack"] = _secret(said.slack.url, folder)
+    if said.webhook is not None:
+        found["webhook"] = _secret(said.webhook.url, folder)
+    return found
 
 
 def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:

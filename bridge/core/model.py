@@ -349,6 +349,12 @@ class TargetState:
         """Return the version that carries the alias."""
         return next((version for version in self.versions if alias in version.aliases), None)
 
+    @property
+    def doubled(self) -> int:
+        """How many versions of ours there are beyond one for each folder."""
+        ours = [version.artifact_uri for version in self.versions if version.marked]
+        return len(ours) - len(set(ours))
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRef:

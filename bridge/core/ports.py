@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         Operation,
         Outcome,
         Status,
+        Tally,
         Upload,
     )
     from bridge.core.webhooks import Webhook
@@ -444,6 +445,19 @@ class Store(Uploads, Contents, Protocol):
         """End a hold. Idempotent."""
         ...
 
+    # for those who look on
+    def tally(self) -> tuple[Tally, ...]:
+        """Count the models by mapping and state; the cost does not grow with what is told."""
+        ...
+
+    def tell(self, key: ModelKey, about: str, word: str) -> bool:
+        """Remember that people are told a word about something of a model; False: it is what they were told last."""
+        ...
+
+    def untell(self, key: ModelKey, about: str) -> bool:
+        """Forget what they were told; False: there was nothing. Whoever else asks at the same time hears the other."""
+        ...
+
     # leases
     def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
         """
@@ -483,6 +497,10 @@ class Limit(Protocol):
 
     def slow(self, after: float | None = None) -> None:
         """Learn that the API asked for fewer requests; `after` is in seconds, None if it did not say."""
+        ...
+
+    def answered(self, status: int | None) -> None:
+        """Learn how one request was answered: an HTTP status, or as good as that; None: it was not."""
         ...
 
 

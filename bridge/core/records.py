@@ -82,6 +82,16 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many models of a mapping are in a state, and how often the worst of them was tried in vain in a row."""
+
+    mapping: str
+    state: State
+    models: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """
     The right of one process to work on a model, until a time.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
@@ -28,6 +28,7 @@ from bridge.core.planner import make_plan
 from bridge.core.policy import freeze, guard_removals
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
+from bridge.core.witness import Witness
 from bridge.reconcile.observing import Observer
 from bridge.reconcile.registering import Registrar
 
@@ -104,6 +105,7 @@ class Reconciler:
     settle: timedelta
     registrations: Limit = UNLIMITED  # how many registrations are begun
     frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
+    witness: Witness = field(default_factory=Witness)
 
     def plan(self, order: Order) -> Sight:
         """Look at both sides and decide; change nothing, not even in the store."""
@@ -144,6 +146,7 @@ class Reconciler:
         if checksum is not None and sight.plan.checksum != checksum:
             raise world_has_moved(order.key)
         self._write_down(order, sight)
+        self.witness.doubled(order.key, sight.actual.doubled)
         if sight.plan.changes:
             # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
             self._show(order, State.PENDING, "changes are under way")
@@ -221,8 +224,10 @@ class Reconciler:
             detail = self._effect(order, change)
         except NeedsPerson as problem:
             self.store.finish(entry, Outcome.FAILED, str(problem), self.clock.now())
+            self.witness.failed(order.key, change, problem)
             raise
         self.store.finish(entry, Outcome.APPLIED, detail, self.clock.now())
+        self.witness.made(order.key, change)
 
     def _effect(self, order: Order, change: Change) -> str:
         key = order.key

@@ -13,6 +13,7 @@ from bridge.run.clock import SystemClock
 from bridge.service.health import Health
 from bridge.service.hooks import Hooks
 from bridge.service.http import Listener, make_app
+from bridge.service.metrics import Metrics, metrics_router
 from bridge.service.service import Service
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Daemon:
         self._load = load
         self.health = Health()
         self.hooks = Hooks(SystemClock())
+        self.metrics = Metrics(SystemClock(), self.health)
         self._config = load()
         self._listener = Listener(self._config.service.host, self._config.service.port)
         self._retiring: dict[threading.Thread, Service] = {}
@@ -43,7 +45,7 @@ class Daemon:
 
     def start(self) -> None:
         """Begin to serve and to follow."""
-        self._listener.start(make_app(self.health, [self.hooks.router]))
+        self._listener.start(make_app(self.health, [self.hooks.router, metrics_router(self.metrics)]))
         self._begin()
         log.info("listening on %s; mappings: %d", self._listener.url, len(self._config.mappings))
 
@@ -54,6 +56,7 @@ class Daemon:
             service = self._make(config)
         except (ConfigErrors, BridgeError) as problem:
             self.health.misconfigured(str(problem))
+            self.metrics.reloaded(accepted=False)
             log.error("the new configuration is refused, and the last good one goes on: %s", problem)  # noqa: TRY400  a person's mistake has no traceback
             return
         if (config.service.host, config.service.port) != (self._config.service.host, self._config.service.port):
@@ -66,6 +69,7 @@ class Daemon:
         retiring.start()
         self._retiring = self._alive() | {retiring: before}
         self._begin()
+        self.metrics.reloaded(accepted=True)
         log.info("the new configuration is in force; mappings: %d", len(config.mappings))
 
     def stop(self) -> bool:
@@ -89,7 +93,7 @@ class Daemon:
     def _make(self, config: Config) -> Service:
         bridge = Bridge(config, patience=NO_PATIENCE)
         try:
-            return Service(bridge, self.health)
+            return Service(bridge, self.health, self.metrics)
         except BaseException:
             bridge.close()
             raise

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bridge.core.model import State
+from bridge.core.witness import Witness
 from bridge.reconcile.sweeping import selects
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class Following:
     health: Health
     clock: Clock
     full_every: timedelta
+    witness: Witness = field(default_factory=Witness)
     queue: Queue = field(init=False)  # works by calling `work`
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _looking: dict[str, threading.Lock] = field(init=False)  # by connection; what was seen later is never undone
@@ -118,6 +120,7 @@ class Following:
             return
         report = self.passes.reconcile(replace(order, why=f"bridge run: {why}"))
         self._note(report.status)
+        self.witness.stood(report.status)
         level = logging.WARNING if report.status.state in _LOUD else logging.INFO
         log.log(level, "%s", _spelled(report.status))
 
@@ -134,6 +137,7 @@ class Following:
         unsettled = self.passes.unsettled(look.orders, before)
         with self._lock:
             self._place(connection, look, [order for order, _ in unsettled])
+        self._witness(connection, look, before, unsettled)
         self._submit(unsettled, before)
 
     def _glance(self, connection: str, names: Collection[str]) -> None:
@@ -151,9 +155,30 @@ class Following:
     def _submit(self, unsettled: Sequence[tuple[Order, str | None]], before: Mapping[ModelKey, Status]) -> None:
         for order, why in unsettled:
             if why is not None:
+                self.witness.due(order.key)
                 self.queue.submit(order.key, why)
             elif (status := before.get(order.key)) is not None:
                 self._note(status)
+
+    def _witness(
+        self,
+        connection: str,
+        look: Look,
+        before: Mapping[ModelKey, Status],
+        unsettled: Sequence[tuple[Order, str | None]],
+    ) -> None:
+        """Tell what the source alone has shown: whom it troubles, whom not any more, and which mappings are well."""
+        for status in look.unread:
+            self.witness.stood(status)
+        unwell = {order.key for order, _ in unsettled}
+        for order in look.orders:
+            known = before.get(order.key)
+            if known is not None and known.state in _LOUD and order.key not in unwell:
+                self.witness.stood(replace(known, state=State.SYNCED, message="", remedy=""))
+        held = {order.key for order, why in unsettled if why is None and _is(before.get(order.key), State.HELD)}
+        waiting = {key.mapping for key in (*(unwell - held), *(status.key for status in look.unread))}
+        mappings = {spec.name for spec in self.specs if spec.source.connection == connection}
+        self.witness.swept(connection, mappings - waiting)
 
     def _place(self, connection: str, look: Look, unsettled: list[Order]) -> None:
         """Remember what was found; the unsettled orders know what they take away together."""
@@ -179,6 +204,10 @@ class Following:
                 self._later.pop(status.key, None)
             else:
                 self._later[status.key] = datetime.fromisoformat(status.next_try)
+
+
+def _is(status: Status | None, state: State) -> bool:
+    return status is not None and status.state is state
 
 
 _LOUD = (State.BLOCKED, State.FAILED, State.DEGRADED, State.DRIFTED)

@@ -15,14 +15,17 @@ from bridge.run.queue import KeyQueue
 from bridge.service.following import Following
 from bridge.service.hints import Hints
 from bridge.service.hooks import Door
+from bridge.service.notifying import Notifier, channels_of
 from bridge.service.schedule import Schedule
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.app import Bridge
+    from bridge.core.records import Tally
     from bridge.run.queue import Submission
     from bridge.service.health import Health
+    from bridge.service.metrics import Metrics
 
 log = logging.getLogger(__name__)
 
@@ -36,11 +39,16 @@ FINISHING = 0.8  # of the grace is for what is under way; in the rest it stops b
 class Service:
     """A bridge that runs for as long as it is not told to stop; closes the bridge in the end."""
 
-    def __init__(self, bridge: Bridge, health: Health) -> None:
+    def __init__(self, bridge: Bridge, health: Health, metrics: Metrics) -> None:
         self._bridge = bridge
         self._health = health
+        self._metrics = metrics
+        self._notifier = Notifier(bridge.store, channels_of(bridge.config), metrics.notified)
+        bridge.audience.members += [metrics, self._notifier]
         settings, config = bridge.config.service, bridge.config
-        self.following = Following(bridge.passes, config.mappings, health, bridge.clock, settings.full_every)
+        self.following = Following(
+            bridge.passes, config.mappings, health, bridge.clock, settings.full_every, bridge.audience
+        )
         self._queue = KeyQueue(self._work, settings.keys, self.following.lane)
         self.following.queue = self._queue
         self._hints = Hints(self.following.connections, self.following.glance)
@@ -63,6 +71,9 @@ class Service:
     def start(self) -> None:
         """Begin."""
         self._health.configured(self.following.connections)
+        self._metrics.configured(spec.name for spec in self._bridge.config.mappings)
+        self._metrics.live.service = self
+        self._notifier.start()
         self._queue.start()
         self._hints.start()
         self._schedule.start()
@@ -83,6 +94,7 @@ class Service:
         for key in left:
             log.warning("%s is still under way; the next start goes on with it", key)
         self.cut_short()
+        self._notifier.stop()
         ended = self._schedule.stop(0 if left else grace) and not left
         if ended:
             self._bridge.close()
@@ -104,6 +116,27 @@ class Service:
             partial(self.following.selected, connection),
             partial(self._hints.give, connection),
         )
+
+    # for those who look on
+
+    def tally(self) -> tuple[Tally, ...]:
+        """Count the models in the store."""
+        return self._bridge.store.tally()
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many models wait, and how many are at work."""
+        return self._queue.load
+
+    @property
+    def age(self) -> float:
+        """How many seconds the oldest has waited."""
+        return self._queue.age
+
+    @property
+    def leases(self) -> int:
+        """How many leases are held."""
+        return self._bridge.leases.held
 
     def _break_off(self) -> None:
         self._bridge.leases.end()

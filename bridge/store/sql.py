@@ -32,6 +32,7 @@ from bridge.store.rows import (
 from bridge.store.schema import ready
 from bridge.store.sealing import choose_key
 from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses
+from bridge.store.telling import SqlTelling
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +65,7 @@ def open_store(url: str, *, read_only: bool = False, secret_key: str | None = No
     return SqlStore(engine, address.place, key)
 
 
-class SqlStore(SqlCopies):
+class SqlStore(SqlCopies, SqlTelling):
     """What the bridge remembers, in SQLite or PostgreSQL; made by `open_store`."""
 
     # records and aliases

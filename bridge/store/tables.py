@@ -10,6 +10,7 @@ The tables, and the invariants that the database itself holds.
     holds      aliases that a person has paused
     uploads    uploads that have begun and not ended
     contents   which object of a bucket holds which bytes
+    told       what people were last notified of
     leases     which process works on a model; a row is never removed
 
 Times are ISO 8601 texts in UTC. A change here needs a step in migrations/versions; a test compares the two.
@@ -211,6 +212,14 @@ contents = Table(
     Column("sha256", NAME),
 )
 Index("contents_by_uri", contents.c.uri)
+
+told = Table(
+    "told",
+    METADATA,
+    *_model_key(primary_key=True),
+    Column("about", NAME, primary_key=True),
+    Column("word", NAME, nullable=False),
+)
 
 leases = Table(
     "leases",

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bridge.core.records import EntryId, JournalEntry, Lease, taken_elsewhere
+from bridge.core.records import EntryId, JournalEntry, Lease, Tally, taken_elsewhere
 from bridge.testing.copies import MemoryCopies, utc
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.changes import Change
-    from bridge.core.model import Alias, Hold, MappingRecord, ModelKey
+    from bridge.core.model import Alias, Hold, MappingRecord, ModelKey, State
     from bridge.core.records import Intent, Outcome, Status
 
 
@@ -37,6 +37,7 @@ class MemoryStore(MemoryCopies):
         self._seen: dict[ModelKey, frozenset[Alias]] = {}
         self._statuses: dict[ModelKey, Status] = {}
         self._holds: defaultdict[ModelKey, dict[Alias, Hold]] = defaultdict(dict)
+        self._told: dict[tuple[ModelKey, str], str] = {}
         self._leases: dict[ModelKey, Lease] = {}  # the last one of each; no owner: it was given back
 
     # records and aliases
@@ -177,6 +178,27 @@ class MemoryStore(MemoryCopies):
         """End a hold."""
         with self._lock:
             self._holds[key].pop(alias, None)
+
+    # for those who look on
+    def tally(self) -> tuple[Tally, ...]:
+        """Count the models by mapping and state."""
+        with self._lock:
+            found: defaultdict[tuple[str, State], list[int]] = defaultdict(list)
+            for status in self._statuses.values():
+                found[status.key.mapping, status.state].append(status.attempt)
+            return tuple(Tally(*group, len(tried), max(tried)) for group, tried in sorted(found.items()))
+
+    def tell(self, key: ModelKey, about: str, word: str) -> bool:
+        """Remember what people are told; False: it is what they were told last."""
+        with self._lock:
+            before = self._told.get((key, about))
+            self._told[key, about] = word
+            return before != word
+
+    def untell(self, key: ModelKey, about: str) -> bool:
+        """Forget what they were told; False: there was nothing."""
+        with self._lock:
+            return self._told.pop((key, about), None) is not None
 
     # leases
     def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
