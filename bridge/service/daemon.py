@@ -43,7 +43,7 @@ class Daemon:
 
     def start(self) -> None:
         """Begin to serve and to follow."""
-        self._listener.start(make_app(self.health, metrics_router(self.metrics)))
+        self._listener.start(make_app(self.health, [metrics_router(self.metrics)]))
         self._service.start()
         log.info("listening on %s; mappings: %d", self._listener.url, len(self._config.mappings))
 

@@ -13,6 +13,8 @@ from fastapi import FastAPI, Response, status
 from bridge.core.errors import NeedsPerson
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fastapi import APIRouter
 
     from bridge.service.health import Health
@@ -21,7 +23,7 @@ _BACKLOG = 128
 _PATIENCE = 5.0  # seconds for the thread to end
 
 
-def make_app(health: Health, *routers: APIRouter) -> FastAPI:
+def make_app(health: Health, routers: Iterable[APIRouter] = ()) -> FastAPI:
     """Return the app; what else it is to answer are routers, one for each topic."""
     app = FastAPI(title="registry-bridge", docs_url="/docs", redoc_url=None)
 

@@ -25,7 +25,7 @@ HOSTILE = 'vision-"} 1\nbridge_ready 0 <!channel>'
 def test_it_is_asked_for_over_http() -> None:
     stage = everything()
     listener = Listener("127.0.0.1", 0)
-    listener.start(make_app(stage.health, metrics_router(stage.metrics)))
+    listener.start(make_app(stage.health, [metrics_router(stage.metrics)]))
     try:
         answer = requests.get(f"{listener.url}/metrics", timeout=10)
     finally:
