@@ -18,12 +18,13 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
-from bridge.core.errors import ConfigError, ConfigErrors
+from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
-from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
+from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
+from bridge.reconcile.verifying import Verifier
 from bridge.run.buckets import Buckets, TokenBucket
 from bridge.run.clock import SystemClock
 from bridge.run.repeating import repeating
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from bridge.config.model import Config, SecretRef
-    from bridge.core.model import MappingSpec
-    from bridge.core.ports import Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.model import MappingSpec, ModelKey
+    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
     from bridge.core.records import Progress
 
     class Closable(Protocol):
@@ -126,6 +127,23 @@ class Bridge:
             frozen=frozen_until,
         )
 
+    def verifier(self) -> Verifier:
+        """Build what verifies any record; its ends are built when the first record needs them, and only read."""
+        specs = {spec.name: spec for spec in self.config.mappings}
+
+        def target(key: ModelKey) -> tuple[Bucket, Registry]:
+            if key.mapping not in specs:
+                raise NeedsPerson(
+                    f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
+                    "put the mapping back to verify them",
+                )
+            vertex = self._vertex(specs[key.mapping].target.connection)
+            storage: Storage = self._end("storage", vertex.name, lambda: self._storage(vertex))
+            registry: Registry = self._end("registry", vertex.name, lambda: self._registry(vertex))
+            return ReadOnlyBucket(storage), ReadOnlyRegistry(registry)
+
+        return Verifier(self.source, target, self.store)
+
     @property
     def leftovers(self) -> Leftovers:
         """What copies have begun and not finished, in the buckets of all connections."""
@@ -144,8 +162,12 @@ class Bridge:
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
-        spec = self.config.connections[connection]
-        assert not isinstance(spec, VertexConnection)  # noqa: S101  checked with the configuration
+        spec = self.config.connections.get(connection)
+        if spec is None or isinstance(spec, VertexConnection):
+            raise NeedsPerson(
+                f"the configuration has no source connection {connection!a} any longer",
+                "put the connection back under that name",
+            )
         return self._end("source", connection, lambda: self._source(spec))
 
     def _source(self, spec: WandbConnection | MlflowConnection) -> Source:

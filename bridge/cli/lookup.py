@@ -36,14 +36,22 @@ def looking(config: Path) -> Iterator[tuple[Config, Store]]:
 
 
 def records_of(
-    config: Config, store: Store, ref: str
+    config: Config, store: Store, ref: str | None
 ) -> tuple[list[MappingRecord], Mapping[ModelKey, Mapping[Alias, str]]]:
-    """Return the records that a reference means, and where all aliases are. Raises NeedsPerson if it means nothing."""
+    """
+    Return the records that a reference means, or all without one, and where all aliases are.
+
+    They come by key and age. Raises NeedsPerson if there are none.
+    """
     records = store.all_records()
     mirrored = {key: store.mirrored(key) for key in {record.key for record in records}}
-    found = find(parse_ref(ref), records, mirrored, {spec.name: spec.aliases for spec in config.mappings})
+    if ref is None:
+        found = list(records)
+    else:
+        found = find(parse_ref(ref), records, mirrored, {spec.name: spec.aliases for spec in config.mappings})
     if not found:
-        raise NeedsPerson(f"the store knows no version {ref!r}", "see what it knows: bridge status")
+        what = "version yet" if ref is None else f"version {ref!r}"
+        raise NeedsPerson(f"the store knows no {what}", "see what it knows: bridge status")
     return found, mirrored
 
 

@@ -19,6 +19,7 @@ from bridge.cli import (
     sandbox,
     status,
     sync,
+    verify,
     where,
 )
 from bridge.cli.printing import say_error
@@ -34,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, plan, apply, sync, run_command, status, explain, where, history, leftovers, demo):
+for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(sandbox.app, name="sandbox")
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
     from bridge.reconcile.passes import Report
 
+_UNITS = ("bytes", "kB", "MB", "GB", "TB")
+
 
 def say(text: str = "") -> None:
     """Print a line of data."""
@@ -49,6 +51,14 @@ def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
     for row in rows:
         cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths[:-1], strict=True)]
         yield "  ".join([*cells, row[-1]]).rstrip()
+
+
+def size(count: int) -> str:
+    """Spell a number of bytes: "999 bytes", "1.2 GB"."""
+    number, unit = float(count), 0
+    while number >= (1000 if unit == 0 else 999.95) and unit < len(_UNITS) - 1:  # 999.95 would be shown as 1000.0
+        number, unit = number / 1000, unit + 1
+    return f"{number:.1f} {_UNITS[unit]}" if unit else f"{count} byte{'' if count == 1 else 's'}"
 
 
 def report_to_json(report: Report) -> dict[str, Any]:

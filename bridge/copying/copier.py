@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from threading import Event
 
     from bridge.copying.budget import Budget
-    from bridge.core.model import SourceVersion
+    from bridge.core.model import ManifestHeader, SourceVersion
     from bridge.core.ports import Clock, Contents, Reader, Source, Storage, Uploads
     from bridge.core.records import Progress
 
@@ -105,6 +105,10 @@ class StreamingCopier:
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         return self.storage.manifest(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.storage.header(folder)
 
     def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> tuple[StoredFile, ...]:
         def in_turn(item: T, halted: Event) -> StoredFile:
@@ -224,7 +228,8 @@ def _renamed(
     manifest: Manifest, copied: str, renames: Sequence[tuple[str, str]]
 ) -> tuple[tuple[StoredFile, StoredFile], ...]:
     """Pair each file with itself under its new name, by new name; the bytes stay, and so do all digests."""
-    files = {file.path: file for file in manifest.files}
+    wanted = {old for old, _ in renames}
+    files = {file.path: file for file in manifest.files if file.path in wanted}
     missing = [old for old, _ in renames if old not in files]
     if missing:
         raise NeedsPerson(

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Literal, NewType
 from bridge.core.errors import Position
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from bridge.core.errors import BridgeError
 
 Alias = NewType("Alias", str)  # legal in Vertex; what a source calls its own is a plain str
 DEFAULT = Alias("default")  # Vertex demands exactly one per model, from its first version on
+EVERY = Alias("*")  # in a hold: every alias, and the model itself; in its key: every model. Nothing is called so
 MLFLOW_PLACE = "models:"  # what holds MLflow's registered models, so that a path is the URI that people write
 
 
@@ -270,7 +271,7 @@ class Facts:
 class Description:
     """What is in a version."""
 
-    files: tuple[ArtifactFile, ...]  # by path
+    files: Sequence[ArtifactFile]  # by path; a tuple, or packed
     facts: Facts = Facts()
 
 
@@ -287,14 +288,13 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Manifest:
-    """What was copied, written as the last object of a folder: with it the folder is whole, without it nothing is."""
+class ManifestHeader:
+    """What a manifest says besides its files."""
 
     collection: str
     label: str
     source_id: str
     source_digest: str | None
-    files: tuple[StoredFile, ...]  # by path
     created: str  # ISO 8601, UTC
     facts: Facts = Facts()
 
@@ -303,6 +303,28 @@ class Manifest:
         if version.digest is None:
             return self.source_id == version.id  # not the collection too: MLflow's can be renamed
         return self.source_digest == version.digest
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What was copied, written as the last object of a folder: with it the folder is whole, without it nothing is."""
+
+    collection: str
+    label: str
+    source_id: str
+    source_digest: str | None
+    files: Sequence[StoredFile]  # by path, no two of one; a tuple, or packed
+    created: str  # ISO 8601, UTC
+    facts: Facts = Facts()
+
+    @property
+    def header(self) -> ManifestHeader:
+        """All but the files."""
+        return ManifestHeader(self.collection, self.label, self.source_id, self.source_digest, self.created, self.facts)
+
+    def is_of(self, version: SourceVersion) -> bool:
+        """Tell whether these are the version's bytes, as the header does."""
+        return self.header.is_of(version)
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +373,11 @@ class MappingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A person's override: the alias stays where it is in Vertex until the hold ends."""
+    """
+    A person's override: the alias stays where it is in Vertex until the hold ends.
+
+    One of EVERY alias is a pause: then nothing of the model changes, or of any model of the mapping.
+    """
 
     alias: Alias
     who: str

@@ -25,12 +25,14 @@ SOURCE_LABEL = "bridge-source"
 MANIFEST_NAME = ".bridge-manifest.json"
 MAX_PATH_BYTES = 1024  # of an object's name in GCS; the folder before it counts too
 
+_PREBUILT = "-prebuilt/"  # no faithful copy's folder ends so: hexadecimal digits do
 _ALIAS = re.compile(r"[a-z][a-zA-Z0-9-]{0,126}[a-z0-9]")
 _MODEL_ID = re.compile(r"[a-z_][a-z0-9_-]{1,62}")
 _HASHED = re.compile(r".*-x[0-9a-f]{10}")
 _LABEL_VALUE = re.compile(r"[a-z0-9_-]{1,63}")
 _VERSION_ALIAS = re.compile(r"v[0-9]+")
 # Bidirectional controls can make a name read as another; Unicode 16, property Bidi_Control.
+_CLIMBING = frozenset(("", ".", ".."))
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
 
@@ -137,7 +139,12 @@ def artifact_uri(base: str, model: str, version: SourceVersion) -> str:
 
 def serving_uri(copied: str) -> str:
     """Return the folder beside a version's faithful copy that holds what a prebuilt container loads."""
-    return f"{copied.rstrip('/')}-prebuilt/"
+    return f"{copied.rstrip('/')}{_PREBUILT}"
+
+
+def copied_uri(folder: str) -> str:
+    """Return the folder of a version's faithful copy, given the one that Vertex has: the same, or the one beside it."""
+    return f"{folder.removesuffix(_PREBUILT)}/" if folder.endswith(_PREBUILT) else folder
 
 
 def folders(base: str, model: str, version: SourceVersion, layout: Layout) -> tuple[str, ...]:
@@ -185,11 +192,12 @@ def _path_problem(path: str) -> str | None:  # noqa: PLR0911  one reason a line
     parts = path.split("/")
     if not path or path.startswith("/") or re.match(r"[A-Za-z]:[\\/]", path):
         return "it is empty or absolute"
-    if any(part in ("", ".", "..") for part in parts):
+    if not _CLIMBING.isdisjoint(parts):
         return "it has an empty part, '.' or '..'"
     if "\\" in path and any(part == ".." for part in re.split(r"[\\/]", path)):
         return "it climbs with backslashes"
-    if any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in _BIDI for c in path):
+    plain = path.isascii() and path.isprintable()  # nearly every path is, and this is asked a million times
+    if not plain and any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") or c in _BIDI for c in path):
         return "it holds a control, line-ending, bidirectional or surrogate character"
     if len(path.encode()) > MAX_PATH_BYTES:
         return f"it is longer than {MAX_PATH_BYTES} bytes"

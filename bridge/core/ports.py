@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Facts,
         Hold,
         Manifest,
+        ManifestHeader,
         MappingRecord,
         ModelKey,
         ModelVersion,
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         Operation,
         Outcome,
         Status,
+        Token,
         Upload,
     )
 
@@ -72,8 +74,8 @@ class Source(Protocol):
         """
         List a version's files, by path, with sizes and the digests that the source keeps, and say what the model is.
 
-        Raises NeedsPerson if the version is gone, is not the one that was swept (another id or digest under
-        the same label), or has a file that cannot be copied; TryAgain if the source was unwell.
+        Raises NotFound if the version is gone, or another one has its label (another id); IntegrityError if it has
+        another digest; NeedsPerson if it has a file that cannot be copied; TryAgain if the source was unwell.
         """
         ...
 
@@ -99,16 +101,39 @@ class Source(Protocol):
         ...
 
 
-class Storage(Protocol):
-    """A bucket. Folders end in "/"; nothing is ever overwritten."""
+class Bucket(Protocol):
+    """What lies in a bucket. Folders end in "/". Reads only."""
 
     def manifest(self, folder: str) -> Manifest | None:
         """Read a folder's manifest; None if it has none, and so is not whole."""
         ...
 
-    def held(self, folder: str) -> Iterator[StoredFile]:
-        """List what lies below a folder, by path, as it comes; the manifest is left out. An absent folder is empty."""
+    def header(self, folder: str) -> ManifestHeader | None:
+        """Read what the manifest says besides its files, in one request however many they are; None as above."""
         ...
+
+    def held(self, folder: str) -> Iterator[StoredFile]:
+        """
+        List what lies below a folder, by path, as it comes, with the digests that the bucket keeps.
+
+        Left out are the manifest, and empty objects named "…/", which a console makes for a directory. An absent
+        folder is empty. Raises TryAgain or NeedsPerson, at the call or between two objects.
+        """
+        ...
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """
+        Read files again, every byte; yield each, in the order given, with what its bytes are now.
+
+        Of the bytes those digests are taken that the file has. A few files are read at a time, in bounded memory.
+        Bytes that are not the file's are read twice before they are told, since they may have changed on their way.
+        Raises NeedsPerson if an object is not there, or TryAgain.
+        """
+        ...
+
+
+class Storage(Bucket, Protocol):
+    """A bucket that is written; nothing is ever overwritten."""
 
     def put(self, folder: str, file: ArtifactFile, read: Reader, there: StoredFile | None = None) -> StoredFile:
         """
@@ -151,7 +176,7 @@ class Storage(Protocol):
 class ObjectStore(Protocol):
     """Buckets that a source keeps its versions' files in: `gs://` or `s3://`. Reads only."""
 
-    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+    def list(self, folder: str) -> Sequence[ArtifactFile]:
         """
         List all objects below a folder, a URI that ends in "/", by path; paths are relative to it and not checked.
 
@@ -185,6 +210,10 @@ class Copier(Protocol):
 
     def manifest(self, folder: str) -> Manifest | None:
         """Read a folder's manifest; None if the folder is not whole."""
+        ...
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """Read what the manifest says besides its files, which may be many; None if the folder is not whole."""
         ...
 
 
@@ -288,7 +317,23 @@ class Contents(Protocol):
         ...
 
 
-class Store(Uploads, Contents, Protocol):
+class Tokens(Protocol):
+    """Who may ask a service over HTTP, and for what. The tokens themselves are kept by those who were given them."""
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Return all tokens, by name."""
+        ...
+
+    def add_token(self, token: Token) -> bool:
+        """Remember a token; False, and nothing happens, if one has its name."""
+        ...
+
+    def revoke_token(self, name: str) -> bool:
+        """Forget a token; False if there is none of that name."""
+        ...
+
+
+class Store(Uploads, Contents, Tokens, Protocol):
     """What the bridge remembers, copies included. Every method is one transaction, but for those on contents."""
 
     # records and aliases
@@ -325,8 +370,10 @@ class Store(Uploads, Contents, Protocol):
         """Return what was begun and never finished, oldest first: the process died there."""
         ...
 
-    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
-        """Return the newest entries, newest first."""
+    def journal(
+        self, key: ModelKey | None = None, limit: int = 100, before: EntryId | None = None
+    ) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, newest first; with `before`, of those that are older than that one."""
         ...
 
     def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
@@ -376,7 +423,7 @@ class Store(Uploads, Contents, Protocol):
         ...
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
-        """Return the holds in force at that time."""
+        """Return the holds in force at that time: the model's own, and else those on EVERY model of its mapping."""
         ...
 
     def save_hold(self, key: ModelKey, hold: Hold) -> None:

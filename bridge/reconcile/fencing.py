@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         Container,
         Facts,
         Manifest,
+        ManifestHeader,
         ModelVersion,
         SourceVersion,
         TargetState,
@@ -96,3 +97,7 @@ class FencedCopier:
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         return self.copier.manifest(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.copier.header(folder)

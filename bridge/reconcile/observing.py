@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.core.model import (
-        Manifest,
+        ManifestHeader,
         MappingRecord,
         MappingSpec,
         ModelVersion,
         SourceVersion,
+        StoredFile,
         TargetState,
     )
     from bridge.core.ports import Copier, Registry, Source
@@ -47,9 +48,9 @@ class Observer:
 
     def observe(
         self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], unfinished: Sequence[JournalEntry]
-    ) -> tuple[TargetState, Mapping[str, Manifest]]:
+    ) -> tuple[TargetState, Mapping[str, ManifestHeader]]:
         """
-        Look at the model, and at the folders in question; return those that are whole, with their manifests.
+        Look at the model, and at the folders in question; return those that are whole, with what they hold.
 
         A version of ours that Vertex's list does not show is asked for, since lists may lag.
         """
@@ -59,15 +60,15 @@ class Observer:
         unlisted = [r for r in records if r.artifact_uri in meant and r.version_id not in listed]
         asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
         versions = (*actual.versions, *(version for version in asked if version is not None))
-        manifests = self._manifests(self._missing(desired, records, versions), unfinished)
-        return replace(actual, versions=versions, committed=frozenset(manifests)), manifests
+        whole = self._whole(self._missing(desired, records, versions), unfinished)
+        return replace(actual, versions=versions, committed=frozenset(whole)), whole
 
     def fits(
         self,
         desired: Sequence[SourceVersion],
         records: Sequence[MappingRecord],
         actual: TargetState,
-        manifests: Mapping[str, Manifest],
+        whole: Mapping[str, ManifestHeader],
     ) -> dict[str, Fit | Refusal]:
         """
         Say how each version that is not registered would be served, by SourceVersion.id.
@@ -78,19 +79,18 @@ class Observer:
         if self.spec.serving.layout is Layout.MIRROR:
             return {}  # needs no look into the version
         missing = self._missing(desired, records, actual.versions)
-        copies = {version.id: manifests.get(artifact_uri(self.base, self.model, version)) for version in missing}
-        return {version.id: self._fit(version, copies[version.id]) for version in missing}
+        return {version.id: self._fit(version, whole) for version in missing}
 
     def arranged_otherwise(
-        self, desired: Sequence[SourceVersion], fits: Mapping[str, Fit | Refusal], manifests: Mapping[str, Manifest]
+        self, desired: Sequence[SourceVersion], fits: Mapping[str, Fit | Refusal], whole: Mapping[str, ManifestHeader]
     ) -> set[str]:
         """Return the folders that were arranged for a container of another kind: for what was chosen, not whole."""
         wrong = set()
         for version in desired:
             chosen, folder = fits.get(version.id), serving_uri(artifact_uri(self.base, self.model, version))
-            if isinstance(chosen, Fit) and folder in manifests:
+            if isinstance(chosen, Fit) and folder in whole:
                 wanted = {new for _, new in chosen.renames}
-                wrong |= set() if wanted == {file.path for file in manifests[folder].files} else {folder}
+                wrong |= set() if wanted == {file.path for file in self._files(folder)} else {folder}
         return wrong
 
     def _missing(
@@ -101,17 +101,19 @@ class Observer:
         registered = {r.artifact_uri for r in records if (r.artifact_uri, r.version_id) in there}
         return [version for version in desired if registered.isdisjoint(self.folders(version))]
 
-    def _manifests(self, missing: Sequence[SourceVersion], unfinished: Sequence[JournalEntry]) -> dict[str, Manifest]:
-        """Read the manifests of the folders that hold just their version; if one holds another, copying says so."""
+    def _whole(self, missing: Sequence[SourceVersion], unfinished: Sequence[JournalEntry]) -> dict[str, ManifestHeader]:
+        """Find the folders that hold just their version; if one holds another, copying says so."""
         copies = {artifact_uri(self.base, self.model, version): version for version in missing}
         served = {folder: version for version in missing for folder in self.folders(version)}
         changes = (entry.change for entry in unfinished)
         begun = {c.artifact_uri: c.version for c in changes if isinstance(c, CopyFiles | ArrangeFiles)}
-        read = ((folder, v, self.copier.manifest(folder)) for folder, v in (copies | served | begun).items())
-        return {folder: manifest for folder, version, manifest in read if manifest and manifest.is_of(version)}
+        read = ((folder, v, self.copier.header(folder)) for folder, v in (copies | served | begun).items())
+        return {folder: header for folder, version, header in read if header and header.is_of(version)}
 
-    def _fit(self, version: SourceVersion, copy: Manifest | None) -> Fit | Refusal:
+    def _fit(self, version: SourceVersion, whole: Mapping[str, ManifestHeader]) -> Fit | Refusal:
         about = f"version {version.label}"
+        folder = artifact_uri(self.base, self.model, version)
+        copy = self.copier.manifest(folder) if folder in whole else None
         try:
             # A copy from before facts were kept has none; the source still knows.
             known = copy if copy is not None and copy.facts != NOTHING else self.source.describe(version)
@@ -122,3 +124,7 @@ class Observer:
             return fit(self.spec.serving, paths, known.facts, self.location)
         except NeedsPerson as problem:
             return Refusal(Kind.SERVING, about, problem.reason, problem.remedy)
+
+    def _files(self, folder: str) -> Sequence[StoredFile]:
+        manifest = self.copier.manifest(folder)
+        return manifest.files if manifest else ()

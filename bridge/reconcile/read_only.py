@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
-    from bridge.core.model import Manifest, ModelVersion, TargetState
-    from bridge.core.ports import Copier, Registry
+    from collections.abc import Iterable, Iterator
+
+    from bridge.core.model import Manifest, ManifestHeader, ModelVersion, StoredFile, TargetState
+    from bridge.core.ports import Bucket, Copier, Registry
     from bridge.core.records import Operation
 
 
@@ -50,4 +52,31 @@ class ReadOnlyCopier:
         """See the port."""
         return self.copier.manifest(folder)
 
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.copier.header(folder)
+
     copy = arrange = staticmethod(_refuse)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyBucket:
+    """A bucket that only tells what is there; it has no way to write."""
+
+    bucket: Bucket
+
+    def manifest(self, folder: str) -> Manifest | None:
+        """See the port."""
+        return self.bucket.manifest(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.bucket.header(folder)
+
+    def held(self, folder: str) -> Iterator[StoredFile]:
+        """See the port."""
+        return self.bucket.held(folder)
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """See the port."""
+        return self.bucket.reread(folder, files)

@@ -14,6 +14,7 @@ The sandbox's own API, over HTTP: what a test in any language needs to set the s
     POST   /wandb/teams          {name, organization}
     POST   /wandb/users          {name, api_key, organization?, team?}
     POST   /wandb/secrets        {entity, name, value}: what a webhook's access token and signature refer to
+    POST   /gcs/corrupt          {bucket, name, offset?}: flip a stored byte of an object; its digests stay
     POST   /reset                forget everything: data, calls, faults, switches
 
 Errors are {error: SENTENCE} with 400 or 404.
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from bridge.sandbox.clock import SandboxClock
+    from bridge.sandbox.gcs.server import GcsServer
     from bridge.sandbox.traffic import Traffic
     from bridge.sandbox.vertex.server import VertexServer
     from bridge.sandbox.wandb.server import WandbServer
@@ -50,6 +52,7 @@ if TYPE_CHECKING:
         clock: SandboxClock
         wandb: WandbServer
         vertex: VertexServer
+        gcs: GcsServer
 
         def reset(self) -> None:
             """Forget everything."""
@@ -86,6 +89,12 @@ class _User(_Body):
     team: str | None = None
 
 
+class _Object(_Body):
+    bucket: str
+    name: str
+    offset: int = 0
+
+
 class Control:
     """The endpoints; each works in a thread, so that none waits for another."""
 
@@ -110,6 +119,7 @@ class Control:
             ("POST", "/wandb/teams", self._team),
             ("POST", "/wandb/users", self._user),
             ("POST", "/wandb/secrets", self._secret),
+            ("POST", "/gcs/corrupt", self._corrupt),
             ("POST", "/reset", self._reset),
         )
         served = [Route(path, _endpoint(answer), methods=[method]) for method, path, answer in routes]
@@ -176,6 +186,11 @@ class Control:
         asked = _Secret.model_validate_json(body)
         self._sandbox.wandb.set_secret(asked.entity, asked.name, asked.value)
         return JSONResponse(asked.model_dump(exclude={"value"}), 201)
+
+    def _corrupt(self, _request: Request, body: bytes) -> Response:
+        asked = _Object.model_validate_json(body)
+        self._sandbox.gcs.corrupt_object(asked.bucket, asked.name, offset=asked.offset)
+        return Response(status_code=204)
 
     def _reset(self, _request: Request, _body: bytes) -> Response:
         self._sandbox.reset()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING
 from bridge.core.model import State
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Clock, Queue
@@ -42,7 +43,8 @@ class Following:
     full_every: timedelta
     queue: Queue = field(init=False)  # works by calling `work`
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _sweeping: set[str] = field(default_factory=set)  # connections
+    watchers: list[Callable[[Status], None]] = field(default_factory=list)  # are told how models are
+    _sweeping: defaultdict[str, threading.Lock] = field(default_factory=lambda: defaultdict(threading.Lock))
     _found: dict[str, tuple[Order, ...]] = field(default_factory=dict)  # by connection, those refused too
     _orders: dict[ModelKey, Order] = field(default_factory=dict)  # those that may be carried out
     _later: dict[ModelKey, datetime] = field(default_factory=dict)  # when what failed is tried again
@@ -58,17 +60,33 @@ class Following:
             order = self._orders.get(key)
         return order.spec.source.connection if order else ""
 
-    def sweep(self, connection: str) -> None:
-        """Look at a connection, and submit what is due; nothing happens while another thread is at it."""
+    def follows(self, key: ModelKey) -> bool:
+        """Tell whether a model can be worked on: its source was read, and it is no other's rival."""
         with self._lock:
-            if connection in self._sweeping:
-                return
-            self._sweeping.add(connection)
-        try:
-            self._sweep(connection)
-        finally:
-            with self._lock:
-                self._sweeping.discard(connection)
+            return key in self._orders
+
+    def sweep(self, connection: str, *, wait: bool = False) -> None:
+        """Look at a connection, and submit what is due; while another thread is at it, nothing, or `wait` and look."""
+        with self._lock:
+            sweeping = self._sweeping[connection]
+        if sweeping.acquire(blocking=wait):
+            try:
+                self._sweep(connection)
+            finally:
+                sweeping.release()
+
+    def look(self, mapping: str, why: str, *, full: bool) -> None:
+        """Look at a mapping's source now, and submit its models that are not well, or all, whenever they are due."""
+        connection = next((spec.source.connection for spec in self.specs if spec.name == mapping), None)
+        if connection is None:
+            return
+        self.sweep(connection, wait=True)
+        with self._lock:
+            orders = [order for key, order in self._orders.items() if key.mapping == mapping]
+        before = self.passes.known()
+        to_do = orders if full else [order for order, _ in self.passes.unsettled(orders, before)]
+        for order in to_do:
+            self.queue.submit(order.key, why, full=True)
 
     def retry(self) -> None:
         """Submit what failed and whose time has come."""
@@ -98,6 +116,7 @@ class Following:
             return
         report = self.passes.reconcile(replace(order, why=f"bridge run: {why}"))
         self._note(report.status)
+        self._watch(report.status)
         level = logging.WARNING if report.status.state in _LOUD else logging.INFO
         log.log(level, "%s", _spelled(report.status))
 
@@ -108,6 +127,8 @@ class Following:
         before = self.passes.known()
         look = self.passes.look(specs, before, last)
         self._tell(connection, look)
+        for status in look.news:
+            self._watch(status)
         unsettled = self.passes.unsettled(look.orders, before)
         with self._lock:
             self._place(connection, look, [order for order, _ in unsettled])
@@ -133,6 +154,10 @@ class Following:
                 log.info("connection %s can be read again", connection)
             else:
                 log.warning("connection %s cannot be read: %s", connection, problem)
+
+    def _watch(self, status: Status) -> None:
+        for watch in self.watchers:
+            watch(status)
 
     def _note(self, status: Status) -> None:
         with self._lock:

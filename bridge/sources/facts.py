@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -22,11 +23,11 @@ def facts_in(source: Source, version: SourceVersion, files: Sequence[ArtifactFil
 
     Its bytes are not verified here: they are when they are copied, and a version whose copy fails is not registered.
     """
-    file = next((file for file in files if file.path == MLMODEL), None)
-    if file is None:
+    at = bisect_left(files, MLMODEL, key=lambda file: file.path)  # files are by path, and may be a million
+    if at == len(files) or files[at].path != MLMODEL:
         return told
     content = bytearray()
-    with source.open(version, file) as pieces:
+    with source.open(version, files[at]) as pieces:
         for piece in pieces:
             content += piece
             if len(content) > MOST_BYTES:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 
 import xxhash
 
-from bridge.core.errors import NeedsPerson, NotFound
+from bridge.core.errors import IntegrityError, NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile, Description, Digest, Facts, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 
@@ -222,10 +222,12 @@ class MemorySource:
 
     def _of(self, version: SourceVersion) -> _Version:
         there = self._collections.get(version.collection, _Collection())
-        for each in there.versions:
-            if each.version == version:
-                return each
-        raise NeedsPerson(f"{version} is gone, or is not what it was when it was listed", "run the sync again")
+        held = next((each for each in there.versions if each.version.id == version.id), None)
+        if held is None:
+            raise NotFound(f"{version} is gone, or another one has its place", "run the sync again")
+        if held.version.digest != version.digest:
+            raise IntegrityError(f"{version} has another digest than when it was listed", "log it again")
+        return held
 
 
 def _file_digest(content: bytes, algorithm: Algorithm | None) -> Digest | None:

@@ -14,11 +14,11 @@ from bridge.core.errors import IntegrityError, NeedsPerson
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from bridge.core.errors import BridgeError
-    from bridge.core.model import Manifest
+    from bridge.core.model import Manifest, ManifestHeader
     from bridge.core.ports import Reader
     from bridge.core.records import Upload
 
@@ -32,13 +32,15 @@ class MemoryStorage:
     The Storage and ObjectStore ports over dicts that a test may write: `objects` by URI, `manifests` by folder.
 
     `problem` is raised by every call while it is set. Buckets whose names are in `absent` do not exist, those
-    in `closed` may not be read or written; all others are there. Objects in `composed` have no MD5. A file is
-    held in memory while it is stored, but never more than one piece beyond its size.
+    in `closed` may not be read or written; all others are there. Objects in `composed` have no MD5, and those in
+    `rotten` have lost a bit, which their digests do not show. A file is held in memory while it is stored, but
+    never more than one piece beyond its size.
     """
 
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
         self.composed: set[str] = set()  # URIs
+        self.rotten: set[str] = set()  # URIs
         self.placed: set[str] = set()  # URIs of what is not ours
         self.manifests: dict[str, Manifest] = {}
         self.absent: set[str] = set()
@@ -59,11 +61,18 @@ class MemoryStorage:
         self._begin("manifest", folder)
         return self.manifests.get(folder)
 
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        self._begin("header", folder)
+        there = self.manifests.get(folder)
+        return there.header if there else None
+
     def held(self, folder: str) -> Iterator[StoredFile]:
         """See the port."""
         self._begin("held", folder)
+        self._demand_bucket(folder)
         for uri, content in sorted(self.objects.items()):
-            if uri.startswith(folder):
+            if uri.startswith(folder) and (content or not uri.endswith("/")):
                 crc32c = _digest(content, "crc32c")
                 yield StoredFile(uri.removeprefix(folder), len(content), crc32c, md5=self._kept_md5(uri))
 
@@ -127,6 +136,23 @@ class MemoryStorage:
         self._demand_bucket(folder)
         if self.manifests.setdefault(folder, manifest).files != manifest.files:
             raise NeedsPerson(f"{folder} already has a manifest, of other files", "find out who wrote it")
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """See the port. One file at a time; nothing changes on its way, so once is enough."""
+        for file in files:
+            self._begin("reread", folder)
+            content = self._find(folder + file.path)
+            if folder + file.path in self.rotten:
+                content = bytes([content[0] ^ 1]) + content[1:]
+            found = StoredFile(
+                file.path,
+                len(content),
+                crc32c=_digest(content, "crc32c"),
+                md5=_digest(content, "md5") if file.md5 is not None else None,
+                xxh128=_digest(content, "xxh128") if file.xxh128 is not None else None,
+                sha256=_digest(content, "sha256") if file.sha256 is not None else None,
+            )
+            yield file, found
 
     # ObjectStore
 

@@ -40,6 +40,7 @@ class Place:
     write: Callable[[str, bytes], None]
     compose: Callable[[str, bytes], None]  # write an object that is composed of others, and so has no MD5
     deny: Callable[[], AbstractContextManager[None]]  # refuse access to the bucket meanwhile
+    rot: Callable[[str], object]  # change a stored byte; size and digests stay what they were
 
 
 def bucket_of(project: str, endpoint: str | None = None) -> GcsStorage:
@@ -65,6 +66,7 @@ def memory(_request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
         lambda path, content: bucket.place(uri + path, content),
         lambda path, content: bucket.place(uri + path, content, composed=True),
         deny,
+        lambda path: bucket.rotten.add(uri + path),
     )
 
 
@@ -80,14 +82,14 @@ def sandbox(request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
             world.traffic.faults.disarm(number)
 
     with contextlib.closing(bucket_of(PROJECT, world.gcs.url)) as bucket:
-        yield _behind(bucket, BUCKET, folder, deny)
+        yield _behind(bucket, BUCKET, folder, deny, lambda path: world.gcs.corrupt_object(BUCKET, f"{folder}/{path}"))
 
 
 def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
     name = setting("BRIDGE_LIVE_BUCKET")
     with contextlib.closing(bucket_of(setting("BRIDGE_LIVE_PROJECT"))) as bucket:
         try:
-            yield _behind(bucket, name, f"bridge-contracts/{folder}", _cannot)
+            yield _behind(bucket, name, f"bridge-contracts/{folder}", _cannot, _cannot)
         finally:
             for blob in bucket._client.list_blobs(name, prefix=f"bridge-contracts/{folder}/"):  # noqa: SLF001  cleans up
                 blob.delete()
@@ -96,11 +98,17 @@ def live(_request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
 MAKES = over(memory, sandbox, live)
 
 
-def _cannot() -> NoReturn:
-    pytest.skip("rights are not taken away in a real project")
+def _cannot(*_: object) -> NoReturn:
+    pytest.skip("rights are not taken away, nor stored bytes changed, in a real project")
 
 
-def _behind(bucket: GcsStorage, name: str, folder: str, deny: Callable[[], AbstractContextManager[None]]) -> Place:
+def _behind(
+    bucket: GcsStorage,
+    name: str,
+    folder: str,
+    deny: Callable[[], AbstractContextManager[None]],
+    rot: Callable[[str], object],
+) -> Place:
     client = bucket._client  # noqa: SLF001  the port has no way to look at an object
 
     def read(path: str) -> bytes | None:
@@ -119,7 +127,7 @@ def _behind(bucket: GcsStorage, name: str, folder: str, deny: Callable[[], Abstr
         for part in parts:
             part.delete()
 
-    return Place(bucket, f"gs://{name}/{folder}/", read, write, compose, deny)
+    return Place(bucket, f"gs://{name}/{folder}/", read, write, compose, deny, rot)
 
 
 def md5(content: bytes) -> str:

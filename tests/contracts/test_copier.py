@@ -73,6 +73,7 @@ def test_every_file_is_copied_and_the_manifest_says_so(end: End, algorithm: str 
     assert (manifest.source_id, manifest.source_digest) == (version.id, version.digest)
     assert manifest.created == "2026-01-05T09:00:00+00:00"
     assert end.copier.manifest(end.folder) == manifest
+    assert end.copier.header(end.folder) == manifest.header
 
 
 def test_a_folder_is_not_whole_before_it_is_copied(end: End) -> None:

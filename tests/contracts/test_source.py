@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 import xxhash
 
-from bridge.core.errors import NeedsPerson, NotFound, TryAgain
+from bridge.core.errors import IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import ArtifactFile, CollectionSelector, Facts, SourceState
 from bridge.sources.wandb.source import WandbSource
 from tests.contracts.ends import ends, setting
@@ -483,7 +483,7 @@ def test_a_version_that_is_gone_is_not_described(people: Publisher) -> None:
     version = only(people, name)
     people.delete(name, version.label)
 
-    with pytest.raises(NeedsPerson):
+    with pytest.raises(NotFound):
         people.source.describe(version)
 
 
@@ -506,7 +506,7 @@ def test_another_version_under_the_same_label_is_not_described_or_read(people: P
     people.delete_collection(name)
     assert people.publish(name, {"f": b"2"}) == swept.label
 
-    with pytest.raises(NeedsPerson):
+    with pytest.raises(NotFound):
         people.source.describe(swept)
     with pytest.raises(NeedsPerson):
         read(people.source, swept, file)
@@ -516,8 +516,18 @@ def test_the_same_id_with_another_digest_is_not_described(people: Publisher) -> 
     name = new_name()
     people.publish(name, {"f": b"1"})
 
-    with pytest.raises(NeedsPerson):
+    with pytest.raises(IntegrityError):
         people.source.describe(replace(only(people, name), digest="0" * 32))
+
+
+def test_a_version_whose_collection_is_gone_is_not_described(people: Publisher) -> None:
+    name = new_name()
+    people.publish(name, {"f": b"1"})
+    version = only(people, name)
+    people.delete_collection(name)
+
+    with pytest.raises(NotFound):
+        people.source.describe(version)
 
 
 @pytest.mark.parametrize(("people", "path"), names_that_are_refused(), indirect=["people"])

@@ -397,11 +397,114 @@ def test_a_manifest_of_other_files_is_not_overwritten(end: Place) -> None:
     assert end.storage.manifest(end.folder) == first
 
 
+def test_a_header_is_all_of_a_manifest_but_its_files(end: Place) -> None:
+    written = replace(manifest(StoredFile("model.bin", 3, "AAAAAA==")), facts=Facts(metrics={"loss": float("inf")}))
+    assert end.storage.header(end.folder) is None
+    end.storage.commit(end.folder, written)
+
+    assert end.storage.header(end.folder) == written.header
+    assert end.storage.header(f"{end.folder}more/") is None
+
+
 def test_one_folder_is_none_of_anothers_business(end: Place) -> None:
     end.storage.commit(end.folder, manifest())
 
     assert end.storage.manifest(f"{end.folder}more/") is None
     assert end.storage.manifest(f"{end.folder[:-1]}-2/") is None
+
+
+# what lies there
+
+
+def test_objects_are_listed_in_order_of_path_with_the_digests_that_the_bucket_keeps(end: Place) -> None:
+    for path in ("b", "a/b/c", "a", "B", "a-", "a.b", "\U0001f600", "\ufffd", "é"):
+        end.write(path, path.encode())
+
+    listed = list(end.storage.held(end.folder))
+
+    assert [file.path for file in listed] == ["B", "a", "a-", "a.b", "a/b/c", "b", "é", "\ufffd", "\U0001f600"]
+    assert listed[2] == StoredFile("a-", 2, crc32c(b"a-"), md5=md5(b"a-"))
+
+
+def test_what_was_stored_is_listed_as_it_was_told(end: Place) -> None:
+    told = end.storage.put(end.folder, file(), reading(CONTENT))
+
+    assert list(end.storage.held(end.folder)) == [told]
+
+
+def test_what_a_console_makes_for_a_directory_is_not_an_object_and_an_empty_file_is(end: Place) -> None:
+    for path in ("", "a/", "a/empty"):
+        end.write(path, b"")
+    end.write("b/", b"bytes")
+
+    assert [file.path for file in end.storage.held(end.folder)] == ["a/empty", "b/"]
+
+
+@pytest.mark.parametrize("path", ["a/b/model.bin", "näme with ünicode.bin", "100%.bin", "a?b#c.bin", "+.bin"])
+def test_an_object_is_read_again_whatever_its_name_is(end: Place, path: str) -> None:
+    end.write(path, CONTENT)
+    [listed] = end.storage.held(end.folder)
+
+    assert list(end.storage.reread(end.folder, [listed])) == [(listed, listed)]
+
+
+def test_files_are_read_again_in_the_order_given(end: Place) -> None:
+    paths = [f"{number:02}" for number in reversed(range(20))]
+    files = [StoredFile(path, len(path), crc32c(path.encode()), md5=md5(path.encode())) for path in paths]
+    for path in paths:
+        end.write(path, path.encode())
+
+    assert list(end.storage.reread(end.folder, iter(files))) == [(file, file) for file in files]
+
+
+def test_a_large_file_is_read_again_whole(end: Place) -> None:
+    content = os.urandom(1 << 20) * 8 + b"end"
+    stored = end.storage.put(end.folder, file(content, algorithm="xxh128"), reading(content))
+
+    assert list(end.storage.reread(end.folder, [stored])) == [(stored, stored)]
+
+
+def test_of_bytes_those_digests_are_taken_that_the_file_has(end: Place) -> None:
+    end.write("model.bin", CONTENT)
+    size, crc = len(CONTENT), crc32c(CONTENT)
+    for asked in (
+        StoredFile("model.bin", size, crc),
+        StoredFile("model.bin", size, crc, md5=md5(CONTENT)),
+        StoredFile("model.bin", size, crc, xxh128=xxh128(CONTENT), sha256=sha256(CONTENT)),
+    ):
+        assert list(end.storage.reread(end.folder, [asked])) == [(asked, asked)]
+
+
+def test_other_bytes_are_told_and_not_refused(end: Place) -> None:
+    end.write("model.bin", b"other bytes")
+    asked = StoredFile("model.bin", 3, "crc", md5="md5", xxh128="xxh", sha256="sha")
+
+    [(file, read)] = end.storage.reread(end.folder, [asked])
+
+    assert file == asked
+    assert (read.size, read.crc32c, read.md5) == (11, crc32c(b"other bytes"), md5(b"other bytes"))
+    assert (read.xxh128, read.sha256) == (xxh128(b"other bytes"), sha256(b"other bytes"))
+
+
+def test_an_empty_file_is_read_again(end: Place) -> None:
+    stored = end.storage.put(end.folder, file(b""), reading(b""))
+
+    assert list(end.storage.reread(end.folder, [stored])) == [(stored, stored)]
+
+
+def test_a_bit_that_was_lost_shows_in_the_bytes_alone(end: Place) -> None:
+    stored = end.storage.put(end.folder, file(), reading(CONTENT))
+    end.rot("model.bin")
+
+    assert list(end.storage.held(end.folder)) == [stored]
+    [(_, read)] = end.storage.reread(end.folder, [stored])
+    assert read.size == stored.size
+    assert (read.crc32c, read.md5) != (stored.crc32c, stored.md5)
+
+
+def test_an_object_that_is_gone_is_not_read_again(end: Place) -> None:
+    with pytest.raises(NeedsPerson, match=r"the object '.*model\.bin' is gone, or never was"):
+        list(end.storage.reread(end.folder, [StoredFile("model.bin", 3, "crc")]))
 
 
 # what lies in a folder, and what is left over
@@ -492,6 +595,8 @@ def test_nothing_is_written_to_a_bucket_that_is_not_there(end: Place) -> None:
     with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
         end.storage.commit(absent, manifest())
     assert end.storage.manifest(absent) is None
+    with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
+        list(end.storage.held(absent))
 
 
 def test_nothing_is_copied_from_a_bucket_that_is_not_there(end: Place) -> None:
@@ -509,3 +614,9 @@ def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:
             end.storage.commit(end.folder, manifest())
         with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
             end.storage.manifest(end.folder)
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            list(end.storage.held(end.folder))
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            list(end.storage.reread(end.folder, [StoredFile("model.bin", 3, "crc")]))
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            end.storage.header(end.folder)

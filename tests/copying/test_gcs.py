@@ -8,10 +8,15 @@ import json
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import google_crc32c
 import pytest
+import requests
 
+from bridge.copying.gcs.objects import PIECE
+from bridge.copying.gcs.storage import HEADER
+from bridge.copying.manifests import ManifestText
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
 from bridge.core.naming import MANIFEST_NAME
@@ -19,7 +24,7 @@ from bridge.core.settings import CopySettings
 from bridge.sandbox.address import BUCKET
 from tests.copying.conftest import bucket_at
 from tests.readers import reader_of, reading
-from tests.sources.servers import Reply, ScriptedServer
+from tests.sources.servers import Asked, Reply, ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -303,6 +308,99 @@ def test_a_manifest_of_an_earlier_release_is_read(storage: GcsStorage, folder: s
     bucket.write(folder + MANIFEST_NAME, json.dumps(written).encode())
 
     assert storage.manifest(folder) == manifest_of(STORED)
+
+
+def many(count: int) -> Manifest:
+    return manifest_of(
+        *(StoredFile(f"data/part-{n:07}.parquet", n, "AAAAAA==", "1B2M2Y8AsgTpgAmY7PhCfg==") for n in range(count))
+    )
+
+
+def padded(size: int) -> Manifest:
+    """Return a manifest whose text has just so many bytes."""
+    plain = manifest_of(STORED)
+    return replace(plain, source_id="x" * (size - ManifestText(plain).size + len(plain.source_id)))
+
+
+def test_a_small_manifest_is_written_and_read_in_one_request_each(
+    storage: GcsStorage, folder: str, faults: Faults
+) -> None:
+    storage.commit(folder, many(100))
+    assert storage.manifest(folder) == many(100)
+    assert storage.header(folder) == many(100).header
+
+    assert faults.seen == ["POST", "GET", "GET"]
+
+
+def test_a_large_manifest_is_streamed_both_ways(
+    storage: GcsStorage, folder: str, faults: Faults, bucket: Bucket
+) -> None:
+    written = many(100_000)
+    size = ManifestText(written).size
+    storage.commit(folder, written)
+    assert faults.seen == ["POST", "PUT"], "a session, and all in one body"
+    faults.seen.clear()
+    assert storage.manifest(folder) == written
+    assert faults.seen == ["GET"] * (size // PIECE + 1)
+    faults.seen.clear()
+    assert storage.header(folder) == written.header
+    assert faults.seen == ["GET"]
+    assert json.loads(bucket.read(folder + MANIFEST_NAME))["count"] == 100_000
+
+    storage.commit(folder, written)
+    with pytest.raises(NeedsPerson, match="already has a manifest, of other files"):
+        storage.commit(folder, many(100_001))
+
+
+@pytest.mark.parametrize("size", [HEADER - 1, HEADER, HEADER + 1, PIECE - 1, PIECE, PIECE + 1])
+def test_a_manifest_of_any_size_is_read_with_its_header(storage: GcsStorage, folder: str, size: int) -> None:
+    written = padded(size)
+    storage.commit(folder, written)
+
+    assert storage.manifest(folder) == written
+    assert storage.header(folder) == written.header
+
+
+def test_a_manifest_is_json_to_whoever_downloads_it(storage: GcsStorage, folder: str, world: World) -> None:
+    storage.commit(folder, manifest_of(STORED))
+    name = quote(folder.removeprefix(f"gs://{BUCKET}/") + MANIFEST_NAME, safe="")
+
+    described = requests.get(f"{world.gcs.url}/storage/v1/b/{BUCKET}/o/{name}", timeout=10).json()
+    assert described["contentType"] == "application/json"
+
+
+def test_a_manifest_that_is_deleted_while_it_is_read_is_not_there(
+    storage: GcsStorage, folder: str, bucket: Bucket, faults: Faults
+) -> None:
+    storage.commit(folder, many(100_000))
+    faults.meanwhile(lambda: bucket.delete(folder + MANIFEST_NAME), method="GET", query="generation=")
+
+    assert storage.manifest(folder) is None
+
+
+def test_a_large_manifest_whose_bytes_change_on_their_way_is_not_written(
+    storage: GcsStorage, folder: str, world: World, faults: Faults
+) -> None:
+    faults.flip_bodies_of_chunks()
+
+    with pytest.raises(IntegrityError, match="other bytes than were sent"):
+        storage.commit(folder, many(100_000))
+    assert names(world, folder) == []
+
+
+def test_a_manifest_that_arrives_with_other_bytes_than_are_stored_is_for_another_time() -> None:
+    text = b"".join(ManifestText(manifest_of(STORED)).pieces())
+
+    def script(asked: Asked) -> Reply:
+        if "alt=media" in asked.path:
+            return Reply(206, text.replace(b"model.bin", b"medal.bin"))
+        crc32c = base64.b64encode(google_crc32c.value(text).to_bytes(4, "big")).decode()
+        return Reply(200, json.dumps({"crc32c": crc32c}).encode(), {"Content-Type": "application/json"})
+
+    with ScriptedServer(script) as server, closing(bucket_at(server.url)) as storage:
+        with pytest.raises(TryAgain, match="other bytes arrived"):
+            storage.manifest("gs://bucket/f/")
+        assert len(server.asked) == 2, "the answer did not tell the checksum, so it was asked for"
 
 
 # errors

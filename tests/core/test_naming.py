@@ -21,9 +21,11 @@ from bridge.core.naming import (
     artifact_uri,
     check_path,
     check_paths,
+    copied_uri,
     is_version_alias,
     label_value,
     model_id,
+    serving_uri,
     slug_alias,
     sources_of,
     spell_alias,
@@ -492,3 +494,10 @@ def test_names_pass_together_exactly_if_they_differ_in_nfc(paths: list[str]) -> 
         assert not differ
     else:
         assert differ
+
+
+@pytest.mark.parametrize("label", ["v7", "3", "7-prebuilt", "prebuilt"])
+def test_the_folder_of_the_faithful_copy_is_known_from_either(label: str) -> None:
+    copied = artifact_uri(BASE, "fraud", version(label))
+    assert copied_uri(copied) == copied
+    assert copied_uri(serving_uri(copied)) == copied

@@ -215,6 +215,17 @@ def test_a_copy_from_before_facts_were_kept_is_described_by_the_source() -> None
     assert served(world)[1] == PREBUILT
 
 
+def test_a_whole_folder_is_planned_and_registered_without_a_look_at_its_list_of_files() -> None:
+    world = a_world(Layout.MIRROR, "an/image:1")
+    version = publish(world)
+    world.reconciler(world.specs[0]).copier.copy(version, artifact_uri(BASE, "fraud", version))
+    world.storage.calls.clear()
+    world.sync()
+
+    assert world.registry.aliases("fraud")["production"] == "1"
+    assert set(world.storage.calls) == {"header"}
+
+
 # what is kept of the model
 
 

@@ -5,8 +5,19 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.model import DEFAULT
-from bridge.reconcile.read_only import ReadOnlyCopier, ReadOnlyRegistry
+from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from tests.worlds import CONTAINER, FACTS, World
+
+
+def test_a_read_only_copier_answers_as_the_one_behind_it() -> None:
+    world = World()
+    world.publish("production")
+    world.sync()
+    [folder] = world.storage.manifests
+    end = ReadOnlyCopier(world.reconciler(world.specs[0]).copier)
+
+    assert end.manifest(folder) == world.storage.manifest(folder)
+    assert end.header(folder) == world.storage.header(folder)
 
 
 def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
@@ -19,6 +30,19 @@ def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
     assert end.version("fraud", "1") == world.registry.version("fraud", "1")
     assert end.running("fraud") == ()
     assert end.operation("operations/1").version_id == "1"
+
+
+def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
+    world = World()
+    world.publish("production")
+    world.sync()
+    [folder] = world.storage.manifests
+    end = ReadOnlyBucket(world.storage)
+    files = list(end.held(folder))
+
+    assert end.manifest(folder) == world.storage.manifests[folder]
+    assert [file.path for file in files] == ["model.bin"]
+    assert list(end.reread(folder, files)) == [(file, file) for file in files]
 
 
 def test_what_would_write_stops_before_it_does() -> None:

@@ -119,3 +119,31 @@ def test_a_reset_forgets_everything_at_the_same_addresses(own: World) -> None:
     assert ask(own, "GET", "/calls") == []
     api = wandb.Api(overrides={"base_url": own.wandb.url}, api_key=API_KEY)
     assert list(api.registries("acme").collections()) == []
+
+
+def test_a_stored_byte_is_flipped_and_the_objects_digests_stay(own: World) -> None:
+    upload = f"{own.gcs.url}/upload/storage/v1/b/{BUCKET}/o"
+    one = f"{own.gcs.url}/storage/v1/b/{BUCKET}/o/rotten"
+    told = requests.post(upload, b"bytes", params={"uploadType": "media", "name": "rotten"}, timeout=5).json()
+
+    assert ask(own, "POST", "/gcs/corrupt", {"bucket": BUCKET, "name": "rotten", "offset": 1}) == 204
+    assert requests.get(one, {"alt": "media"}, timeout=5).content == b"b\x86tes"
+    after = requests.get(one, timeout=5).json()
+    assert [after[what] for what in ("size", "crc32c", "md5Hash")] == [
+        told[what] for what in ("size", "crc32c", "md5Hash")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("asked", "error"),
+    [
+        ({"name": "nowhere"}, f"there is no object gs://{BUCKET}/nowhere"),
+        ({"name": "short", "offset": 2}, f"gs://{BUCKET}/short has 2 bytes, and none at 2"),
+        ({"name": "short", "offset": -1}, f"gs://{BUCKET}/short has 2 bytes, and none at -1"),
+    ],
+)
+def test_a_byte_that_is_not_there_is_not_flipped(own: World, asked: dict[str, object], error: str) -> None:
+    upload = f"{own.gcs.url}/upload/storage/v1/b/{BUCKET}/o"
+    requests.post(upload, b"ab", params={"uploadType": "media", "name": "short"}, timeout=5)
+
+    assert ask(own, "POST", "/gcs/corrupt", {"bucket": BUCKET, **asked}) == {"error": error}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gc
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,9 @@ from bridge.core.model import ArtifactFile, Digest, SourceVersion
 from bridge.sandbox.address import API_KEY, ORGANIZATION, TEAM
 from bridge.sandbox.wandb.switches import WandbSwitches
 from bridge.sources.streams import PIECE
+from bridge.sources.wandb.manifests import LONGEST
 from bridge.sources.wandb.source import WandbSource
+from bridge.sources.wandb.urls import PAGE
 from tests.sources.publishers import REGISTRY, new_name, selector
 from tests.sources.servers import Asked, Reply, ScriptedServer
 
@@ -159,8 +160,6 @@ def test_a_file_without_a_size_is_taken_for_empty_and_fails_when_it_is_copied(
     assert [file.size for file in people.source.describe(version).files] == [0]
 
 
-# The SDK's session for manifests leaves its connection to the collector when the answer makes no sense.
-@pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 @pytest.mark.parametrize(
     "reply",
     [
@@ -170,6 +169,11 @@ def test_a_file_without_a_size_is_taken_for_empty_and_fails_when_it_is_copied(
         pytest.param(Reply(200, b"{}"), id="no manifest"),
         pytest.param(Reply(200, b'{"version": 1, "contents": null}'), id="half a manifest"),
         pytest.param(manifest(f={"size": 1}), id="no digest"),
+        pytest.param(manifest(f={"size": "1", "digest": "x"}), id="a size that is text"),
+        pytest.param(Reply(200, b'{"contents": {"f": "x"}}'), id="an entry that is text"),
+        pytest.param(Reply(200, b'{"contents": {"f": {"digest": "x", "extra": 1}}}'), id="an extra that is a number"),
+        pytest.param(Reply(200, b'{"contents": {"f": {"digest": "x"}'), id="an end that is missing"),
+        pytest.param(Reply(200, b'{"contents": {}, "more": "' + b"x" * LONGEST + b'"}'), id="too long a silence"),
     ],
 )
 def test_a_manifest_that_cannot_be_read_is_an_error_of_ours(
@@ -182,13 +186,11 @@ def test_a_manifest_that_cannot_be_read_is_an_error_of_ours(
 
     with pytest.raises(BridgeError):
         people.source.describe(version)
-    gc.collect()
 
 
 def test_a_storage_that_says_nothing_is_waited_for_with_patience_only(
     people: SandboxPublisher, version: SourceVersion
 ) -> None:
-    """The SDK itself has no time-out here, and tries again for 20 minutes."""
     released = threading.Event()
 
     def script(_: Asked) -> Reply:
@@ -210,6 +212,33 @@ def test_a_storage_that_says_nothing_is_waited_for_with_patience_only(
         for thread in threading.enumerate():
             if thread.name.startswith("within-"):
                 thread.join(10)
+
+
+def test_a_manifest_whose_url_expired_is_asked_for_again(people: SandboxPublisher, version: SourceVersion) -> None:
+    people.world.wandb.switches = WandbSwitches(url_lifetime=60)
+    looks = []
+
+    def late(_: Any) -> None:  # noqa: ANN401  whatever the stand-in says
+        looks.append(1)
+        if len(looks) == 1:
+            people.world.clock.advance(61)
+
+    people.between.edits["FetchArtifactManifest"] = late
+    assert [file.path for file in people.source.describe(version).files] == ["f"]
+    assert len(looks) == 2
+
+
+def test_a_version_of_more_files_than_one_answer_lists_is_read_file_by_file(people: SandboxPublisher) -> None:
+    name = new_name()
+    names = [f"part-{n:05}" for n in range(PAGE + 500)]
+    people.world.wandb.seed_version(f"{REGISTRY}/{name}", {"zzz": b"the last"}, listed=names)
+    version = swept(people, name)
+    files = people.source.describe(version).files
+    people.between.asked.clear()
+
+    assert read(people.source, version, files[-1]) == b"the last"
+    assert [file.path for file in files] == [*names, "zzz"]
+    assert len(people.between.asked) <= 3
 
 
 # a version that is not what it was

@@ -13,12 +13,15 @@ from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: TID251  this is it
 from bridge.copying.gcs.client import SCHEME, THEIRS, TIMEOUT, connect, split, translated
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest
+from bridge.core.packed import pack_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
 
     from google.cloud import storage  # noqa: TID251  this is its room
+
+    from bridge.core.packed import Packed
 
 PIECE = 8 << 20  # bytes per request of a download, and about twice as many in memory
 FIELDS = "items(name,size,md5Hash,crc32c,generation,metadata,timeCreated),nextPageToken"
@@ -34,16 +37,15 @@ class GcsObjects:
         """Close the client's connections."""
         self._client.close()
 
-    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+    def list(self, folder: str) -> Packed[ArtifactFile]:
         """See the port. "Directories" that a console or a mount has made, empty objects named "…/", are left out."""
         bucket, prefix = split(folder)
         with _reading(folder):
-            found = [
+            return pack_files(
                 _file(blob, prefix)
                 for blob in self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT)
                 if blob.size or not blob.name.endswith("/")
-            ]
-        return tuple(sorted(found, key=lambda file: file.path))
+            )
 
     @contextmanager
     def open(self, uri: str, start: int = 0) -> Iterator[Iterator[bytes]]:
@@ -52,20 +54,29 @@ class GcsObjects:
 
         All of them are of the generation that is live at the opening: if it is replaced meanwhile, TryAgain.
         """
+        blob = self._live(uri)
+        yield self._pieces(blob, uri, start, crc32c=blob.crc32c)
+
+    @contextmanager
+    def open_as_is(self, uri: str) -> Iterator[Iterator[bytes]]:
+        """Stream an object as `open` does, whether or not its bytes are those that the bucket has digests of."""
+        yield self._pieces(self._live(uri), uri, 0, crc32c=None)
+
+    def _live(self, uri: str) -> storage.Blob:
         bucket, name = split(uri)
-        blob = self._client.bucket(bucket).blob(name)
+        blob: storage.Blob = self._client.bucket(bucket).blob(name)
         with _reading(uri):
             try:
                 blob.reload(timeout=TIMEOUT)
             except api.NotFound as absent:
                 raise gone(uri) from absent
-        yield self._pieces(blob, uri, start)
+        return blob
 
-    def _pieces(self, blob: storage.Blob, uri: str, start: int) -> Iterator[bytes]:
+    def _pieces(self, blob: storage.Blob, uri: str, start: int, *, crc32c: str | None) -> Iterator[bytes]:
         # A blob whose metadata is loaded is read from the mediaLink of the answer, wherever that leads
         # (google-cloud-storage 3.17.1, blob.py:916), so another one is asked for.
         pinned = self._client.bucket(blob.bucket.name).blob(blob.name, generation=blob.generation)
-        crc32c = google_crc32c.Checksum()
+        taken = google_crc32c.Checksum()
         for at in range(start, blob.size, PIECE):
             end = min(at + PIECE, blob.size)
             with _reading(uri):
@@ -73,9 +84,9 @@ class GcsObjects:
                     piece = download(pinned, start=at, end=end - 1)
                 except api.NotFound as replaced:
                     raise changed(uri) from replaced
-            crc32c.update(piece)
-            whole = start == 0 and end == blob.size
-            if len(piece) != end - at or (whole and base64.b64encode(crc32c.digest()).decode() != blob.crc32c):
+            taken.update(piece)
+            is_checked = crc32c is not None and start == 0 and end == blob.size
+            if len(piece) != end - at or (is_checked and base64.b64encode(taken.digest()).decode() != crc32c):
                 raise TryAgain(f"{uri!a}: other bytes arrived than are stored")
             yield piece
 
@@ -92,15 +103,39 @@ def changed(uri: str) -> TryAgain:
     return TryAgain(f"{uri!a} was replaced or deleted while it was read")
 
 
-def download(blob: storage.Blob, *, start: int | None = None, end: int | None = None) -> bytes:
-    """Read the bytes of an object, or those from `start` to `end`; compared with its crc32c if it is whole."""
-    checksum = "crc32c" if start is None else None
-    return DEFAULT_RETRY(_download)(blob, start=start, end=end, checksum=checksum)
+def download_whole(blob: storage.Blob, uri: str, first: int = PIECE) -> Iterator[bytes]:
+    """
+    Read an object whose size nobody knows in pieces, the first of `first` bytes at most; compared with its crc32c.
+
+    What is smaller than that takes one request. Raises api.NotFound if the object is not there, or no more.
+    """
+    crc32c, at, wanted = google_crc32c.Checksum(), 0, first
+    ended = False
+    while not ended:
+        try:
+            # From the first answer on the blob has a generation, and only that one is asked for.
+            piece = download(blob, start=at, end=at + wanted - 1)
+        except api.RequestRangeNotSatisfiable:
+            piece = b""
+        crc32c.update(piece)
+        at += len(piece)
+        ended = len(piece) < wanted
+        wanted = PIECE
+        if ended and blob.crc32c is None:
+            blob.reload(timeout=TIMEOUT)  # an answer of 416 has no hashes, and GCS promises none for a range
+        if ended and base64.b64encode(crc32c.digest()).decode() != blob.crc32c:
+            raise TryAgain(f"{uri!a}: other bytes arrived than are stored")
+        yield piece
 
 
-def _download(blob: storage.Blob, **how: object) -> bytes:
+def download(blob: storage.Blob, *, start: int, end: int) -> bytes:
+    """Read the bytes of an object from `start` to `end`, fewer if it ends before."""
+    return DEFAULT_RETRY(_download)(blob, start=start, end=end)
+
+
+def _download(blob: storage.Blob, **part: int) -> bytes:
     try:
-        return bytes(blob.download_as_bytes(**how, raw_download=True, timeout=TIMEOUT, retry=None))
+        return bytes(blob.download_as_bytes(**part, checksum=None, raw_download=True, timeout=TIMEOUT, retry=None))
     except api.GoogleAPICallError as refused:
         # The client's own retries would leave the connection of each refusal open
         # (google-cloud-storage 3.17.1, _media/requests/download.py asks with stream=True).

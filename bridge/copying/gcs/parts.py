@@ -73,9 +73,9 @@ class PartsUploader:
 
     uploader: Uploader
 
-    def send(self, place: Place, stream: VerifiedStream) -> tuple[Place, Held]:
+    def send(self, place: Place, aside: str, stream: VerifiedStream) -> tuple[Place, Held]:
         """
-        Send a file; return where it lies now, verified, from where it is to be copied to its place.
+        Send a file; return where it lies now, verified, below `aside`, from where it is to be copied to its place.
 
         Goes on with an upload that was begun before: what the bucket has of it is read again and not sent again.
         `stream` takes the md5. Raises as Uploader.streamed does.
@@ -84,7 +84,7 @@ class PartsUploader:
             started = self._taken_up(place, stream)
             try:
                 if started is None:
-                    started = self._begun(place, stream)
+                    started = self._begun(place, aside, stream)
                 there = self._lying(started.temporary)
                 if there is None:
                     self._complete(started, self._sent(started, stream))
@@ -141,9 +141,8 @@ class PartsUploader:
                 return _Started(upload.address, has)
             after = int(_first(_NEXT, answer.body))
 
-    def _begun(self, place: Place, stream: VerifiedStream) -> _Started:
-        folder, _, _ = place.name.rpartition("/")
-        temporary = Place(place.bucket, f"{folder}.unfinished/{secrets.token_hex(16)}")
+    def _begun(self, place: Place, aside: str, stream: VerifiedStream) -> _Started:
+        temporary = Place(place.bucket, f"{aside}{secrets.token_hex(16)}")
         target = f"/{quote(temporary.bucket, safe='')}/{quote(temporary.name)}"
         headers = {"Content-Type": TYPE, "Content-Length": "0"} | {f"x-goog-meta-{key}": MARK[key] for key in MARK}
         answer = self.uploader.wire.insist("POST", f"{target}?uploads", headers)

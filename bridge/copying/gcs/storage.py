@@ -9,36 +9,39 @@ from __future__ import annotations
 
 from dataclasses import replace
 from http import HTTPStatus
-from typing import TYPE_CHECKING, NoReturn
+from itertools import chain
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 from urllib.parse import quote
 
 from google.api_core import exceptions as api
-from pydantic import ValidationError
 
 from bridge.copying.gcs.client import MARK, TIMEOUT, split, translated
-from bridge.copying.gcs.objects import FIELDS, GcsObjects, download
+from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.rewriting import rewrite, taken
 from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, held, later
 from bridge.copying.gcs.wire import Wire
-from bridge.copying.manifests import manifest_from_json, manifest_to_json
+from bridge.copying.manifests import ManifestText, NotAManifest, read_header, read_manifest
+from bridge.copying.rereading import reread
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from google.cloud import storage  # noqa: TID251  this is its room
 
     from bridge.copying.budget import Budget
-    from bridge.core.model import Manifest
+    from bridge.core.model import Manifest, ManifestHeader
     from bridge.core.ports import Clock, Reader, Uploads
     from bridge.core.records import Upload
 
+T = TypeVar("T")
 
+HEADER = 64 << 10  # bytes of a manifest that hold its header, unless a signature or metrics are very long
 PIECES = 4 << 20  # bytes of a streamed file that are in memory at a time, buffers of connections included
 
 
@@ -69,29 +72,44 @@ class GcsStorage(GcsObjects):
         self._wire.close()
 
     def manifest(self, folder: str) -> Manifest | None:
-        """See the port."""
+        """See the port. A request for each 8 MiB, which nearly every manifest is smaller than."""
+        return self._read(folder, PIECE, read_manifest)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port. One request, but for a large manifest of an earlier release."""
+
+        def header(pieces: Iterator[bytes]) -> ManifestHeader:
+            begun = next(pieces)
+            if len(begun) == HEADER and (found := read_header(begun)) is not None:
+                return found
+            return read_manifest(chain((begun,), pieces)).header
+
+        return self._read(folder, HEADER, header)
+
+    def _read(self, folder: str, first: int, read: Callable[[Iterator[bytes]], T]) -> T | None:
+        """Read a manifest, or as much of it as `read` takes, the first piece of so many bytes."""
+        uri = f"{folder}{MANIFEST_NAME}"
         blob = self._blob(folder, MANIFEST_NAME)
-        with translated(f"{folder}{MANIFEST_NAME}"):
+        with translated(uri):
             try:
-                text = download(blob)
+                return read(download_whole(blob, uri, first))
             except api.NotFound:
                 return None
-        try:
-            return manifest_from_json(text)
-        except ValidationError as wrong:
-            raise NeedsPerson(
-                f"{folder}{MANIFEST_NAME} is not a manifest of the bridge ({wrong.error_count()} errors)",
-                "find out who wrote it; if nobody needs the folder, remove it",
-            ) from wrong
+            except NotAManifest as wrong:
+                raise NeedsPerson(
+                    f"{uri} is not a manifest of the bridge ({wrong})",
+                    "find out who wrote it; if nobody needs the folder, remove it",
+                ) from wrong
 
     def held(self, folder: str) -> Iterator[StoredFile]:
-        """See the port."""
+        """See the port. The service lists in the order of UTF-8 bytes, which is that of code points."""
         _, prefix = split(folder)
         with translated(folder):
             for blob in self._listed(folder):
                 path = blob.name.removeprefix(prefix)
-                if path != MANIFEST_NAME:
-                    yield StoredFile(path, blob.size, blob.crc32c, md5=blob.md5_hash)
+                if path != MANIFEST_NAME and (blob.size or not blob.name.endswith("/")):
+                    # One that somebody encrypted with a key of their own has no digests to be seen.
+                    yield StoredFile(path, blob.size, blob.crc32c or "", md5=blob.md5_hash)
 
     def put(self, folder: str, file: ArtifactFile, read: Reader, there: StoredFile | None = None) -> StoredFile:
         """
@@ -107,7 +125,7 @@ class GcsStorage(GcsObjects):
             if there is not None:
                 return self._kept(place, stream, Held(there.size, there.crc32c, there.md5, 0))
             try:
-                made = self._send(place, stream)
+                made = self._send(place, _aside(folder), stream)
             except api.PreconditionFailed:
                 return self._kept(place, stream, self._lying(place))
             if isinstance(made, StoredFile):
@@ -123,7 +141,7 @@ class GcsStorage(GcsObjects):
             return 2 * file.size  # its pieces, and all of them put together
         return memory_for_parts(file.size, self._settings) if self._may_go_in_parts(file) else PIECES
 
-    def _send(self, place: Place, stream: VerifiedStream) -> Held | StoredFile:
+    def _send(self, place: Place, aside: str, stream: VerifiedStream) -> Held | StoredFile:
         file = stream.file
         if file.size <= self._settings.one_request:
             return self._uploader.at_once(place, stream)
@@ -133,12 +151,12 @@ class GcsStorage(GcsObjects):
                 return self._uploader.streamed(place, stream, watched=may_go_in_parts)
             except SlowStream:
                 self._is_slow = True
-        return self._in_parts(place, file, stream.read)
+        return self._in_parts(place, aside, file, stream.read)
 
-    def _in_parts(self, place: Place, file: ArtifactFile, read: Reader) -> StoredFile:
+    def _in_parts(self, place: Place, aside: str, file: ArtifactFile, read: Reader) -> StoredFile:
         """Send a file in parts to a temporary name, and copy it to its own inside the bucket."""
         stream = VerifiedStream(file, read, md5=True)
-        temporary, there = self._parts.send(place, stream)
+        temporary, there = self._parts.send(place, aside, stream)
         sealed = stream.seal()
         target = self._client.bucket(place.bucket).blob(place.name)
         source = self._client.bucket(temporary.bucket).blob(temporary.name, generation=there.generation)
@@ -187,7 +205,7 @@ class GcsStorage(GcsObjects):
                 return 0
             if upload.kind == "parts":
                 return self._parts.remove(upload.address) if upload.address else 0
-            if self.manifest(upload.uri) is not None:
+            if self.header(upload.uri) is not None:
                 return 0
             return sum(self._removed(blob) for blob in self._listed(upload.uri) if _is_ours(blob, before))
 
@@ -196,14 +214,7 @@ class GcsStorage(GcsObjects):
         blob = self._blob(folder, MANIFEST_NAME)
         with translated(f"{folder}{MANIFEST_NAME}"):
             try:
-                blob.metadata = MARK
-                blob.upload_from_string(
-                    manifest_to_json(manifest),
-                    content_type="application/json",
-                    if_generation_match=0,
-                    checksum="crc32c",
-                    timeout=TIMEOUT,
-                )
+                self._write(Place(blob.bucket.name, blob.name), ManifestText(manifest))
             except api.PreconditionFailed:
                 there = self.manifest(folder)
                 if there is None or there.files != manifest.files:
@@ -211,6 +222,22 @@ class GcsStorage(GcsObjects):
                         f"{folder} already has a manifest, of other files",
                         "find out who wrote it; if nobody needs the folder, remove it",
                     ) from None
+
+    def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
+        """See the port."""
+        return reread(self.open_as_is, folder, files)
+
+    def _write(self, place: Place, text: ManifestText) -> None:
+        """Send a manifest as files are sent, under a name that nothing has. Raises as the uploader does."""
+        file = ArtifactFile(MANIFEST_NAME, text.size, Digest("crc32c", text.crc32c))
+        stream = VerifiedStream(file, text.read)
+        uploader = replace(self._uploader, content_type="application/json")
+        if text.size <= self._settings.one_request:
+            made = uploader.at_once(place, stream)
+        else:
+            made = uploader.streamed(place, stream, watched=False)
+        if (made.size, made.crc32c) != (text.size, text.crc32c):
+            self._refuse_other_bytes(place, made)
 
     def _listed(self, folder: str) -> Iterator[storage.Blob]:
         bucket, prefix = split(folder)
@@ -233,6 +260,11 @@ class GcsStorage(GcsObjects):
             )
         blob: storage.Blob = self._client.bucket(bucket).blob(name)
         return blob
+
+
+def _aside(folder: str) -> str:
+    """Return where what is under way is kept: beside a folder, which holds nothing but its files."""
+    return f"{split(folder)[1].removesuffix('/')}.unfinished/"
 
 
 def _is_ours(blob: storage.Blob, before: datetime) -> bool:

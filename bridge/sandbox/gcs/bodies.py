@@ -106,6 +106,14 @@ class Bodies:
             else:
                 path.unlink()
 
+    def flip(self, body: str, offset: int) -> None:
+        """Invert the byte at `offset`: what bit rot would do."""
+        with self.path(body).open("r+b") as file:
+            file.seek(offset)
+            [byte] = file.read(1)
+            file.seek(offset)
+            file.write(bytes([byte ^ 0xFF]))
+
     @contextmanager
     def kept_if_all_goes_well(self, body: str) -> Iterator[str]:
         """Remove the body if the block raises."""

@@ -67,6 +67,23 @@ class GcsServer:
             )
             return [name for (name,) in rows]
 
+    def corrupt_object(self, bucket: str, name: str, *, offset: int = 0) -> None:
+        """
+        Flip one stored byte of a live object, whose digests stay what they were; copies made inside share its bytes.
+
+        Raises LookupError if there is no such object, ValueError if it ends before `offset`.
+        """
+        with closing(connect(self._data / "metadata.sqlite")) as connection:
+            row = connection.execute(
+                "SELECT body, size FROM objects WHERE bucket = ? AND name = ? AND deleted IS NULL", (bucket, name)
+            ).fetchone()
+        if row is None:
+            raise LookupError(f"there is no object gs://{bucket}/{name}")
+        body, size = row
+        if not 0 <= offset < size:
+            raise ValueError(f"gs://{bucket}/{name} has {size} bytes, and none at {offset}")
+        self.service.bodies.flip(body, offset)
+
 
 class Front:
     """What the web server calls: undoes its decoding of the path, then lets `before_answer` have the request."""

@@ -23,7 +23,7 @@ from bridge.sandbox.wandb.version_lists import find_by_name
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.sandbox.wandb.gateway import Gateway
 
@@ -55,6 +55,7 @@ def seed_version(
     metadata: Mapping[str, object],
     digests: Mapping[str, str],
     references: Mapping[str, str],
+    listed: Iterable[str],
 ) -> SeededVersion:
     """Commit a version with this manifest and link it; see `WandbServer.seed_version`."""
     entity_name, project_name, name = collection_path.split("/", 2)
@@ -68,6 +69,8 @@ def seed_version(
         entries[path] = Entry(digests.get(path, md5_digest(content)), len(content), key)
     for path, uri in references.items():
         entries[path] = Entry(digests.get(path, uri), 0, key, uri)
+    nothing = Entry(md5_digest(b""), 0, key)
+    entries |= dict.fromkeys(listed, nothing)
     manifest_blob = blob_of_manifest(-key)
     write_manifest(context.blobs, manifest_blob, entries)
     keep_files(context, key, entries)

@@ -15,7 +15,7 @@ from bridge.sandbox.wandb.store import Store
 from bridge.sandbox.wandb.switches import WandbSwitches
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bridge.sandbox.clock import SandboxClock
@@ -121,14 +121,15 @@ class WandbServer:
         metadata: Mapping[str, object] | None = None,
         digests: Mapping[str, str] | None = None,
         references: Mapping[str, str] | None = None,
+        listed: Iterable[str] = (),
     ) -> SeededVersion:
         """
         Commit a version and link it into `entity/project/collection`, without the SDK and its checks of names.
 
         `files` are names, hostile ones too, and bytes. `digests` replaces what a manifest says of a file; to
-        `references`, name -> URI, nothing is stored. The version is born in the project `seeded` of the first
-        team of the same organization, else of the entity itself. `latest` is set as a link would, and automations
-        are triggered.
+        `references`, name -> URI, and to names that are only `listed`, as empty files, nothing is stored. The version
+        is born in the project `seeded` of the first team of the same organization, else of the entity itself. `latest`
+        is set as a link would, and automations are triggered.
         """
         with self._store.writing() as database:
             context = seeding.seeder(self._gateway, database)
@@ -141,6 +142,7 @@ class WandbServer:
                 metadata=metadata or {},
                 digests=digests or {},
                 references=references or {},
+                listed=listed,
             )
         self._courier.wake()
         return seeded

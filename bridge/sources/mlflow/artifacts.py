@@ -25,7 +25,7 @@ from bridge.core.errors import NeedsPerson
 from bridge.sources.mlflow.proxied import ArtifactServer, check_servable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
     from bridge.core.model import ArtifactFile, SourceVersion
@@ -42,7 +42,7 @@ _CLIMBS = re.compile(r"(^|[/\\])(\.|%2e){2}($|[/\\])|%2e|%2f|%5c", re.IGNORECASE
 class Folder(Protocol):
     """Where the files of one version are."""
 
-    def list(self) -> tuple[ArtifactFile, ...]:
+    def list(self) -> Sequence[ArtifactFile]:
         """List all of them, by path; paths are not checked. Raises NeedsPerson if there are none."""
         ...
 
@@ -59,7 +59,7 @@ class ServerFolder:
     root: str  # "1/models/m-4e4c/artifacts"
     version: SourceVersion
 
-    def list(self) -> tuple[ArtifactFile, ...]:
+    def list(self) -> Sequence[ArtifactFile]:
         """See Folder. Names that the server could not be asked for are refused."""
         files = _some(self.server.list(self.root), self.version)
         for file in files:
@@ -79,7 +79,7 @@ class BucketFolder:
     uri: str  # without a "/" at its end
     version: SourceVersion
 
-    def list(self) -> tuple[ArtifactFile, ...]:
+    def list(self) -> Sequence[ArtifactFile]:
         """See Folder."""
         return _some(self.store.list(f"{self.uri}/"), self.version)
 
@@ -189,7 +189,7 @@ def _split(uri: str) -> tuple[str, str]:
     return (found[1].lower(), found[2]) if found else ("", uri)
 
 
-def _some(files: tuple[ArtifactFile, ...], version: SourceVersion) -> tuple[ArtifactFile, ...]:
+def _some(files: Sequence[ArtifactFile], version: SourceVersion) -> Sequence[ArtifactFile]:
     """Refuse an empty listing, which is also what MLflow answers of a folder that is not there."""
     if not files:
         raise NeedsPerson(

@@ -19,6 +19,7 @@ import requests
 
 from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile
+from bridge.core.packed import pack_files
 from bridge.net.lines import UNWELL, Broken, Lines
 from bridge.sources.streams import Answered, fetch, open_stream
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from datetime import datetime
 
+    from bridge.core.packed import Packed
     from bridge.core.ports import Clock
     from bridge.sources.mlflow.session import MlflowSession
     from bridge.sources.streams import Answer
@@ -64,14 +66,16 @@ class ArtifactServer:
         """Close the connections to the store behind the server."""
         self._lines.close()
 
-    def list(self, root: str) -> tuple[ArtifactFile, ...]:
+    def list(self, root: str) -> Packed[ArtifactFile]:
         """
         List all files below a folder, by path: a request per folder. An absent one is empty.
 
         Raises NeedsPerson for a folder in it that shows nothing. MLflow makes none; but objects of a bucket whose
         names hold "//", "." or ".." show as one, without the files (mlflow 3.17.2, s3_artifact_repo.py, relpath).
         """
-        files: list[ArtifactFile] = []
+        return pack_files(self._found(root))
+
+    def _found(self, root: str) -> Iterator[ArtifactFile]:
         folders = [""]
         while folders:
             folder = folders.pop()
@@ -88,8 +92,7 @@ class ArtifactServer:
                 if entry.get("is_dir"):
                     folders.append(f"{below}/")
                 else:  # the size of an empty file is left out
-                    files.append(ArtifactFile(below, int(entry.get("file_size", 0)), None))
-        return tuple(sorted(files, key=lambda file: file.path))
+                    yield ArtifactFile(below, int(entry.get("file_size", 0)), None)
 
     def _listed(self, path: str) -> dict[str, Any]:
         response = self._session.get(FILES, params={"path": path})

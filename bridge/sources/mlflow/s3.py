@@ -25,12 +25,15 @@ from botocore.exceptions import (
 
 from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile
+from bridge.core.packed import pack_files
 from bridge.net.lines import Lines
 from bridge.sources.streams import open_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
+
+    from bridge.core.packed import Packed
 
 SIGNED_FOR = 900  # seconds; a URL that has expired is signed again
 DENIED = frozenset(
@@ -53,21 +56,19 @@ class S3Store:
         if self._made is not None:
             self._made.close()
 
-    def list(self, folder: str) -> tuple[ArtifactFile, ...]:
+    def list(self, folder: str) -> Packed[ArtifactFile]:
         """See the port. Empty objects that stand for a folder, by a name that ends in "/", are left out."""
         bucket, prefix = _parts(folder)
-        files: list[ArtifactFile] = []
         try:
             pages = self._client().get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
-            for page in pages:
-                files += [
-                    ArtifactFile(found["Key"].removeprefix(prefix), found["Size"], None)
-                    for found in page.get("Contents", ())
-                    if found["Size"] or not found["Key"].endswith("/")
-                ]
+            return pack_files(
+                ArtifactFile(found["Key"].removeprefix(prefix), found["Size"], None)
+                for page in pages
+                for found in page.get("Contents", ())
+                if found["Size"] or not found["Key"].endswith("/")
+            )
         except (BotoCoreError, ClientError) as problem:
             raise _translated(problem, folder) from problem
-        return tuple(sorted(files, key=lambda file: file.path))
 
     def open(self, uri: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""

@@ -6,7 +6,7 @@ import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import MLFLOW_PLACE, Description, Facts
 from bridge.core.naming import check_paths
@@ -107,10 +107,15 @@ class MlflowSource:
         """Ask for a version by its label, and make sure that it is the one that was swept."""
         name = version.collection.removeprefix(f"{MLFLOW_PLACE}/")
         found = self._session.version(name, int(version.label))
-        if (found.id, None) != (version.id, version.digest):
-            raise NeedsPerson(
+        if found.id != version.id:
+            raise NotFound(
                 f"{version} is not what it was when it was listed: another version has its place",
                 "run the sync again, so that the model is listed anew",
+            )
+        if version.digest is not None:
+            raise IntegrityError(
+                f"{version} had the digest {version.digest} when it was listed, and MLflow keeps none",
+                "check that the store and the connection belong together",
             )
         if found.status != READY:
             raise NeedsPerson(f"{version} is not READY any longer, but {found.status}", "look at it in MLflow")

@@ -11,14 +11,12 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import wandb
 from wandb import Api, Artifact
 from wandb.apis.public import ArtifactCollection
 from wandb.errors import AuthenticationError, Error
-from wandb.sdk.artifacts.artifact_manifest import ArtifactManifest
-from wandb.sdk.artifacts.artifact_manifest_entry import ArtifactManifestEntry
 from wandb.sdk.lib.asyncio_manager import AlreadyJoinedError
 from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.sdk.mailbox import MailboxClosedError
@@ -35,10 +33,9 @@ __all__ = [
     "Api",
     "Artifact",
     "ArtifactCollection",
-    "ArtifactManifest",
-    "ArtifactManifestEntry",
     "NoSuchVersion",
     "WandbSession",
+    "manifest_url",
 ]
 
 T = TypeVar("T")
@@ -62,6 +59,7 @@ _NOT_FOUND = ("not found", "Could not find")
 _NO_SUCH_VERSION = "artifact membership"
 _TIMED_OUT = "did not respond in time"
 _NOT_RUNNING = "the service process is not running"
+_MANIFEST = "query FetchArtifactManifest($id: ID!) { artifact(id: $id) { currentManifest { file { directUrl } } } }"
 
 
 class NoSuchVersion(NotFound):
@@ -144,6 +142,20 @@ class WandbSession:
         if _TIMED_OUT in str(problem):
             return TryAgain(f"{where} did not answer within {self._timeout} s")
         return TryAgain(f"{where} does not answer as it should: {_short(problem)}")
+
+
+def manifest_url(artifact: Artifact) -> str:
+    """
+    Return the signed URL of an artifact's manifest.
+
+    The SDK has no public way to it but `manifest`, which takes 1.6 GB and 30 s for a million files (wandb 0.31.0).
+    """
+    client: Any = artifact._service_api  # noqa: SLF001  see above
+    said = client.execute_graphql(_MANIFEST, {"id": artifact.id})
+    try:
+        return str(said["artifact"]["currentManifest"]["file"]["directUrl"])
+    except (LookupError, TypeError):
+        raise ValueError(f"W&B gives no URL for the manifest of {artifact.name}") from None
 
 
 def _cause(problem: Exception) -> BaseException:

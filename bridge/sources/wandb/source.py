@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import threading
 from collections import defaultdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 from urllib.parse import quote
 
-from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
+from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
@@ -17,23 +17,23 @@ from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
 from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
-from bridge.sources.wandb.manifests import artifact_file, check_manifest
-from bridge.sources.wandb.session import NoSuchVersion, WandbSession
+from bridge.sources.wandb.manifests import check_manifest, read_manifest
+from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
+from bridge.sources.wandb.urls import PAGE as URLS_PAGE, FileUrls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
     from contextlib import AbstractContextManager
 
+    from bridge.core.packed import Packed
     from bridge.core.ports import Limit
-    from bridge.sources.wandb.session import Api, Artifact, ArtifactManifest
+    from bridge.sources.wandb.session import Api, Artifact
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
 Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
 
 REGISTRY_PREFIX = "wandb-registry-"
 PAGE = 1000  # versions or collections in one answer
-FILES_PAGE = 5000
-MOST_URL_LISTS = 32  # versions whose file URLs are remembered at a time
 GIVE_UP_AFTER = 2  # places in a row that W&B did not answer for
 
 
@@ -52,7 +52,7 @@ class WandbSource:
         api_key: Callable[[], str],
         organization: str | None = None,
         *,
-        patience: float = 60.0,  # seconds for a manifest, which the SDK itself would try for 20 minutes
+        patience: float = 300.0,  # seconds for a manifest, which may be of a million files
         limit: Limit = UNLIMITED,
     ) -> None:
         self._name = name
@@ -61,8 +61,7 @@ class WandbSource:
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key, limit=limit)
         self._lines = Lines()
-        self._url_lock = threading.Lock()
-        self._urls: dict[str, dict[str, str]] = {}  # artifact id -> path -> the URL last given
+        self._urls = FileUrls(self._file_urls)
 
     def close(self) -> None:
         """Close the connections that files are read over."""
@@ -243,34 +242,37 @@ class WandbSource:
     def describe(self, version: SourceVersion) -> Description:
         """See the port. The manifest is checked against the artifact's own digest, which covers paths and digests."""
 
-        def contents(api: Api) -> tuple[ArtifactManifest, dict[str, Any]]:
+        def contents(api: Api) -> tuple[str, dict[str, Any]]:
             artifact = self._same(api, version)
-            return artifact.manifest, artifact.metadata
+            return manifest_url(artifact), artifact.metadata
 
-        manifest, metadata = within(self._patience, lambda: self._session.call(contents), f"the manifest of {version}")
-        entries = {str(path): entry for path, entry in manifest.entries.items()}
-        check_paths(entries)
-        files = tuple(artifact_file(version, path, entries[path]) for path in sorted(entries))
-        check_manifest(version, {path: entry.digest for path, entry in entries.items()})
+        first_url, metadata = self._session.call(contents)
+        what = f"the manifest of {version}"
+
+        def read() -> Packed[ArtifactFile]:
+            with open_url(
+                self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
+            ) as pieces:
+                return read_manifest(version, pieces)
+
+        files = within(self._patience, read, what)
+        check_paths(file.path for file in files)
+        check_manifest(version, files)
+        self._urls.know(version, files)
         return Description(files, facts_in(self, version, files, metadata_facts(metadata)))
 
     def open(
         self, version: SourceVersion, file: ArtifactFile, start: int = 0
     ) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
+        given: str | None = None
 
         def url(renew: bool) -> str:  # noqa: FBT001  the shape that open_url asks for
-            with self._url_lock:  # files of a version are opened by many threads, and one list serves them all
-                urls = self._urls.get(version.id)
-                if urls is None:
-                    if len(self._urls) >= MOST_URL_LISTS:
-                        self._urls.clear()
-                    urls = self._urls[version.id] = self._file_urls(version, None)
-            if renew or file.path not in urls:
-                urls |= self._file_urls(version, [file.path])
-            if file.path not in urls:
+            nonlocal given
+            given = self._urls.url(version, file.path, refused=given if renew else None)
+            if given is None:
                 raise NeedsPerson(f"W&B gives no URL for {file.path!a} of {version}", "log the version again")
-            return urls[file.path]
+            return given
 
         return open_url(self._lines, url, f"{file.path!a} of {version}", start)
 
@@ -285,16 +287,19 @@ class WandbSource:
     def _same(self, api: Api, version: SourceVersion) -> Artifact:
         """Fetch a version by its label, and make sure that it is the one that was swept."""
         artifact: Artifact = api.artifact(str(version))
-        if (artifact.id, artifact.digest) != (version.id, version.digest):
-            raise NeedsPerson(
+        if artifact.id != version.id:
+            raise NotFound(
                 f"{version} is not what it was when it was listed: another artifact has its place",
                 "run the sync again, so that the collection is listed anew",
             )
+        if artifact.digest != version.digest:
+            reason = f"{version} has the digest {artifact.digest}, and had {version.digest} when it was listed"
+            raise IntegrityError(reason, "log it as a new version, and ask W&B: a version's digest never changes")
         return artifact
 
     def _file_urls(self, version: SourceVersion, names: list[str] | None) -> dict[str, str]:
         def urls(api: Api) -> dict[str, str]:
-            files = self._same(api, version).files(names=names, per_page=FILES_PAGE)
-            return {file.name: file.direct_url for file in files}
+            files = self._same(api, version).files(names=names, per_page=URLS_PAGE)
+            return {file.name: file.direct_url for file in islice(files, URLS_PAGE)}
 
         return self._session.call(urls)

@@ -1,0 +1,88 @@
+"""Reading what lies in a bucket again, to know what its bytes are."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Protocol
+
+import google_crc32c
+import xxhash
+
+from bridge.core.errors import TryAgain
+from bridge.core.model import StoredFile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+    from contextlib import AbstractContextManager
+
+    class Hasher(Protocol):
+        """A digest in the making."""
+
+        def update(self, piece: bytes, /) -> None:
+            """Take in more bytes."""
+
+        def digest(self) -> bytes:
+            """Return the digest of all that was taken in."""
+
+    Open = Callable[[str], AbstractContextManager[Iterator[bytes]]]
+
+PARALLEL = 4  # files that are read at a time; of each, two pieces of the reader's are in memory
+
+
+def reread(
+    open_as_is: Open, folder: str, files: Iterable[StoredFile], *, parallel: int = PARALLEL
+) -> Iterator[tuple[StoredFile, StoredFile]]:
+    """
+    Read files again as Storage.reread says; `open_as_is` streams the object of a URI, whatever its bytes are.
+
+    Files are taken as there is room, in the caller's thread. When the caller has enough, or is interrupted, what is
+    being read is given up at its next piece.
+    """
+    halted = threading.Event()
+    ahead: deque[Future[tuple[StoredFile, StoredFile]]] = deque()
+    with ThreadPoolExecutor(parallel, thread_name_prefix="reread") as pool:
+        try:
+            for file in files:
+                ahead.append(pool.submit(_read, open_as_is, folder, file, halted))
+                if len(ahead) == 2 * parallel:  # so that one large file does not keep the others waiting
+                    yield ahead.popleft().result()
+            while ahead:
+                yield ahead.popleft().result()
+        finally:
+            halted.set()
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _read(open_as_is: Open, folder: str, file: StoredFile, halted: threading.Event) -> tuple[StoredFile, StoredFile]:
+    found = file
+    for _ in range(2):  # the second time is for bytes that changed on their way
+        with open_as_is(f"{folder}{file.path}") as pieces:
+            found = _digested(file, pieces, halted)
+        if found == file:
+            break
+    return file, found
+
+
+def _digested(file: StoredFile, pieces: Iterator[bytes], halted: threading.Event) -> StoredFile:
+    """Return size and digests of some bytes, by the algorithms that the file has digests by."""
+    crc32c, size = google_crc32c.Checksum(), 0
+    md5 = hashlib.md5(usedforsecurity=False) if file.md5 is not None else None
+    xxh128 = xxhash.xxh128() if file.xxh128 is not None else None
+    sha256 = hashlib.sha256() if file.sha256 is not None else None
+    hashers: list[Hasher] = [each for each in (crc32c, md5, xxh128, sha256) if each is not None]
+    for piece in pieces:
+        if halted.is_set():
+            raise TryAgain("reading was stopped")
+        size += len(piece)
+        for hasher in hashers:
+            hasher.update(piece)
+    return StoredFile(file.path, size, _base64(crc32c) or "", _base64(md5), _base64(xxh128), _base64(sha256))
+
+
+def _base64(hasher: Hasher | None) -> str | None:
+    return None if hasher is None else base64.b64encode(hasher.digest()).decode()
