@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Pauses:
-    """Pauses of a mapping, whose key has EVERY for a model, or of one model. Kept in the store as holds of EVERY alias."""
+    """
+    Pauses of a mapping, whose key has EVERY for a model, or of one model.
+
+    They are kept in the store as holds of EVERY alias, which whoever works on a model looks at before each change.
+    """
 
     store: Store
     clock: Clock

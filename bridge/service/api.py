@@ -219,7 +219,7 @@ def _governing(door: Door) -> APIRouter:
 
     @router.post("/mappings/{name}/pause")
     def pause(request: Request, name: Annotated[str, NAME], asked: Pause) -> dict[str, Any]:
-        """Let nothing of a mapping, or of one of its models, be changed in Vertex for a time, or until it is resumed."""
+        """Let nothing of a mapping, or of one of its models, be changed for a time, or until it is resumed."""
         here = door.now()
         key = here.scope(name, asked.model)
         lasts = units.duration(asked.for_) if asked.for_ is not None else None

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.config.model import Config
+    from bridge.core.ports import Tokens
 
 log = logging.getLogger(__name__)
 
@@ -99,13 +100,16 @@ class Daemon:
     def _make(self, config: Config) -> Service:
         bridge = Bridge(config, patience=NO_PATIENCE)
         try:
-            if not is_loopback(config.service.host) and not bridge.store.tokens():
-                raise NeedsPerson(
-                    f"the service would listen on {config.service.host}, where other machines reach it, and no token "
-                    "keeps them out",
-                    "make one: bridge token create --scope admin; or have it listen on 127.0.0.1",
-                )
+            _refuse_to_be_open(config.service.host, bridge.store)
             return Service(bridge, self.health, self.events)
         except BaseException:
             bridge.close()
             raise
+
+
+def _refuse_to_be_open(host: str, tokens: Tokens) -> None:
+    if not is_loopback(host) and not tokens.tokens():
+        raise NeedsPerson(
+            f"the service would listen on {host}, where other machines reach it, and no token keeps them out",
+            "make one: bridge token create --scope admin; or have it listen on 127.0.0.1",
+        )

@@ -15,6 +15,7 @@ from bridge.core.model import State
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from bridge.core.model import ModelKey, SourceVersion
     from bridge.core.records import Progress, Status
 

@@ -127,8 +127,8 @@ class Following:
         before = self.passes.known()
         look = self.passes.look(specs, before, last)
         self._tell(connection, look)
-        for status in look.news:
-            self._watch(status)
+        for news in look.news:
+            self._watch(news)
         unsettled = self.passes.unsettled(look.orders, before)
         with self._lock:
             self._place(connection, look, [order for order, _ in unsettled])
@@ -141,7 +141,8 @@ class Following:
     def _place(self, connection: str, look: Look, unsettled: list[Order]) -> None:
         """Remember what was found; the unsettled orders know what they take away together."""
         own = tuple(order for order in look.rivals if order.spec.source.connection == connection)
-        self._found[connection] = (*look.orders, *own)
+        if connection not in look.problems:  # what cannot be read now is as it was, as far as anybody knows
+            self._found[connection] = (*look.orders, *own)
         gone = [key for key, order in self._orders.items() if order.spec.source.connection == connection]
         for key in (*gone, *(order.key for order in look.rivals)):
             self._orders.pop(key, None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20  # bytes of a body
 
 _OTHERWISE = {
+    413: (_TOO_LARGE, "send less; no request needs that much"),
     404: ("there is nothing at this path", "see what there is at /docs"),
     405: ("this path is not asked that way", "see how at /docs"),
 }
@@ -33,7 +33,7 @@ class Refused(Exception):
         self.answer = JSONResponse({"error": error, "remedy": remedy}, status, headers)
 
 
-TOO_LARGE = Refused(413, f"the body is larger than {LARGEST} bytes", "send less; no request needs that much")
+_TOO_LARGE = f"the body is larger than {LARGEST} bytes"
 
 
 def speak_plainly(app: FastAPI) -> None:
@@ -73,7 +73,7 @@ class BoundedBodies:
             return
         length = dict(scope["headers"]).get(b"content-length", b"0")
         if length.isdigit() and int(length) > LARGEST:
-            await TOO_LARGE.answer(scope, receive, send)
+            await Refused(413, *_OTHERWISE[413]).answer(scope, receive, send)
             return
         read = 0
 
@@ -82,9 +82,7 @@ class BoundedBodies:
             message = await receive()
             read += len(message.get("body", b""))
             if read > LARGEST:
-                # FastAPI lets this one through while it reads a body, and no other.
-                said = json.loads(TOO_LARGE.answer.body)
-                raise HTTPException(413, said["error"])
+                raise HTTPException(413)  # FastAPI lets this one through while it reads a body, and no other
             return message
 
         await self._app(scope, bounded, send)

@@ -12,7 +12,6 @@ import hmac
 import secrets
 from typing import TYPE_CHECKING
 
-from fastapi import Request
 from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
+    from fastapi import Request
     from starlette.responses import Response
 
     from bridge.core.ports import Tokens

@@ -31,8 +31,8 @@ from bridge.store.rows import (
 )
 from bridge.store.schema import ready
 from bridge.store.sealing import choose_key
-from bridge.store.tokens import SqlTokens
 from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses
+from bridge.store.tokens import SqlTokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
