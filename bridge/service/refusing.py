@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 LARGEST = 1 << 20  # bytes of a body
 
 _OTHERWISE = {
-    413: (_TOO_LARGE, "send less; no request needs that much"),
+    413: (f"the body is larger than {LARGEST} bytes", "send less; no request needs that much"),
     404: ("there is nothing at this path", "see what there is at /docs"),
     405: ("this path is not asked that way", "see how at /docs"),
 }
@@ -31,9 +31,6 @@ class Refused(Exception):
     def __init__(self, status: int, error: str, remedy: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{error}; {remedy}")
         self.answer = JSONResponse({"error": error, "remedy": remedy}, status, headers)
-
-
-_TOO_LARGE = f"the body is larger than {LARGEST} bytes"
 
 
 def speak_plainly(app: FastAPI) -> None:
