@@ -174,8 +174,10 @@ class Bridge:
         if isinstance(spec, WandbConnection):
             from bridge.sources.wandb.source import WandbSource
 
-            limit = self._buckets.at("wandb", spec.base_url)
-            return WandbSource(spec.name, spec.base_url, spec.api_key.read, spec.organization, limit=limit)
+            limit, per_host = self._buckets.at("wandb", spec.base_url), self.config.copying.per_host
+            return WandbSource(
+                spec.name, spec.base_url, spec.api_key.read, spec.organization, per_host=per_host, limit=limit
+            )
         from bridge.sources.mlflow.source import MlflowSource
 
         return MlflowSource(
@@ -186,6 +188,7 @@ class Bridge:
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
             limit=self._buckets.at("mlflow", spec.tracking_uri),
+            per_host=self.config.copying.per_host,
         )
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:

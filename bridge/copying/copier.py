@@ -13,6 +13,7 @@ from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
+from bridge.core.packed import pack_stored
 from bridge.core.records import Content
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from bridge.copying.budget import Budget
     from bridge.core.model import ManifestHeader, SourceVersion
+    from bridge.core.packed import Packed
     from bridge.core.ports import Clock, Contents, Reader, Source, Storage, Uploads
     from bridge.core.records import Progress
 
@@ -110,7 +112,7 @@ class StreamingCopier:
         """See the port."""
         return self.storage.header(folder)
 
-    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> tuple[StoredFile, ...]:
+    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> Packed[StoredFile]:
         def in_turn(item: T, halted: Event) -> StoredFile:
             with self.budget.pace.turn():
                 if halted.is_set():
@@ -118,7 +120,7 @@ class StreamingCopier:
                 return work(item, halted)
 
         parallel = max(1, min(self.budget.settings.parallel_files, number))
-        return tuple(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
+        return pack_stored(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
         """Pair files, which come by path, with what lies in their folder, by path too, and with twins."""
@@ -142,8 +144,8 @@ class StreamingCopier:
             with self.budget.room.take(self.storage.weight(file)):
                 began = time.perf_counter()
                 stored = self.storage.put(folder, file, reader, job.there)
-            if job.there is None and file.size <= SMALL:
-                self.budget.pace.took(time.perf_counter() - began)
+            if job.there is None:
+                self.budget.pace.took(time.perf_counter() - began if file.size <= SMALL else None)
         passing.meter.done(file.size - passing.passed)
         return stored
 

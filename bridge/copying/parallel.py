@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, Generic, TypeVar
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Generator, Iterable
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -24,31 +26,44 @@ def in_parallel(
     *,
     parallel: int,
     halted: threading.Event | None = None,
-) -> list[R]:
+) -> Generator[R]:
     """
-    Return what `work` returns for each item, in their order; at most `parallel` at a time.
+    Yield what `work` returns for each item, as it comes; at most `parallel` at a time.
 
     Items are taken one by one. After an error nothing new begins, what runs is waited for, and the gravest error is
-    raised: what nobody foresaw, then NeedsPerson, then TryAgain. When `halted` is set, or the caller is interrupted,
-    the event that `work` is given is set, and it is to end soon; whoever does not, since it waits for a network, is
-    left to itself: TryAgain is raised within a second.
+    raised: what nobody foresaw, then NeedsPerson, then TryAgain. When `halted` is set, or the caller is interrupted or
+    stops listening, the event that `work` is given is set, and it is to end soon; whoever does not, since it waits for
+    a network, is left to itself: TryAgain is raised within a second.
     """
     queue = _Queue(work, items)
     threads = [threading.Thread(target=queue.work, name=f"copy-{n}", daemon=True) for n in range(parallel)]
     try:
         for thread in threads:
             thread.start()
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(LOOK)
-                if halted is not None and halted.is_set():
-                    queue.halt()
-                    _leave(threads)
-                    return queue.results()
-    except BaseException:  # Ctrl-C
+        running = parallel
+        while running:
+            if halted is not None and halted.is_set():
+                queue.halt()
+                _leave(threads)
+                break
+            result = queue.wait(LOOK)
+            if result is _ENDED:
+                running -= 1
+            elif result is not None:
+                yield result.value
+    except BaseException:  # Ctrl-C, or nobody listens any more
         queue.halt()
         raise
-    return queue.results()
+    queue.raise_gravest()
+    if queue.is_halted:
+        raise stopped()
+
+
+class _Result(NamedTuple, Generic[R]):
+    value: R
+
+
+_ENDED: _Result[Any] = _Result(None)  # a thread has
 
 
 class _Queue(Generic[T, R]):
@@ -56,39 +71,49 @@ class _Queue(Generic[T, R]):
 
     def __init__(self, work: Callable[[T, threading.Event], R], items: Iterable[T]) -> None:
         self._work = work
-        self._items = enumerate(items)
+        self._items = iter(items)
         self._turn = threading.Lock()  # one thread at a time takes an item
         self._halted = threading.Event()
-        self._done: dict[int, R] = {}
         self._errors: list[BaseException] = []
+        self._results: SimpleQueue[_Result[R]] = SimpleQueue()
 
     def work(self) -> None:
-        """Work on items until there are no more, or there is an error, or all is to stop."""
+        """Work on items until there are no more, or there is an error, or all is to stop; then say so."""
         while (taken := self._take()) is not None:
-            number, item = taken
             try:
-                self._done[number] = self._work(item, self._halted)
-            except BaseException as error:  # noqa: BLE001  raised again by `results`
+                self._results.put(_Result(self._work(taken[0], self._halted)))
+            except BaseException as error:  # noqa: BLE001  raised again by `raise_gravest`
                 self._errors.append(error)
+        self._results.put(_ENDED)
+
+    def wait(self, seconds: float) -> _Result[R] | None:
+        """Return the next result, _ENDED when a thread has ended; None if there is nothing for so long."""
+        with suppress(Empty):
+            return self._results.get(timeout=seconds)
+        return None
 
     def halt(self) -> None:
         """Begin nothing new, and ask what runs to end."""
         self._halted.set()
 
-    def results(self) -> list[R]:
-        """Return all results in order, or raise the gravest error; TryAgain if something is not done."""
+    @property
+    def is_halted(self) -> bool:
+        """Whether all was told to stop."""
+        return self._halted.is_set()
+
+    def raise_gravest(self) -> None:
+        """Raise the gravest error, if there is one."""
         if self._errors:
             raise min(self._errors, key=_rank)
-        if self._halted.is_set():
-            raise stopped()
-        return [self._done[number] for number in range(len(self._done))]
 
-    def _take(self) -> tuple[int, T] | None:
+    def _take(self) -> tuple[T] | None:
         with self._turn:
             if self._errors or self._halted.is_set():
                 return None
             try:
-                return next(self._items, None)
+                return (next(self._items),)
+            except StopIteration:
+                return None
             except BaseException as error:  # noqa: BLE001  the items' own
                 self._errors.append(error)
                 return None

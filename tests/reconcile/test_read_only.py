@@ -41,6 +41,7 @@ def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
     files = list(end.held(folder))
 
     assert end.manifest(folder) == world.storage.manifests[folder]
+    assert end.header(folder) == world.storage.header(folder)
     assert [file.path for file in files] == ["model.bin"]
     assert list(end.reread(folder, files)) == [(file, file) for file in files]
 

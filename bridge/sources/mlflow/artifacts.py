@@ -18,6 +18,7 @@ from __future__ import annotations
 import re
 import threading
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import urlsplit
 
@@ -97,11 +98,13 @@ class Artifacts:
         clock: Clock,
         stores: tuple[str, ...],
         gcs: Callable[[], ObjectStore] | None,
+        *,
+        per_host: int,
     ) -> None:
         self._session = session
-        self._server = ArtifactServer(session, clock)
+        self._server = ArtifactServer(session, clock, per_host)
         self._allowed = tuple(f"{store.rstrip('/')}/" for store in stores)
-        self._make = {"gs": gcs, "s3": _s3}
+        self._make = {"gs": gcs, "s3": partial(_s3, per_host)}
         self._lock = threading.Lock()
         self._stores: dict[str, ObjectStore] = {}
 
@@ -205,7 +208,7 @@ def _has_files(folder: Folder) -> bool:
         return False
 
 
-def _s3() -> ObjectStore:
+def _s3(per_host: int) -> ObjectStore:
     from bridge.sources.mlflow.s3 import S3Store  # noqa: PLC0415  boto3 is loaded by those alone who need it
 
-    return S3Store()
+    return S3Store(per_host)

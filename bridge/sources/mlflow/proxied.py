@@ -20,7 +20,7 @@ import requests
 from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile
 from bridge.core.packed import pack_files
-from bridge.net.lines import UNWELL, Broken, Lines
+from bridge.net.lines import PER_HOST, UNWELL, Broken, Lines
 from bridge.sources.streams import Answered, fetch, open_stream
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ class Signed:
 class ArtifactServer:
     """The part of a tracking server that gives out files. Thread-safe."""
 
-    def __init__(self, session: MlflowSession, clock: Clock) -> None:
+    def __init__(self, session: MlflowSession, clock: Clock, per_host: int = PER_HOST) -> None:
         self._session = session
         self._clock = clock
         self._signs: bool | None = None  # whether it signs URLs; None: not asked yet
         self._detour_until: datetime | None = None
-        self._lines = Lines()
+        self._lines = Lines(per_host)
 
     def close(self) -> None:
         """Close the connections to the store behind the server."""

@@ -26,7 +26,7 @@ from botocore.exceptions import (
 from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile
 from bridge.core.packed import pack_files
-from bridge.net.lines import Lines
+from bridge.net.lines import PER_HOST, Lines
 from bridge.sources.streams import open_url
 
 if TYPE_CHECKING:
@@ -45,10 +45,10 @@ DENIED = frozenset(
 class S3Store:
     """The ObjectStore port over S3 and what speaks as it does. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, per_host: int = PER_HOST) -> None:
         self._lock = threading.Lock()
         self._made: Any = None
-        self._lines = Lines(verify=not _ignores_tls())
+        self._lines = Lines(per_host, verify=not _ignores_tls())
 
     def close(self) -> None:
         """Close all connections."""

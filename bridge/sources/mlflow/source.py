@@ -10,6 +10,7 @@ from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFoun
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import MLFLOW_PLACE, Description, Facts
 from bridge.core.naming import check_paths
+from bridge.net.lines import PER_HOST
 from bridge.sources.facts import facts_in
 from bridge.sources.mlflow.artifacts import Artifacts
 from bridge.sources.mlflow.filters import named
@@ -51,11 +52,12 @@ class MlflowSource:
         gcs: Callable[[], ObjectStore] | None = None,
         full_every: timedelta = timedelta(minutes=10),
         limit: Limit = UNLIMITED,
+        per_host: int = PER_HOST,
     ) -> None:
         self._clock = clock
         self._session = MlflowSession(name, tracking_uri, workspace, limit)
         self._watcher = Watcher(self._session, clock, full_every)
-        self._artifacts = Artifacts(self._session, clock, stores, gcs)
+        self._artifacts = Artifacts(self._session, clock, stores, gcs, per_host=per_host)
         self._looking = threading.Lock()
         self._folders: dict[str, tuple[Folder, datetime]] = {}  # by id of a version: where its files are, as of when
 

@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote
 
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
-from bridge.net.lines import Lines
+from bridge.net.lines import PER_HOST, Lines
 from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
-from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
+from bridge.sources.wandb.choosing import REGISTRY_PREFIX, Listed, chosen, names_of, page_of, path_of
 from bridge.sources.wandb.manifests import check_manifest, read_manifest
 from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
 from bridge.sources.wandb.urls import PAGE as URLS_PAGE, FileUrls
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
 Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
 
-REGISTRY_PREFIX = "wandb-registry-"
 PAGE = 1000  # versions or collections in one answer
 GIVE_UP_AFTER = 2  # places in a row that W&B did not answer for
 
@@ -52,6 +50,7 @@ class WandbSource:
         api_key: Callable[[], str],
         organization: str | None = None,
         *,
+        per_host: int = PER_HOST,
         patience: float = 300.0,  # seconds for a manifest, which may be of a million files
         limit: Limit = UNLIMITED,
     ) -> None:
@@ -60,7 +59,7 @@ class WandbSource:
         self._organization = organization
         self._patience = patience
         self._session = WandbSession(name, self._base_url, api_key, limit=limit)
-        self._lines = Lines()
+        self._lines = Lines(per_host)
         self._urls = FileUrls(self._file_urls)
 
     def close(self) -> None:
@@ -210,7 +209,12 @@ class WandbSource:
         aliases: dict[str, str] = {}
         for artifact in sorted(artifacts, key=lambda artifact: int(artifact.version[1:])):
             version = SourceVersion(
-                self._name, path, artifact.version, artifact.id or "", artifact.digest, self._page(artifact)
+                self._name,
+                path,
+                artifact.version,
+                artifact.id or "",
+                artifact.digest,
+                page_of(artifact, self._base_url, self._organization),
             )
             versions.append(version)
             for alias in artifact.aliases:
@@ -224,19 +228,6 @@ class WandbSource:
             "check the spelling, and that the API key's account may see it",
         )
 
-    def _page(self, artifact: Artifact) -> str:
-        """Return the address of a version's page (wandb 0.31.0, sdk/artifacts/artifact.py, without its requests)."""
-        collection = artifact.name.rpartition(":")[0]
-        if not artifact.project.startswith(REGISTRY_PREFIX):
-            path = (artifact.entity, artifact.project, "artifacts", artifact.type, collection, artifact.version)
-            return f"{self._base_url}/{'/'.join(quote(part) for part in path)}"
-        registry = quote(artifact.project.removeprefix(REGISTRY_PREFIX))
-        selection = quote(f"{artifact.entity}/{artifact.project}/{collection}", safe="")
-        return (
-            f"{self._base_url}/orgs/{quote(self._organization or '')}/registry/{registry}"
-            f"?selectionPath={selection}&view=membership&version={artifact.version}"
-        )
-
     # files
 
     def describe(self, version: SourceVersion) -> Description:
@@ -246,13 +237,11 @@ class WandbSource:
             artifact = self._same(api, version)
             return manifest_url(artifact), artifact.metadata
 
-        first_url, metadata = self._session.call(contents)
+        url, metadata = self._session.call(contents)
         what = f"the manifest of {version}"
 
         def read() -> Packed[ArtifactFile]:
-            with open_url(
-                self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
-            ) as pieces:
+            with open_url(self._lines, lambda renew: self._session.call(contents)[0] if renew else url, what) as pieces:
                 return read_manifest(version, pieces)
 
         files = within(self._patience, read, what)
