@@ -27,7 +27,8 @@ class SqlTokens(Database):
             "created": utc(token.created),
         }
         with self._transaction() as connection:
-            return connection.execute(self._insert(tokens).values(row).on_conflict_do_nothing()).rowcount == 1
+            new = self._insert(tokens).values(row).on_conflict_do_nothing().returning(tokens.c.name)
+            return connection.execute(new).first() is not None
 
     def revoke_token(self, name: str) -> bool:
         """Forget a token; False if there is none of that name."""

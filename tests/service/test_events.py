@@ -7,7 +7,6 @@ import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-
 from bridge.core.errors import TryAgain
 from bridge.core.model import SourceVersion, State
 from bridge.core.records import Progress, Status
@@ -17,9 +16,9 @@ from tests.service.apis import Api
 from tests.worlds import FRAUD, KEY
 
 if TYPE_CHECKING:
-    import pytest
     from collections.abc import Iterator
 
+    import pytest
     import requests
 
 V0 = SourceVersion("wandb", FRAUD, "v0", "id-0", "d0", "https://wandb.test/v0")
