@@ -54,6 +54,11 @@ class Daemon:
         self._service.start()
         log.info("listening on %s; mappings: %d", self._listener.url, len(self._config.mappings))
 
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return self._listener.url
+
     def reload(self) -> BridgeError | None:
         """Go on with the configuration as it is now in the files; if it is not valid, with the last good one: why."""
         with self._turn:
