@@ -35,6 +35,7 @@ class Client(requests.Session):
         self.trust_env = False
 
     def request(self, method: str | bytes, url: str | bytes, **more: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401  whatever requests takes
+        assert isinstance(url, str)
         return super().request(method, f"{self.url}{url}", timeout=WAIT, **more)
 
 
