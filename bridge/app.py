@@ -174,9 +174,13 @@ class Bridge:
         if isinstance(spec, WandbConnection):
             from bridge.sources.wandb.source import WandbSource
 
-            limit, per_host = self._buckets.at("wandb", spec.base_url), self.config.copying.per_host
             return WandbSource(
-                spec.name, spec.base_url, spec.api_key.read, spec.organization, per_host=per_host, limit=limit
+                spec.name,
+                spec.base_url,
+                spec.api_key.read,
+                spec.organization,
+                per_host=self.config.copying.per_host,
+                limit=self._buckets.at("wandb", spec.base_url),
             )
         from bridge.sources.mlflow.source import MlflowSource
 
@@ -187,8 +191,8 @@ class Bridge:
             workspace=spec.workspace,
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
-            limit=self._buckets.at("mlflow", spec.tracking_uri),
             per_host=self.config.copying.per_host,
+            limit=self._buckets.at("mlflow", spec.tracking_uri),
         )
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:

@@ -40,7 +40,6 @@ def test_every_room_is_on_the_house_tour() -> None:
     assert [room for room in rooms if f"`bridge/{room}/`" not in tour] == []
 
 
-def test_no_two_decisions_have_one_number() -> None:
-    numbers = sorted(path.name[:4] for path in (HOUSE / "docs" / "decisions").glob("*.md"))
-    assert all(number.isdigit() for number in numbers)
-    assert len(set(numbers)) == len(numbers)
+def test_every_decision_is_numbered_in_a_row() -> None:
+    numbers = sorted(int(path.name[:4]) for path in (HOUSE / "docs" / "decisions").glob("*.md"))
+    assert numbers == list(range(1, len(numbers) + 1))

@@ -39,7 +39,11 @@ def translated(what: str, limit: Limit) -> Iterator[None]:
             f"{what}: Vertex AI refuses access ({denied.message})",
             "give the bridge's account the role roles/aiplatform.user in the project",
         ) from denied
-    except (api.ServerError, api.Cancelled, api.RetryError, auth.TransportError) as unwell:
+    except api.RetryError as unwell:
+        if isinstance(unwell.cause, _TURNED_AWAY):
+            raise TryAgain(f"{what}: Vertex AI asks to come back later", nothing_happened=True) from unwell
+        raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell.cause).__name__})") from unwell
+    except (api.ServerError, api.Cancelled, auth.TransportError) as unwell:
         raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell).__name__})") from unwell
     except auth.GoogleAuthError as missing:
         raise NeedsPerson(

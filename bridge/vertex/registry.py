@@ -36,9 +36,6 @@ TIMEOUT = 30.0  # seconds per call
 _PAGE = 100
 _LASTING = (3, 5, 7, 9, 11, 12, 16)  # grpc codes of an operation's error that trying again does not mend
 
-# Reads only: a write that is sent twice may happen twice.
-_RETRY = Retry(if_exception_type(api.ServiceUnavailable, api.TooManyRequests), initial=0.5, maximum=5, timeout=20)
-
 
 class VertexRegistry:
     """The models of one project and location, as one owner sees them; all requests but uploads count for `limit`."""
@@ -55,6 +52,9 @@ class VertexRegistry:
         uploads: Limit = UNLIMITED,
     ) -> None:
         self._limit = limit
+        # Reads only: a write that is sent twice may happen twice.
+        again = if_exception_type(api.ServiceUnavailable, api.TooManyRequests)
+        self._retry = Retry(again, initial=0.5, maximum=5, timeout=20, on_error=self._heard)
         self._uploads = uploads  # is only told to slow down: see reconcile.registering
         self._parent = f"projects/{project}/locations/{location}"
         self._owner = owner
@@ -75,7 +75,9 @@ class VertexRegistry:
         with self._asking(f"listing the versions of model {model}"):
             try:
                 request = v1.ListModelVersionsRequest(name=self._name(model), page_size=_PAGE)
-                listed = list(self._paged(self._client.list_model_versions(request, timeout=TIMEOUT, retry=_RETRY)))
+                listed = list(
+                    self._paged(self._client.list_model_versions(request, timeout=TIMEOUT, retry=self._retry))
+                )
             except api.NotFound:
                 return TargetState(model, exists=False)
         versions = sorted((self._version(version) for version in listed), key=lambda version: int(version.id))
@@ -91,7 +93,9 @@ class VertexRegistry:
         """See the port."""
         with self._asking(f"asking for version @{version_id} of model {model}"):
             try:
-                found = self._client.get_model(name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT, retry=_RETRY)
+                found = self._client.get_model(
+                    name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT, retry=self._retry
+                )
             except api.NotFound:
                 return None
         return self._version(found)
@@ -138,7 +142,7 @@ class VertexRegistry:
         """See the port. One that Vertex has forgotten is done, with neither a version nor an error."""
         with self._asking(f"asking for operation {name}"):
             try:
-                message = self._client.get_operation({"name": name}, timeout=TIMEOUT, retry=_RETRY)
+                message = self._client.get_operation({"name": name}, timeout=TIMEOUT, retry=self._retry)
             except api.NotFound:
                 return Operation(done=True)
         if not message.done:
@@ -162,7 +166,7 @@ class VertexRegistry:
         token = ""
         while True:
             request = {"name": name, "page_token": token}
-            page = self._client.list_operations(request, timeout=TIMEOUT, retry=_RETRY)
+            page = self._client.list_operations(request, timeout=TIMEOUT, retry=self._retry)
             listed += page.operations
             token = page.next_page_token
             if not token:
@@ -218,10 +222,14 @@ class VertexRegistry:
     def _exists(self, model: str) -> bool:
         with self._asking(f"asking for model {model}"):
             try:
-                self._client.get_model(name=self._name(model), timeout=TIMEOUT, retry=_RETRY)
+                self._client.get_model(name=self._name(model), timeout=TIMEOUT, retry=self._retry)
             except api.NotFound:
                 return False
         return True
+
+    def _heard(self, problem: Exception) -> None:
+        if isinstance(problem, api.TooManyRequests):
+            self._limit.slow()
 
     def _asking(self, what: str) -> AbstractContextManager[None]:
         self._limit.take()

@@ -18,6 +18,7 @@ from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.transport.requests import Request
 
+from bridge.copying.gcs.client import RATES, reasons
 from bridge.net.insisting import insist
 from bridge.net.lines import UNWELL, Broken, Lines, retry_after
 
@@ -64,8 +65,14 @@ class Answer:
     def refusal(self) -> Exception:
         """Say what the status means in the words of Google's client, which are translated in one place."""
         known = self.status in HTTPStatus._value2member_map_
-        refusal: Exception = api.from_http_status(self.status, HTTPStatus(self.status).phrase if known else "unknown")
+        phrase = HTTPStatus(self.status).phrase if known else "unknown"
+        refusal: Exception = api.from_http_status(self.status, phrase, errors=[{"reason": why} for why in self.reasons])
         return refusal
+
+    @property
+    def reasons(self) -> set[str]:
+        """The service's own words for a refusal."""
+        return reasons(self.body.decode(errors="replace"))
 
 
 class Wire:
@@ -100,9 +107,12 @@ class Wire:
             answer = Answer(reply.status, reply.headers, reply.read())
         except Broken as broken:
             raise Unwell(str(broken)) from broken
-        if answer.status in _BUSY:
+        is_busy = answer.status in _BUSY or (
+            answer.status == HTTPStatus.FORBIDDEN and not RATES.isdisjoint(answer.reasons)
+        )
+        if is_busy:
             self._pace.refused()
-        if answer.status in UNWELL:
+        if is_busy or answer.status in UNWELL:
             raise Unwell(f"HTTP {answer.status}", retry_after(answer.headers))
         return answer
 

@@ -51,8 +51,8 @@ class MlflowSource:
         stores: tuple[str, ...] = (),
         gcs: Callable[[], ObjectStore] | None = None,
         full_every: timedelta = timedelta(minutes=10),
-        limit: Limit = UNLIMITED,
         per_host: int = PER_HOST,
+        limit: Limit = UNLIMITED,
     ) -> None:
         self._clock = clock
         self._session = MlflowSession(name, tracking_uri, workspace, limit)

@@ -41,7 +41,6 @@ __all__ = [
 T = TypeVar("T")
 
 _DENIED = (401, 403)
-_THROTTLED = 429
 # All that the SDK was seen to raise. RuntimeError ("registry search is not enabled"), AttributeError and LookupError
 # are what it makes of a server that does not answer, or of half an answer.
 _ERRORS = (
@@ -129,9 +128,6 @@ class WandbSession:
         if isinstance(cause, ValueError) and any(text in str(cause) for text in _NOT_FOUND):
             kind = NoSuchVersion if str(cause).startswith(_NO_SUCH_VERSION) else NotFound
             return kind(f"{where}: {cause}", "check the name, and that the API key's account may see it")
-        if status == _THROTTLED:
-            self._limit.slow()
-            return TryAgain(f"{where} asks to come back later (HTTP {status})", nothing_happened=True)
         if status in _DENIED or isinstance(cause, AuthenticationError):
             return NeedsPerson(
                 f"{where} refused the API key" + (f" (HTTP {status})" if status else ""),
@@ -140,6 +136,7 @@ class WandbSession:
         if isinstance(cause, ValueError):
             return NeedsPerson(f"{where}: {_short(cause)}", "mend at W&B what it names")
         if _TIMED_OUT in str(problem):
+            self._limit.slow()  # as it may be: the SDK tries a 429 again by itself, and tells nobody
             return TryAgain(f"{where} did not answer within {self._timeout} s")
         return TryAgain(f"{where} does not answer as it should: {_short(problem)}")
 
