@@ -57,7 +57,7 @@ EFFECTS = frozenset(
         *("put", "rewrite", "commit", "discard"),  # Storage
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
-        *("save_seen", "save_status", "save_states", "save_hold", "lift_hold"),
+        *("save_seen", "save_status", "save_states", "save_hold", "lift_hold", "add_token", "revoke_token"),
         *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see
         *("save_upload", "forget_upload", "enter", "claim", "save_contents", "forget_content"),
         "sleep",  # Clock: death while waiting

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Alias = NewType("Alias", str)  # legal in Vertex; what a source calls its own is a plain str
 DEFAULT = Alias("default")  # Vertex demands exactly one per model, from its first version on
+EVERY = Alias("*")  # in a hold: every alias, and the model itself; in its key: every model. Nothing is called so
 MLFLOW_PLACE = "models:"  # what holds MLflow's registered models, so that a path is the URI that people write
 
 
@@ -378,7 +379,11 @@ class MappingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A person's override: the alias stays where it is in Vertex until the hold ends."""
+    """
+    A person's override: the alias stays where it is in Vertex until the hold ends.
+
+    One of EVERY alias is a pause: then nothing of the model changes, or of any model of the mapping.
+    """
 
     alias: Alias
     who: str

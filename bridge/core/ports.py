@@ -39,6 +39,7 @@ if TYPE_CHECKING:
         Outcome,
         Status,
         Tally,
+        Token,
         Upload,
     )
     from bridge.core.webhooks import Webhook
@@ -346,7 +347,23 @@ class Contents(Protocol):
         ...
 
 
-class Store(Uploads, Contents, Protocol):
+class Tokens(Protocol):
+    """Who may ask a service over HTTP, and for what. The tokens themselves are kept by those who were given them."""
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Return all tokens, by name."""
+        ...
+
+    def add_token(self, token: Token) -> bool:
+        """Remember a token; False, and nothing happens, if one has its name."""
+        ...
+
+    def revoke_token(self, name: str) -> bool:
+        """Forget a token; False if there is none of that name."""
+        ...
+
+
+class Store(Uploads, Contents, Tokens, Protocol):
     """What the bridge remembers, copies included. Every method is one transaction, but for those on contents."""
 
     # records and aliases
@@ -383,8 +400,10 @@ class Store(Uploads, Contents, Protocol):
         """Return what was begun and never finished, oldest first: the process died there."""
         ...
 
-    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
-        """Return the newest entries, newest first."""
+    def journal(
+        self, key: ModelKey | None = None, limit: int = 100, before: EntryId | None = None
+    ) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, newest first; with `before`, of those that are older than that one."""
         ...
 
     def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
@@ -434,7 +453,7 @@ class Store(Uploads, Contents, Protocol):
         ...
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
-        """Return the holds in force at that time."""
+        """Return the holds in force at that time: the model's own, and else those on EVERY model of its mapping."""
         ...
 
     def save_hold(self, key: ModelKey, hold: Hold) -> None:

@@ -16,16 +16,17 @@ from bridge.core.changes import (
     RemoveAlias,
     refuse_frozen,
     refuse_held,
+    refuse_paused,
     subject_of,
     version_of,
 )
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
-from bridge.core.model import DEFAULT, Facts, Known, ModelKey, State
+from bridge.core.model import DEFAULT, EVERY, Facts, Known, ModelKey, State
 from bridge.core.naming import sources_of
 from bridge.core.planner import make_plan
-from bridge.core.policy import freeze, guard_removals
+from bridge.core.policy import freeze, guard_removals, pause
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
 from bridge.core.witness import Witness
@@ -129,6 +130,7 @@ class Reconciler:
             beside=order.beside.removed,
             allowed=order.allowed_removals,
         )
+        plan = pause(plan, known.holds.get(EVERY))
         return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
 
     def _observer(self, order: Order) -> Observer:
@@ -185,9 +187,10 @@ class Reconciler:
         """Look for a freeze or hold that began since the plan was made: files may have been copied for hours."""
         if (until := self.frozen(order.spec, self.clock.now())) is not None:
             return refuse_frozen(change, until)
-        if not isinstance(change, MoveAlias | RemoveAlias):
-            return None
-        hold = self.store.holds(order.key, self.clock.now()).get(change.alias)
+        holds = self.store.holds(order.key, self.clock.now())
+        if (hold := holds.get(EVERY)) is not None:
+            return refuse_paused(subject_of(change), hold, order.key)
+        hold = holds.get(change.alias) if isinstance(change, MoveAlias | RemoveAlias) else None
         return refuse_held(hold) if hold else None
 
     def _write_down(self, order: Order, sight: Sight) -> None:

@@ -32,6 +32,7 @@ class Look:
     unread: tuple[Status, ...] = ()  # of models that could not be looked at
     gone: tuple[Status, ...] = ()  # of models whose collection a pattern does not find any more
     rivals: tuple[Order, ...] = ()  # that were refused, because they would land on one model
+    news: tuple[Status, ...] = ()  # of what was said of models' states, what was not known
     problems: Mapping[str, BridgeError] = field(default_factory=dict)  # by connection: it could not be read at all
 
 

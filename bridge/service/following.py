@@ -14,7 +14,7 @@ from bridge.core.witness import Witness
 from bridge.reconcile.sweeping import selects
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Clock, Queue
@@ -45,6 +45,7 @@ class Following:
     witness: Witness = field(default_factory=Witness)
     queue: Queue = field(init=False)  # works by calling `work`
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    watchers: list[Callable[[Status], None]] = field(default_factory=list)  # are told how models are
     _looking: dict[str, threading.Lock] = field(init=False)  # by connection; what was seen later is never undone
     _found: dict[str, tuple[Order, ...]] = field(default_factory=dict)  # by connection, those refused too
     _orders: dict[ModelKey, Order] = field(default_factory=dict)  # those that may be carried out
@@ -63,6 +64,11 @@ class Following:
         with self._lock:
             order = self._orders.get(key)
         return order.spec.source.connection if order else ""
+
+    def follows(self, key: ModelKey) -> bool:
+        """Tell whether a model can be worked on: its source was read, and it is no other's rival."""
+        with self._lock:
+            return key in self._orders
 
     def sweep(self, connection: str) -> None:
         """Look at a connection, and submit what is due; nothing happens while another thread is at it."""
@@ -91,6 +97,20 @@ class Following:
                 self._sweep(connection)
             else:
                 self._glance(connection, names)
+
+    def look(self, mapping: str, why: str, *, full: bool) -> None:
+        """Look at a mapping's source now, and submit its models that are not well, or all, whenever they are due."""
+        connection = next((spec.source.connection for spec in self.specs if spec.name == mapping), None)
+        if connection is None:
+            return
+        with self._looking[connection]:
+            self._sweep(connection)
+        with self._lock:
+            orders = [order for key, order in self._orders.items() if key.mapping == mapping]
+        before = self.passes.known()
+        to_do = orders if full else [order for order, _ in self.passes.unsettled(orders, before)]
+        for order in to_do:
+            self.queue.submit(order.key, why, full=True)
 
     def retry(self) -> None:
         """Submit what failed and whose time has come."""
@@ -121,6 +141,7 @@ class Following:
         report = self.passes.reconcile(replace(order, why=f"bridge run: {why}"))
         self._note(report.status)
         self.witness.stood(report.status)
+        self._watch(report.status)
         level = logging.WARNING if report.status.state in _LOUD else logging.INFO
         log.log(level, "%s", _spelled(report.status))
 
@@ -134,6 +155,8 @@ class Following:
         before = self.passes.known()
         look = self.passes.look(specs, before, last)
         self._tell(connection, look)
+        for news in look.news:
+            self._watch(news)
         unsettled = self.passes.unsettled(look.orders, before)
         with self._lock:
             self._place(connection, look, [order for order, _ in unsettled])
@@ -197,6 +220,10 @@ class Following:
                 log.info("connection %s can be read again", connection)
             else:
                 log.warning("connection %s cannot be read: %s", connection, problem)
+
+    def _watch(self, status: Status) -> None:
+        for watch in self.watchers:
+            watch(status)
 
     def _note(self, status: Status) -> None:
         with self._lock:

@@ -12,6 +12,7 @@ from bridge.copying.progress import ProgressLines
 from bridge.core.errors import BridgeError
 from bridge.reconcile.leasing import RENEWED_EVERY
 from bridge.run.queue import KeyQueue
+from bridge.service.api import InForce
 from bridge.service.following import Following
 from bridge.service.hints import Hints
 from bridge.service.hooks import Door
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bridge.app import Bridge
     from bridge.core.records import Tally
     from bridge.run.queue import Submission
+    from bridge.service.events import Events
     from bridge.service.health import Health
     from bridge.service.metrics import Metrics
 
@@ -32,6 +34,7 @@ log = logging.getLogger(__name__)
 RETRIES_EVERY = timedelta(seconds=1)
 COMPARES_EVERY = timedelta(minutes=1)
 LEFTOVERS_EVERY = timedelta(hours=1)
+LOOKS = 4  # mappings whose source is looked at because somebody asks, at a time
 BEAT = "leases"  # goes on to the very end
 FINISHING = 0.8  # of the grace is for what is under way; in the rest it stops before its next effect
 
@@ -39,7 +42,7 @@ FINISHING = 0.8  # of the grace is for what is under way; in the rest it stops b
 class Service:
     """A bridge that runs for as long as it is not told to stop; closes the bridge in the end."""
 
-    def __init__(self, bridge: Bridge, health: Health, metrics: Metrics) -> None:
+    def __init__(self, bridge: Bridge, health: Health, metrics: Metrics, events: Events) -> None:
         self._bridge = bridge
         self._health = health
         self._metrics = metrics
@@ -53,6 +56,10 @@ class Service:
         self.following.queue = self._queue
         self._hints = Hints(self.following.connections, self.following.glance)
         self.doors = {name: door for name in self.following.connections if (door := self._door(name)) is not None}
+        self._looks = KeyQueue(self._look, LOOKS)
+        self.in_force = InForce(
+            config.mappings, bridge.store, bridge.clock, self.following, queue=self._queue, looks=self._looks
+        )
         self._schedule = Schedule(bridge.clock)
         connections = self.following.connections
         for number, connection in enumerate(connections, 1):
@@ -66,7 +73,8 @@ class Service:
         self._schedule.every(compares_every, "comparing", partial(self._with_store, compare))
         self._schedule.every(RENEWED_EVERY, BEAT, partial(self._with_store, self._beat))
         self._schedule.every(LEFTOVERS_EVERY, "leftovers", partial(self._with_store, self._remove_leftovers))
-        bridge.watchers.append(ProgressLines(bridge.clock, log.info))
+        bridge.watchers += [ProgressLines(bridge.clock, log.info), events.progress]
+        self.following.watchers.append(events.status)
 
     def start(self) -> None:
         """Begin."""
@@ -76,6 +84,7 @@ class Service:
         self._notifier.start()
         self._queue.start()
         self._hints.start()
+        self._looks.start()
         self._schedule.start()
 
     def stop(self, grace: float) -> bool:
@@ -88,6 +97,7 @@ class Service:
         """
         self._hints.stop()
         self._schedule.drop_all_but([BEAT])
+        self._looks.stop(0)  # one that hangs looks at a source, and begins nothing that way
         if self._queue.stop(grace * FINISHING):
             self._break_off()
         left = self._queue.stop(grace * (1 - FINISHING))
@@ -144,6 +154,10 @@ class Service:
 
     def _work(self, submission: Submission) -> None:
         self._with_store(partial(self.following.work, submission.key, submission.why, submission.full))
+
+    def _look(self, submission: Submission) -> None:
+        look = partial(self.following.look, submission.key.mapping, submission.why, full=submission.full)
+        self._with_store(look)
 
     def _beat(self) -> None:
         self._bridge.store.leases()  # whether anything is at work or not: does the store answer?
