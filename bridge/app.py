@@ -125,7 +125,7 @@ class Bridge:
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
-            registrations=self._buckets.at("vertex_uploads", _place(target)),
+            registrations=self._buckets.at("vertex_uploads", target.place),
             frozen=frozen_until,
             witness=self.audience,
         )
@@ -161,7 +161,7 @@ class Bridge:
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
         target = self._vertex(spec.target.connection)
-        return f"{_place(target)} {target.bucket}"
+        return f"{target.place} {target.bucket}"
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
@@ -229,15 +229,14 @@ class Bridge:
     def _registry(self, target: VertexConnection) -> Registry:
         from bridge.vertex.registry import VertexRegistry
 
-        place = _place(target)
         return VertexRegistry(
             target.project,
             target.location,
             self.config.owner,
             endpoint=target.endpoint,
             insecure=target.insecure,
-            limit=self._buckets.at("vertex", place),
-            uploads=self._buckets.at("vertex_uploads", place),
+            limit=self._buckets.at("vertex", target.place),
+            uploads=self._buckets.at("vertex_uploads", target.place),
         )
 
     def _storage(self, target: VertexConnection) -> Storage:
@@ -279,11 +278,6 @@ class Bridge:
     def _opening(self, end: T) -> T:
         self._opened.callback(cast("Closable", end).close)
         return end
-
-
-def _place(target: VertexConnection) -> str:
-    """Spell what Vertex's quotas are counted for."""
-    return f"{target.project} {target.location}"
 
 
 def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:

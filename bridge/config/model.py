@@ -92,6 +92,11 @@ class VertexConnection:
     insecure: bool = False  # plaintext gRPC; only to an endpoint on this machine
     storage_endpoint: str | None = None  # URL of a stand-in for GCS, without "/" at its end
 
+    @property
+    def place(self) -> str:
+        """What Vertex counts quotas for: project and location."""
+        return f"{self.project} {self.location}"
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceSettings:

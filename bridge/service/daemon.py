@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from bridge.app import Bridge
 from bridge.config.addresses import is_loopback
 from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.records import Scope
 from bridge.run.clock import SystemClock
 from bridge.service.api import Door, make_routers
 from bridge.service.events import Events
@@ -39,6 +40,7 @@ class Daemon:
         self.health = Health()
         self.hooks = Hooks(SystemClock())
         self.metrics = Metrics(SystemClock(), self.health)
+        self.metrics.live.webhooks = lambda: {(name, str(word)): n for (name, word), n in self.hooks.heard.items()}
         self.events = Events()
         self._turn = threading.Lock()  # of reloading, or stopping
         self._stopped = False
@@ -55,7 +57,7 @@ class Daemon:
         """Begin to serve and to follow."""
         keeper = Keeper(lambda: self._service.in_force.store, local=is_loopback(self._config.service.host))
         door = Door(lambda: self._service.in_force, self.events, self.reload, keeper)
-        routers = [self.hooks.router, metrics_router(self.metrics), *make_routers(door)]
+        routers = [self.hooks.router, metrics_router(self.metrics, keeper.route(Scope.READ)), *make_routers(door)]
         self._listener.start(make_app(self.health, routers))
         self._begin()
         log.info("listening on %s; mappings: %d", self._listener.url, len(self._config.mappings))

@@ -14,6 +14,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Protocol
 
 from fastapi import APIRouter, Response
+from fastapi.routing import APIRoute
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
@@ -251,9 +252,9 @@ def _number(name: str, text: str, value: float) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"bridge_{name}", text, value=float(value))
 
 
-def metrics_router(metrics: Metrics) -> APIRouter:
-    """Return what answers at /metrics."""
-    router = APIRouter()
+def metrics_router(metrics: Metrics, route: type[APIRoute] = APIRoute) -> APIRouter:
+    """Return what answers at /metrics; `route` is the class of routes that says who may ask."""
+    router = APIRouter(route_class=route)
 
     @router.get("/metrics", include_in_schema=False)
     def show() -> Response:

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
+from bridge.core.records import Scope
 from bridge.service.api import Door, InForce, make_routers
 from bridge.service.events import Events
 from bridge.service.following import Following
 from bridge.service.health import Health
+from bridge.service.hooks import Hooks
 from bridge.service.http import Listener, make_app
+from bridge.service.metrics import Metrics, metrics_router
 from bridge.service.tokens import Keeper, issue
 from bridge.testing.runner import InlineQueue
 from tests.worlds import World
@@ -21,7 +24,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from bridge.core.errors import BridgeError
-    from bridge.core.records import Scope
 
 WAIT = 10  # seconds for an answer
 
@@ -78,7 +80,9 @@ class Api:
         world, following = self.world, self.following
         here = InForce(world.specs, world.store, world.clock, following, queue=self.queue, looks=self.looks)
         keeper = Keeper(lambda: world.store, local=self.local)
-        return make_app(Health(), make_routers(Door(lambda: here, self.events, self._reload, keeper)))
+        door = Door(lambda: here, self.events, self._reload, keeper)
+        metrics = metrics_router(Metrics(world.clock, Health()), keeper.route(Scope.READ))
+        return make_app(Health(), [Hooks(world.clock).router, metrics, *make_routers(door)])
 
     def _reload(self) -> BridgeError | None:
         self.reloads += 1
