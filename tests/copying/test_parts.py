@@ -182,17 +182,20 @@ def test_a_name_in_any_script_is_no_trouble(process: Process, bucket: Bucket) ->
 
 
 def test_what_is_under_way_lies_beside_the_folder_and_carries_our_mark(process: Process, faults: Faults) -> None:
-    seen: list[list[str]] = []
-    faults.meanwhile(lambda: seen.append(process.objects()), method="POST", query="ifSourceGenerationMatch")
+    name = process.folder.removeprefix(f"gs://{BUCKET}/").rstrip("/")
+    seen: list[dict[str, object]] = []
+
+    def look() -> None:
+        url = f"{process.world.gcs.url}/storage/v1/b/{BUCKET}/o"
+        seen.extend(requests.get(url, {"prefix": name}, timeout=10).json()["items"])
+
+    faults.meanwhile(look, method="POST", query="ifSourceGenerationMatch")
     process.put()
-    [[temporary]] = seen
-    assert temporary.startswith(f"{process.folder.removeprefix(f'gs://{BUCKET}/').rstrip('/')}.unfinished/")
-    found = requests.get(
-        f"{process.world.gcs.url}/storage/v1/b/{BUCKET}/o",
-        {"prefix": process.folder.removeprefix(f"gs://{BUCKET}/")},
-        timeout=10,
-    ).json()["items"]
-    assert [item["metadata"] for item in found] == [{"managed-by": "registry-bridge"}]
+    look()
+    temporary, final = seen
+    assert str(temporary["name"]).startswith(f"{name}.unfinished/")
+    assert final["name"] == f"{name}/model.bin"
+    assert [each["metadata"] for each in seen] == [{"managed-by": "registry-bridge"}] * 2
 
 
 # names that are taken
