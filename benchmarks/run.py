@@ -31,7 +31,7 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
     ModelServiceGrpcTransport,
 )
 
-from benchmarks import mlflow_source
+from benchmarks import manifests, mlflow_source
 from benchmarks.copying import measuring
 from benchmarks.table import Row, conditions, say_table, write_json
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, ORGANIZATION, PROJECT, environment
@@ -185,6 +185,7 @@ def main() -> None:
             process.terminate()
             process.wait()
     figures += mlflow_source.measure()
+    figures += manifests.measure()
     figures += measuring.measure()
     say_table(figures, under)
     if said.json:

@@ -7,27 +7,35 @@ needs none of them stays quick.
 
 from __future__ import annotations
 
+import os
+import secrets
+import socket
 import threading
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
+from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
 from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
+from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
 from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
 from bridge.reconcile.verifying import Verifier
+from bridge.run.buckets import Buckets, TokenBucket
 from bridge.run.clock import SystemClock
+from bridge.run.repeating import repeating
 from bridge.run.threads import ThreadRunner
 from bridge.store.faults import NoStoreYet
 from bridge.store.sql import open_store
 from bridge.testing.store import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
 
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec, ModelKey
@@ -58,18 +66,22 @@ class Bridge:
         read_only: bool = False,
         clock: Clock | None = None,
         runner: Runner | None = None,
+        patience: timedelta = 2 * LASTS,  # the lease of a process that died is over by then
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
         self._read_only = read_only
         self._opened = ExitStack()
         self._lock = threading.RLock()
+        self._buckets = Buckets(lambda kind: TokenBucket(*config.limits[kind], self.clock))
         self.budget = Budget(self.clock, config.copying)
         self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
+        owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
+        self.leases = Leases(self.store, self.clock, owner, patience)
         self.passes = Passes(
-            self.source, self.reconciler, self.target, self.store, self.clock, runner or ThreadRunner()
+            self.source, self.reconciler, self.target, self.store, self.clock, runner or ThreadRunner(), self.leases
         )
 
     def __enter__(self) -> Self:
@@ -81,6 +93,12 @@ class Bridge:
     def close(self) -> None:
         """Close the store and every connection."""
         self._opened.close()
+
+    @contextmanager
+    def renewing(self) -> Iterator[None]:
+        """Renew leases for as long as the block lasts: files may be copied for hours. A service does it by itself."""
+        with repeating(RENEWED_EVERY, self.leases.renew):
+            yield
 
     def specs(self, names: Sequence[str]) -> list[MappingSpec]:
         """Return the mappings of these names, all if there are none. Raises ConfigErrors for an unknown one."""
@@ -105,6 +123,8 @@ class Bridge:
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
+            registrations=self._buckets.at("vertex_uploads", _place(target)),
+            frozen=frozen_until,
         )
 
     def verifier(self) -> Verifier:
@@ -138,7 +158,7 @@ class Bridge:
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
         target = self._vertex(spec.target.connection)
-        return f"{target.project} {target.location} {target.bucket}"
+        return f"{_place(target)} {target.bucket}"
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
@@ -155,7 +175,12 @@ class Bridge:
             from bridge.sources.wandb.source import WandbSource
 
             return WandbSource(
-                spec.name, spec.base_url, spec.api_key.read, spec.organization, per_host=self.config.copying.per_host
+                spec.name,
+                spec.base_url,
+                spec.api_key.read,
+                spec.organization,
+                per_host=self.config.copying.per_host,
+                limit=self._buckets.at("wandb", spec.base_url),
             )
         from bridge.sources.mlflow.source import MlflowSource
 
@@ -167,6 +192,7 @@ class Bridge:
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
             per_host=self.config.copying.per_host,
+            limit=self._buckets.at("mlflow", spec.tracking_uri),
         )
 
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
@@ -186,9 +212,15 @@ class Bridge:
     def _registry(self, target: VertexConnection) -> Registry:
         from bridge.vertex.registry import VertexRegistry
 
-        owner = self.config.owner
+        place = _place(target)
         return VertexRegistry(
-            target.project, target.location, owner, endpoint=target.endpoint, insecure=target.insecure
+            target.project,
+            target.location,
+            self.config.owner,
+            endpoint=target.endpoint,
+            insecure=target.insecure,
+            limit=self._buckets.at("vertex", place),
+            uploads=self._buckets.at("vertex_uploads", place),
         )
 
     def _storage(self, target: VertexConnection) -> Storage:
@@ -221,6 +253,11 @@ class Bridge:
     def _opening(self, end: T) -> T:
         self._opened.callback(cast("Closable", end).close)
         return end
+
+
+def _place(target: VertexConnection) -> str:
+    """Spell what Vertex's quotas are counted for."""
+    return f"{target.project} {target.location}"
 
 
 def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:

@@ -24,6 +24,7 @@ from bridge.core.model import (
     Target,
 )
 from bridge.core.settings import CopySettings
+from bridge.reconcile.leasing import Leases
 from bridge.reconcile.passes import Passes, Report
 from bridge.reconcile.reconciler import Reconciler
 from bridge.testing.clock import FakeClock
@@ -35,6 +36,7 @@ from bridge.testing.store import MemoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from datetime import datetime
 
     from bridge.core.changes import Plan
     from bridge.core.ports import Clock, Runner
@@ -54,7 +56,8 @@ EFFECTS = frozenset(
         *("put", "rewrite", "commit", "discard"),  # Storage
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
-        *("save_seen", "save_status", "save_hold", "lift_hold"),
+        *("save_seen", "save_status", "save_states", "save_hold", "lift_hold"),
+        *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see
         *("save_upload", "forget_upload", "enter", "claim", "save_contents", "forget_content"),
         "sleep",  # Clock: death while waiting
     }
@@ -90,6 +93,8 @@ class Crashing:
 
     def __getattr__(self, name: str) -> Any:  # noqa: ANN401  it stands for any port
         method = getattr(self._port, name)
+        if name == "fenced":
+            return lambda lease: mortal(method(lease), self._fuse)
         if name not in EFFECTS:
             return method
 
@@ -147,6 +152,8 @@ class World:
     store: MemoryStore = field(default_factory=MemoryStore)
     fuse: Fuse = field(default_factory=Fuse)
     runner: Runner = field(default_factory=InlineRunner)
+    owner: str = "the process"  # of leases; one that died and came back has the same
+    frozen_until: datetime | None = None
     serial: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -155,13 +162,16 @@ class World:
 
     @property
     def passes(self) -> Passes:
+        store = mortal(self.store, self.fuse)
         return Passes(
             lambda _connection: self.source,
             self.reconciler,
             lambda _spec: f"{self.target} {self.base}",
-            mortal(self.store, self.fuse),
+            store,
             self.clock,
             self.runner,
+            Leases(store, mortal(self.clock, self.fuse), self.owner),
+            chance=lambda: 0.0,
         )
 
     def reconciler(self, _spec: MappingSpec) -> Reconciler:
@@ -176,6 +186,7 @@ class World:
             location="europe-west4",
             guard=self.guard,
             settle=self.settle,
+            frozen=lambda _spec, _now: self.frozen_until,
         )
 
     def copier(self, clock: Clock) -> StreamingCopier:

@@ -23,7 +23,7 @@ def apply(
     from bridge.app import Bridge
 
     checksums = read_checksums(file)
-    with Bridge(load_config(config)) as opened, following(opened) as bridge:
+    with Bridge(load_config(config)) as opened, following(opened) as bridge, bridge.renewing():
         specs = bridge.specs(sorted({key.mapping for key in checksums}))
         reports = bridge.passes.apply(specs, checksums, why=f"bridge apply {file.name}")
     finish(reports, as_json=as_json)

@@ -7,7 +7,21 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from bridge.cli import apply, check, demo, explain, history, leftovers, plan, sandbox, status, sync, verify, where
+from bridge.cli import (
+    apply,
+    check,
+    demo,
+    explain,
+    history,
+    leftovers,
+    plan,
+    run as run_command,
+    sandbox,
+    status,
+    sync,
+    verify,
+    where,
+)
 from bridge.cli.printing import say_error
 
 if TYPE_CHECKING:
@@ -21,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, plan, apply, sync, status, explain, where, verify, history, leftovers, demo):
+for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(sandbox.app, name="sandbox")
 

@@ -29,6 +29,9 @@ def status(mappings: Mappings = None, config: ConfigPath = DEFAULT_CONFIG, *, as
         say(line)
         if row and row["message"]:
             say(f"    {row['message']}; {row['remedy']}")
+        if row and row["next_try"]:
+            tried = f"tried in vain: {row['attempt']}; " if row["attempt"] else ""
+            say(f"    {tried}next try: {row['next_try']}")
 
 
 def _row(store: Store, status: Status) -> dict[str, Any]:
@@ -45,6 +48,8 @@ def _row(store: Store, status: Status) -> dict[str, Any]:
         "remedy": status.remedy,
         "collection": status.collection,
         "looked_at": status.looked_at,
+        "attempt": status.attempt,
+        "next_try": status.next_try,
         "aliases": aliases,
     }
 

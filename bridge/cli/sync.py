@@ -31,5 +31,7 @@ def sync(
         if dry_run:
             reports = bridge.passes.plan(specs)
         else:
-            reports = bridge.passes.sync(specs, why="bridge sync", full=full, allowed_removals=allow_removals or ())
+            with bridge.renewing():
+                allowed = allow_removals or ()
+                reports = bridge.passes.sync(specs, why="bridge sync", full=full, allowed_removals=allowed)
     finish(reports, as_json=as_json)

@@ -93,6 +93,16 @@ def endpoint(text: str) -> str:
     return text
 
 
+def listen(text: str) -> str:
+    """Accept where the service listens: a port of this machine, for nobody else may come in."""
+    host, port = _host_and_port(text)
+    if not host or not 0 <= port < 65_536:  # noqa: PLR2004  ports; 0 is a free one
+        raise Wrong("expected host:port, such as 127.0.0.1:8470")
+    if not is_loopback(text):
+        raise Wrong(f"{text} can be reached from other machines, and no token keeps them out; write 127.0.0.1:{port}")
+    return text
+
+
 def is_loopback(host: str) -> bool:
     """Tell whether a host, or a host and port, is this machine by its very name."""
     bare = _host_and_port(host)[0] or host

@@ -143,6 +143,12 @@ def rate(text: str) -> str:
     return text
 
 
+def budget(text: str) -> str:
+    """Accept a budget of requests: `60/m`."""
+    units.budget(text)
+    return text
+
+
 def percentage(text: str) -> str:
     """Accept a percentage: `30%`."""
     units.share(text)

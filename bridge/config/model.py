@@ -80,6 +80,17 @@ class VertexConnection:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How `bridge run` runs."""
+
+    host: str  # where it listens
+    port: int  # 0: a free one
+    keys: int  # models worked on at a time, at most
+    full_every: timedelta  # each model is compared with Vertex once in that time, whatever its source says
+    grace: timedelta  # what is under way may take that long when the service is told to stop
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """Everything the files say; connection names in `mappings` are keys of `connections`, of the right kind."""
 
@@ -91,6 +102,8 @@ class Config:
     settle: timedelta
     guard: RemovalGuard
     copying: CopySettings
+    service: ServiceSettings
+    limits: Mapping[str, tuple[int, timedelta]]  # so many requests in any such span: wandb, mlflow, vertex, …
     connections: Mapping[str, WandbConnection | MlflowConnection | VertexConnection]
     mappings: tuple[MappingSpec, ...]  # in the order of files, and within a file as written
 

@@ -18,6 +18,7 @@ from pydantic import (
 from bridge.config import addresses, checks
 from bridge.config.schema_copying import CopyingYaml
 from bridge.config.schema_models import KINDS, TEXT, Duration, Name, Part, Plain, Strict, by_type
+from bridge.config.schema_service import Interval, LimitsYaml, ServiceYaml
 from bridge.config.units import PERCENTAGE_PATTERN
 from bridge.config.wrong import Fault, Wrong, either, kind_of
 
@@ -146,8 +147,10 @@ class BridgeYaml(Strict):
     ] = "sqlite:///bridge.db"
     secret_key: SecretYaml | None = None
     owner: Annotated[str, AfterValidator(checks.owner)] = "registry-bridge"
-    poll_every: Annotated[Duration, AfterValidator(checks.interval)] = "60s"
+    poll_every: Interval = "60s"
     mappings: Plain = "mappings"
     connections: dict[Name, ConnectionYaml]
     guards: GuardsYaml = Field(default_factory=lambda: GuardsYaml.model_validate({}))
     copying: CopyingYaml = Field(default_factory=lambda: CopyingYaml.model_validate({}))
+    service: ServiceYaml = Field(default_factory=lambda: ServiceYaml.model_validate({}))
+    limits: LimitsYaml = Field(default_factory=lambda: LimitsYaml.model_validate({}))

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
 from bridge.config.schema_models import Name, Plain, Strict, by_type, refers_to
+from bridge.config.schema_service import FreezeYaml  # noqa: TC001  pydantic reads it at run time
 from bridge.config.schema_serving import ServingYaml  # noqa: TC001  pydantic reads it at run time
 from bridge.config.schema_source import (
     MlflowSourceYaml,
@@ -71,6 +72,7 @@ class MappingYaml(Strict):
         BeforeValidator(either("aliased, all or {latest: N}", str, dict)),
     ] = "aliased"
     serving: ServingYaml
+    freeze: list[FreezeYaml] = Field(default=[])
     drift: Literal["report", "heal"] = "report"
     on_source_delete: Annotated[
         Literal["retain"], BeforeValidator(not_yet("on_source_delete", ("unalias", "delete"), "retain"))

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.config import units
-from bridge.config.model import Config, MlflowConnection, SecretRef, VertexConnection, WandbConnection
+from bridge.config.model import (
+    Config,
+    MlflowConnection,
+    SecretRef,
+    ServiceSettings,
+    VertexConnection,
+    WandbConnection,
+)
 from bridge.config.relations_aliases import OTHERS
 from bridge.config.schema_bridge import MlflowYaml, WandbYaml
 from bridge.config.schema_mapping import NewestYaml
@@ -15,6 +22,7 @@ from bridge.core.model import (
     Alias,
     AliasRules,
     CollectionSelector,
+    Freeze,
     Layout,
     MappingSpec,
     OnDrift,
@@ -30,6 +38,7 @@ if TYPE_CHECKING:
 
     from bridge.config.schema_bridge import BridgeYaml, SecretYaml, VertexYaml
     from bridge.config.schema_mapping import MappingYaml
+    from bridge.config.schema_service import ServiceYaml
     from bridge.config.schema_serving import ServingYaml
     from bridge.core.errors import Position
 
@@ -45,10 +54,18 @@ def to_config(said: BridgeYaml, path: Path, mappings: tuple[MappingSpec, ...]) -
         poll_every=units.duration(said.poll_every),
         settle=units.duration(said.guards.settle),
         copying=said.copying.settings(),
+        service=_service(said.service),
+        limits={name: units.budget(getattr(said.limits, name)) for name in type(said.limits).model_fields},
         guard=RemovalGuard(units.share(said.guards.max_removals), said.guards.min_removals),
         connections={name: _connection(name, each, folder) for name, each in said.connections.items()},
         mappings=mappings,
     )
+
+
+def _service(said: ServiceYaml) -> ServiceSettings:
+    host, _, port = said.listen.rpartition(":")
+    full_every, grace = units.duration(said.full_every), units.duration(said.grace)
+    return ServiceSettings(host.strip("[]"), int(port), said.keys, full_every, grace)
 
 
 def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
@@ -67,6 +84,7 @@ def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
         versions=versions,
         drift=OnDrift(said.drift),
         on_source_delete=said.on_source_delete,
+        freezes=tuple(Freeze(each.cron, units.duration(each.for_), each.timezone) for each in said.freeze),
     )
 
 

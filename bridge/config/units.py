@@ -1,4 +1,4 @@
-"""Durations, sizes, rates and percentages, as people write them."""
+"""Durations, sizes, rates, budgets and percentages, as people write them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 DURATION_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?[smhd]$"
 SIZE_PATTERN = r"^[0-9]{1,9}(\.[0-9]{1,6})?[MG]i?B$"
 RATE_PATTERN = SIZE_PATTERN[:-1] + "/s$"
+BUDGET_PATTERN = r"^[0-9]{1,6}/[sm]$"
 PERCENTAGE_PATTERN = r"^[0-9]{1,3}(\.[0-9]{1,6})?%$"
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -37,6 +38,15 @@ def rate(text: str) -> int:
     if not re.fullmatch(RATE_PATTERN, text, re.ASCII):
         raise ValueError(f"{text!r} is not a rate; write a number and MB/s, MiB/s, GB/s or GiB/s: 200MB/s")
     return _bytes(text.removesuffix("/s"))
+
+
+def budget(text: str) -> tuple[int, timedelta]:
+    """Read `60/m`, `5/s` as so many in any span of that length. Raises ValueError, with a sentence, for all else."""
+    if not re.fullmatch(BUDGET_PATTERN, text, re.ASCII):
+        raise ValueError(f"{text!r} is not a budget of requests; write a whole number and /s or /m: 60/m, 5/s")
+    if (number := int(text[:-2])) < 1:
+        raise ValueError(f"{text} lets no request pass; at least 1/m is needed")
+    return number, timedelta(seconds=_SECONDS[text[-1]])
 
 
 def share(text: str) -> float:

@@ -146,8 +146,8 @@ class StreamingCopier:
             with self.budget.room.take(self.storage.weight(file)):
                 began = time.perf_counter()
                 stored = self.storage.put(folder, file, reader, job.there)
-            if job.there is None and file.size <= SMALL:
-                self.budget.pace.took(time.perf_counter() - began)
+            if job.there is None:
+                self.budget.pace.took(time.perf_counter() - began if file.size <= SMALL else None)
         passing.meter.done(file.size - passing.passed)
         return stored
 

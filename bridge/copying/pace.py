@@ -21,7 +21,7 @@ class Pace:
 
     Grows by itself from 8 to `most` as long as small files take no longer for it: doubling at first, then by one for
     each round of files. Halves when the bucket says 429 or 503, since its own limits grow slowly
-    (cloud.google.com/storage/docs/request-rate).
+    (cloud.google.com/storage/docs/request-rate); what that took away from 8 comes back with files of any size.
     """
 
     def __init__(self, most: int) -> None:
@@ -29,8 +29,10 @@ class Pace:
         self._limit = min(START, most)
         self._busy = 0
         self._changed = threading.Condition()
-        self._files = 0  # small ones in this round, which is of as many files as may be on their way
-        self._seconds = 0.0  # that they took
+        self._files = 0  # in this round, which is of as many files as may be on their way
+        self._small = 0  # of them, small ones
+        self._seconds = 0.0  # that these took
+        self._stale = 0  # files that were on their way at the last refusal, and tell of what was before
         self._best = float("inf")  # seconds of a file in the best round
         self._doubles = True
 
@@ -50,32 +52,44 @@ class Pace:
         finally:
             with self._changed:
                 self._busy -= 1
+                self._stale -= min(self._stale, 1)
                 self._changed.notify()
 
-    def took(self, seconds: float) -> None:
-        """Take note of how long a small file took, from its first byte here to its last answer."""
+    def took(self, seconds: float | None) -> None:
+        """
+        Take note of a file that is there, within its turn.
+
+        `seconds` is how long a small one took, from its first byte here to its last answer; None for a larger one.
+        """
         with self._changed:
-            self._files += 1
-            self._seconds += seconds if self._files > 0 else 0.0
-            if self._files < self._limit:
+            if self._stale:
                 return
-            mean = self._seconds / self._files
-            self._files, self._seconds = 0, 0.0
-            self._best = min(self._best, mean)
-            if mean <= SLOWER * self._best:
-                self._limit = min(self._most, self._limit * 2 if self._doubles else self._limit + 1)
-                self._changed.notify_all()
-            elif self._doubles:
-                self._doubles = False
-                self._limit = max(min(FEWEST, self._limit), self._limit // 2)
-            else:
-                self._limit = max(min(FEWEST, self._limit), self._limit - 1)
+            self._files += 1
+            if seconds is not None:
+                self._small += 1
+                self._seconds += seconds
+            if self._files >= self._limit:
+                mean = self._seconds / self._small if self._small else None
+                self._files, self._small, self._seconds = 0, 0, 0.0
+                self._adapt(mean)
+
+    def _adapt(self, mean: float | None) -> None:
+        limit = self._limit
+        self._best = self._best if mean is None else min(self._best, mean)
+        if mean is None:
+            self._limit = max(limit, min(limit + 1, START, self._most))
+        elif mean <= SLOWER * self._best:
+            self._limit = min(self._most, limit * 2 if self._doubles else limit + 1)
+        else:
+            self._limit = max(min(FEWEST, limit), limit // 2 if self._doubles else limit - 1)
+            self._doubles = False
+        self._changed.notify_all()
 
     def refused(self) -> None:
         """Take note of 429 or 503. All that are on their way may be refused at once, which counts as one refusal."""
         with self._changed:
             self._doubles = False
-            if self._files < 0:
-                return
-            self._files, self._seconds = -self._limit, 0.0  # so many are on their way, and tell of what was before
-            self._limit = max(1, self._limit // 2)
+            if not self._stale:
+                self._files, self._small, self._seconds = 0, 0, 0.0
+                self._stale = self._busy
+                self._limit = max(1, self._limit // 2)

@@ -7,12 +7,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from bridge.core.ports import Clock
 
 BURST = timedelta(seconds=0.25)  # of which what was not used may be used later
-LONGEST = timedelta(seconds=60)  # that anybody waits, should the clock be set back
 
 
 class Throttle:
@@ -22,7 +19,8 @@ class Throttle:
         self._clock = clock
         self._rate = rate
         self._guard = threading.Lock()
-        self._free_at: datetime | None = None  # when all that passed so far will have been paid for
+        self._free_at = clock.now()  # when all that passed so far will have been paid for
+        self._seen = clock.now()
 
     def take(self, size: int) -> None:
         """Wait until these bytes may pass."""
@@ -30,8 +28,10 @@ class Throttle:
             return
         with self._guard:
             now = self._clock.now()
-            begins = min(max(self._free_at or now, now - BURST), now + LONGEST)
-            free_at = self._free_at = begins + timedelta(seconds=size / self._rate)
+            if now < self._seen:  # the clock was set back, and so is what is owed
+                self._free_at -= self._seen - now
+            self._seen = now
+            free_at = self._free_at = max(self._free_at, now - BURST) + timedelta(seconds=size / self._rate)
         wait = (free_at - now).total_seconds()
         if wait > 0:
             self._clock.sleep(wait)

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, assert_never
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bridge.core.model import Alias, Container, Hold, ModelKey, SourceVersion, VersionRef
 
 
@@ -102,6 +104,7 @@ class Refusal:
     about: str  # "alias production", "model fraud"
     reason: str
     remedy: str
+    until: str | None = None  # ISO 8601, UTC: when it ends by itself, if that is known
 
     def __str__(self) -> str:
         return f"! {self.kind:8} {self.about}: {self.reason}; {self.remedy}"
@@ -122,7 +125,14 @@ def refuse_held(hold: Hold) -> Refusal:
     """Say that a person holds an alias."""
     until = f"until {hold.until}" if hold.until else "until it is lifted"
     reason = f"{hold.who} holds it {until}: {hold.why}"
-    return Refusal(Kind.HELD, f"alias {hold.alias}", reason, "it follows when the hold ends")
+    return Refusal(Kind.HELD, f"alias {hold.alias}", reason, "it follows when the hold ends", hold.until)
+
+
+def refuse_frozen(change: Change, until: datetime) -> Refusal:
+    """Say that a mapping lets nothing be changed at this time."""
+    reason = f"the mapping is frozen until {until:%Y-%m-%d %H:%M} UTC"
+    remedy = "it is made when the freeze ends; if it cannot wait, take the freeze out of the mapping"
+    return Refusal(Kind.HELD, subject_of(change), reason, remedy, until.isoformat())
 
 
 def change_kind(change: Change) -> str:

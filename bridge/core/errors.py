@@ -4,6 +4,7 @@ Every error the bridge raises on purpose.
     BridgeError
     ├── ConfigError      a file says something that cannot be meant; where, what, and what was probably meant
     ├── TryAgain         the outside was unwell, or it is too early; the same pass may succeed later
+    │   └── TakenElsewhere   another process has the model: this one writes nothing more about it
     └── NeedsPerson      nothing will change by itself: why, and what a person can do
         ├── NotFound         a service says positively that there is no such thing
         └── IntegrityError   bytes are not what the source said they are
@@ -66,6 +67,10 @@ class TryAgain(BridgeError):
         self.reason = reason
         self.after = after
         self.nothing_happened = nothing_happened
+
+
+class TakenElsewhere(TryAgain):
+    """Another process works on this model, or has taken it over: nothing more may be written down about it here."""
 
 
 class NeedsPerson(BridgeError):

@@ -7,14 +7,17 @@ write them down literally.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NewType
 
+from bridge.core.errors import Position
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from datetime import timedelta
 
-    from bridge.core.errors import BridgeError, Position
+    from bridge.core.errors import BridgeError
 
 Alias = NewType("Alias", str)  # legal in Vertex; what a source calls its own is a plain str
 DEFAULT = Alias("default")  # Vertex demands exactly one per model, from its first version on
@@ -144,6 +147,15 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class Freeze:
+    """Times at which a mapping changes nothing in Vertex: each begins where `cron` says, and lasts."""
+
+    cron: str  # five fields, as crontab(5) has them
+    lasts: timedelta
+    timezone: str = "UTC"  # an IANA name: "Europe/Berlin"
+
+
+@dataclass(frozen=True, slots=True)
 class MappingSpec:
     """One rule of mappings/*.yaml."""
 
@@ -158,6 +170,12 @@ class MappingSpec:
     versions: VersionRule = VersionRule()
     drift: OnDrift = OnDrift.REPORT
     on_source_delete: Literal["retain"] = "retain"
+    freezes: tuple[Freeze, ...] = ()
+
+    @property
+    def wish(self) -> MappingSpec:
+        """The rule as far as it says what Vertex should have: not where it is written, nor when it is frozen."""
+        return replace(self, origin=Position("", 0, 0), freezes=())
 
 
 def spell_version(collection: str, label: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
@@ -18,7 +18,6 @@ from bridge.core.changes import (
     checksum_of,
     refuse_held,
 )
-from bridge.core.errors import Position
 from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnDrift, VersionRef
 from bridge.core.naming import OWNER_LABEL, artifact_uri, folders, serving_uri
 from bridge.core.policy import permit
@@ -77,8 +76,7 @@ def make_plan(
     steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known, fits or {}).steps()]
     changes = tuple(step for step in steps if not isinstance(step, Refusal))
     refusals = (*desired.refusals, *(step for step in steps if isinstance(step, Refusal)))
-    # Where the mapping is written does not matter, what it says does: the container, for instance.
-    checksum = checksum_of(replace(spec, origin=Position("", 0, 0)), changes, refusals, desired, actual)
+    checksum = checksum_of(spec.wish, changes, refusals, desired, actual)
     notes = tuple(f"alias {alias}: {note}" for alias, note in sorted(desired.notes.items()))
     return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum, notes)
 

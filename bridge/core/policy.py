@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
@@ -15,6 +16,7 @@ from bridge.core.changes import (
     RegisterVersion,
     RemoveAlias,
     checksum_of,
+    refuse_frozen,
 )
 from bridge.core.model import Policy, State
 
@@ -81,6 +83,15 @@ def guard_removals(
     return replace(plan, changes=kept, refusals=(*plan.refusals, *refused))
 
 
+def freeze(plan: Plan, until: datetime | None) -> Plan:
+    """Hold all changes of a plan if its mapping is frozen. A plan that is held is not the plan that is not."""
+    if until is None or not plan.changes:
+        return plan
+    held = tuple(refuse_frozen(change, until) for change in plan.changes)
+    checksum = checksum_of(plan.checksum, "frozen")
+    return replace(plan, changes=(), refusals=(*plan.refusals, *held), checksum=checksum)
+
+
 def state_after(plan: Plan) -> tuple[State, Refusal | None]:
     """Say which state a model is in once the plan's changes are made, and the refusal that is the reason."""
     for kind, state in _STATES:
@@ -88,6 +99,17 @@ def state_after(plan: Plan) -> tuple[State, Refusal | None]:
             if refusal.kind is kind:
                 return state, refusal
     return State.SYNCED, None
+
+
+def looks_again(plan: Plan) -> bool:
+    """Tell whether the next listing of the source may decide what this plan could not, though it be the same."""
+    return any(refusal.kind is Kind.WAITING for refusal in plan.refusals)
+
+
+def ends_at(plan: Plan) -> str | None:
+    """Return the first time at which a refusal ends by itself; None if only a change at either side ends them."""
+    ends = (refusal.until for refusal in plan.refusals if refusal.until is not None)
+    return min(ends, key=datetime.fromisoformat, default=None)
 
 
 def is_settled(plan: Plan) -> bool:

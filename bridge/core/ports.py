@@ -29,7 +29,17 @@ if TYPE_CHECKING:
         Sweep,
         TargetState,
     )
-    from bridge.core.records import Content, EntryId, Intent, JournalEntry, Operation, Outcome, Status, Upload
+    from bridge.core.records import (
+        Content,
+        EntryId,
+        Intent,
+        JournalEntry,
+        Lease,
+        Operation,
+        Outcome,
+        Status,
+        Upload,
+    )
 
     Reader = Callable[[int], AbstractContextManager[Iterator[bytes]]]  # opens the bytes of a file from an offset on
 
@@ -384,6 +394,15 @@ class Store(Uploads, Contents, Protocol):
         """Remember a model's state."""
         ...
 
+    def save_states(self, found: Sequence[Status]) -> None:
+        """
+        Remember what a look at the source alone says of models, all in one transaction.
+
+        Their fingerprints stay, whatever the statuses say: what was well is well when the source is back. What was
+        tried in vain is forgotten, so it is tried again then.
+        """
+        ...
+
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time."""
         ...
@@ -396,10 +415,64 @@ class Store(Uploads, Contents, Protocol):
         """End a hold. Idempotent."""
         ...
 
+    # leases
+    def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+        """
+        Take the lease of a model if nobody has it, its time is over, or it is the owner's own; else None.
+
+        The epoch is higher than that of every earlier lease of the model.
+        """
+        ...
+
+    def renew_lease(self, lease: Lease, until: datetime) -> bool:
+        """Have a lease last until that time; False if it is not its owner's any more, for ever. Idempotent."""
+        ...
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give a lease back, if it still is its owner's. Idempotent."""
+        ...
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Return the leases that were not given back, by key; the time of some may be over."""
+        ...
+
+    def fenced(self, lease: Lease) -> Store:
+        """
+        Return this store for as long as the lease is its owner's: then every method raises TakenElsewhere.
+
+        A write is refused in the transaction that would have made it, so none slips in behind a later claim.
+        """
+        ...
+
+
+class Limit(Protocol):
+    """A budget of requests to one outside API, shared by all who ask it."""
+
+    def take(self) -> None:
+        """Return when one more request may be made."""
+        ...
+
+    def slow(self, after: float | None = None) -> None:
+        """Learn that the API asked for fewer requests; `after` is in seconds, None if it did not say."""
+        ...
+
 
 class Runner(Protocol):
     """Executes work per key: never two at once for one key."""
 
     def run(self, keys: Sequence[ModelKey], work: Callable[[ModelKey], None]) -> None:
         """Do `work` for every key; return when all is done. `work` handles its own errors."""
+        ...
+
+
+class Queue(Protocol):
+    """Executes work per key some time soon: never two at once for one key, and as seldom as will do."""
+
+    def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:
+        """
+        Have a key worked on; False if that was to happen anyhow.
+
+        One that is queued is not queued twice; one that is at work is worked on once more afterwards. `full` has it
+        compared with Vertex even if its source is as it was.
+        """
         ...

@@ -7,6 +7,8 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal, NewType
 
+from bridge.core.errors import TakenElsewhere
+
 if TYPE_CHECKING:
     from bridge.core.changes import Change
     from bridge.core.model import Digest, ModelKey, SourceVersion, State, StoredFile
@@ -74,6 +76,23 @@ class Status:
     collection: str
     looked_at: str
     fingerprint: str | None  # of mapping and desired state at the last pass that left nothing to do
+    attempt: int = 0  # how often in a row the same has been tried in vain
+    next_try: str | None = None  # None: not by the time alone
+    tried: str | None = None  # the fingerprint of the last pass that came to an end; None: it is to be tried again
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """
+    The right of one process to work on a model, until a time.
+
+    The epoch grows with every claim, so a process that was thought dead is told from the one that came after it.
+    """
+
+    key: ModelKey
+    owner: str  # one process: host, process id and a random part
+    epoch: int
+    until: str  # ISO 8601, UTC
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,3 +148,8 @@ class Progress:
             f"{self.version}: {self.files_done} of {self.files} files, {self.bytes_done / 1e6:.1f} of "
             f"{self.bytes / 1e6:.1f} MB, {self.rate / 1e6:.1f} MB/s{left}"
         )
+
+
+def taken_elsewhere(key: ModelKey) -> TakenElsewhere:
+    """Say that a lease is not ours any more."""
+    return TakenElsewhere(f"another process has taken {key} over; this one writes nothing more about it")

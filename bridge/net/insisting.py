@@ -24,7 +24,7 @@ def insist(
     try:
         return ask()  # before stamina, whose machinery costs as much as a request does
     except Exception as problem:
-        if not wait_for(problem):
+        if wait_for(problem) is False:  # 0.0 is "at once"
             raise
         known.append(problem)
     for attempt in stamina.retry_context(on=wait_for, attempts=attempts, timeout=patience, wait_initial=pause):

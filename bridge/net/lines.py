@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import select
 import ssl
 import threading
 from collections import defaultdict
+from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,6 +35,7 @@ JOINED = 1 << 20  # bytes of a body that are sent in one piece with the head
 UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
 
 _PORTS = {"http": 80, "https": 443}
+_UNFIT = re.compile(r"[\x00-\x20\x7f]")  # in a URL: what would forge another line of the request
 
 
 class Broken(Exception):
@@ -68,7 +71,7 @@ class Reply:
                 yield piece
         except (OSError, HTTPException) as broken:
             self.close()
-            raise Broken(type(broken).__name__) from broken
+            raise _broken(broken) from broken
         if self._response.length:  # read(n) says nothing of an early end (Python 3.11, http/client.py)
             self.close()
             raise Broken("IncompleteRead")
@@ -120,15 +123,12 @@ class Lines:
         try:
             if line is None:
                 line = self._new(origin)
-            whole = _send(line, method, target, headers, body)
-            response = line.connection.getresponse()
-        except BaseException as problem:
+            _send(line, method, target, headers, body)
+            with _breaking():
+                response = line.connection.getresponse()
+        except BaseException:
             host.give_back(line, reusable=False)
-            if isinstance(problem, OSError | HTTPException):
-                raise Broken(type(problem).__name__) from problem
             raise
-        if not whole:
-            response.will_close = True
         return Reply(response, line, host)
 
     def _new(self, origin: Origin) -> _Line:
@@ -141,9 +141,15 @@ class Lines:
         else:
             # A proxy wants the whole URL of what it is to ask for.
             port = "" if origin.port == _PORTS["http"] else f":{origin.port}"
-            whole = "" if proxy is None else f"http://{origin.host}{port}"
+            host = f"[{origin.host}]" if ":" in origin.host else origin.host
+            whole = "" if proxy is None else f"http://{host}{port}"
             line = _Line(HTTPConnection(at.host, at.port, timeout=CONNECT), whole, proxy.headers if proxy else {})
-        line.connection.connect()
+        try:
+            with _breaking():
+                line.connection.connect()
+        except BaseException:
+            line.connection.close()
+            raise
         line.connection.sock.settimeout(WAIT)
         return line
 
@@ -153,9 +159,12 @@ class Lines:
                 named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
                 bundle = named or DEFAULT_CA_BUNDLE_PATH
                 is_folder = Path(bundle).is_dir()
-                self._trust = ssl.create_default_context(
-                    cafile=None if is_folder else bundle, capath=bundle if is_folder else None
-                )
+                try:
+                    self._trust = ssl.create_default_context(
+                        cafile=None if is_folder else bundle, capath=bundle if is_folder else None
+                    )
+                except OSError as unreadable:
+                    raise Broken(f"no certificates can be read from {bundle!a}") from unreadable
                 if not self._verify:
                     self._trust.check_hostname = False
                     self._trust.verify_mode = ssl.CERT_NONE
@@ -214,28 +223,41 @@ def _is_readable(connection: HTTPConnection) -> bool:
     return bool(asked.poll(0))
 
 
-def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> bool:
-    """Send a request; False if the other side would not take all of it: it may have answered all the same."""
+def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> None:
+    """Send a request, or what the other side takes of it: if it closes before the end, it may have answered before."""
     connection = line.connection
-    connection.putrequest(method, line.before + target, skip_accept_encoding=True)
-    for name, value in (*line.headers.items(), *headers.items()):
-        connection.putheader(name, value)
-    if isinstance(body, tuple) and sum(map(len, body)) <= JOINED:
-        connection.endheaders(b"".join(body))
-        return True
-    connection.endheaders()
-    pieces = iter(body)
-    while (piece := next(pieces, None)) is not None:  # errors of the body's own are not of the connection
+    is_small = isinstance(body, tuple) and sum(map(len, body)) <= JOINED
+    with _breaking():
+        connection.putrequest(method, line.before + target, skip_accept_encoding=True)
+        for name, value in (*line.headers.items(), *headers.items()):
+            connection.putheader(name, value)
+        connection.endheaders(b"".join(body) if is_small else None)
+    if is_small:
+        return
+    for piece in body:  # whose own errors are none of the connection
         try:
             connection.send(piece)
         except (BrokenPipeError, ConnectionResetError):
-            return False
-    return True
+            return
+        except OSError as broken:
+            raise _broken(broken) from broken
+
+
+@contextmanager
+def _breaking() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, HTTPException) as broken:
+        raise _broken(broken) from broken
+
+
+def _broken(problem: Exception) -> Broken:
+    return Broken(type(problem).__name__)  # its text may name an address that is a secret
 
 
 def _parts(url: str) -> tuple[Origin, str]:
     parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname:
+    if parts.scheme not in _PORTS or not parts.hostname or _UNFIT.search(url):
         raise ValueError("only http and https URLs can be asked for")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Origin(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]), target
@@ -246,14 +268,18 @@ def _proxy(origin: Origin) -> _Proxy | None:
     named = proxies.get(origin.scheme, proxies.get("all"))
     if not named or proxy_bypass(f"{origin.host}:{origin.port}"):
         return None
-    parts = urlsplit(named if "://" in named else f"http://{named}")
-    if parts.scheme != "http" or not parts.hostname:
-        raise ConnectionError("only proxies whose address begins with http:// can be used")
+    try:
+        parts = urlsplit(named if "://" in named else f"http://{named}")
+        at, port = parts.hostname, parts.port or _PORTS["http"]
+    except ValueError as none:
+        raise Broken("the proxy that the environment names has no address") from none
+    if parts.scheme != "http" or not at:
+        raise Broken("only proxies whose address begins with http:// can be used")
     headers = {}
     if parts.username is not None:
         who = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         headers["Proxy-Authorization"] = f"Basic {base64.b64encode(who).decode()}"
-    return _Proxy(parts.hostname, parts.port or _PORTS["http"], headers)
+    return _Proxy(at, port, headers)
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,34 +1,39 @@
-"""One pass over many mappings: one sweep per connection, then every model whose desired state differs."""
+"""
+Passes over many mappings: one sweep per connection, then every model whose desired state differs.
+
+`sync` does it all and waits for the end. A service calls the parts when it likes: `look`, `unsettled`, `reconcile`.
+"""
 
 from __future__ import annotations
 
-import logging
-import re
+import random
 import threading
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge.core.changes import checksum_of
-from bridge.core.desired import desire, model_name
-from bridge.core.errors import BridgeError, NeedsPerson, NotFound, Position, TryAgain
-from bridge.core.model import DEFAULT, ModelKey, State
-from bridge.core.naming import model_id
-from bridge.core.policy import is_settled, state_after
-from bridge.core.records import Status
+from bridge.core.desired import desire
+from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
+from bridge.core.model import DEFAULT, State
+from bridge.core.policy import ends_at, is_settled, looks_again, state_after
+from bridge.core.retrying import pause_after, why_now
+from bridge.reconcile.failing import Unexpected, known, status_of
+from bridge.reconcile.fencing import fenced
+from bridge.reconcile.leasing import BUSY_FOR
 from bridge.reconcile.reconciler import Beside, Order, world_has_moved
+from bridge.reconcile.sweeping import Sweeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from bridge.core.changes import Plan
-    from bridge.core.model import MappingSpec, SourceState, Sweep
+    from bridge.core.errors import BridgeError
+    from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Clock, Runner, Source, Store
+    from bridge.core.records import Lease, Status
+    from bridge.reconcile.leasing import Leases
     from bridge.reconcile.reconciler import Reconciler, Sight
-
-log = logging.getLogger(__name__)
-
-GONE = "gone"  # in place of a fingerprint, which has 16 hex digits: the source had it once
+    from bridge.reconcile.sweeping import Look
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +60,13 @@ class Passes:
     store: Store
     clock: Clock
     runner: Runner
+    leases: Leases
+    chance: Callable[[], float] = random.random
 
     def plan(self, specs: Sequence[MappingSpec]) -> list[Report]:
         """Compare both sides of every model of these mappings; change nothing anywhere."""
-        return self._over(specs, self._plan_one, save=False)
+        look = self._sweeper.look(specs, self.known())
+        return self._over(look.orders, self._plan_one, found=look.orders, reports=_unread(look))
 
     def sync(
         self,
@@ -72,15 +80,18 @@ class Passes:
         Bring every model of these mappings to its desired state; one that fails does not hold up another.
 
         A model whose mapping and source are as they were when last all was well is not compared again, and
-        Vertex is not asked about it, unless `full`.
+        Vertex is not asked about it, unless `full`. What was tried in vain is tried again, be it its time or not.
         """
-
-        def work(order: Order) -> Report:
-            order = replace(order, why=why, allowed_removals=frozenset(allowed_removals))
-            return self._reconcile(order, checksum=None)
-
-        before = {} if full else {status.key: status for status in self.store.statuses()}
-        return self._over(specs, work, save=True, skip=lambda order: self._unchanged(order, before.get(order.key)))
+        before = self.known()
+        look = self.look(specs, before)
+        settled = {} if full else {o.key: Report(_well(before[o.key])) for o in look.orders if self._is_well(o, before)}
+        allowed = frozenset(allowed_removals)
+        return self._over(
+            [order for order in look.orders if order.key not in settled],
+            lambda order: self.reconcile(replace(order, why=why, allowed_removals=allowed)),
+            found=look.orders,
+            reports=_unread(look) | settled,
+        )
 
     def apply(self, specs: Sequence[MappingSpec], checksums: Mapping[ModelKey, str], *, why: str) -> list[Report]:
         """
@@ -93,137 +104,61 @@ class Passes:
             plan = now.get(key)
             if plan is None or plan.checksum != checksum:
                 raise world_has_moved(key)
-
-        def work(order: Order) -> Report:
-            return self._reconcile(replace(order, why=why), checksum=checksums[order.key])
-
-        return self._over(specs, work, save=True, only=frozenset(checksums))
-
-    def _over(
-        self,
-        specs: Sequence[MappingSpec],
-        work: Callable[[Order], Report],
-        *,
-        save: bool,
-        only: frozenset[ModelKey] | None = None,
-        skip: Callable[[Order], Report | None] | None = None,
-    ) -> list[Report]:
-        found, troubled = self._orders(specs)
-        reports = {status.key: Report(status) for status in troubled if only is None or status.key in only}
-        to_do = []
-        for order in found:
-            if only is not None and order.key not in only:
-                continue
-            if skip is not None and (report := skip(order)):
-                reports[order.key] = report
-            else:
-                to_do.append(order)
-        orders = {order.key: order for order in self._seen_together(to_do, found)}
-        for report in reports.values():
-            if save and "{" not in report.key.model:  # a pattern's own name: none of its models is known yet
-                self.store.save_status(report.status)
-        lock = threading.Lock()
-
-        def run(key: ModelKey) -> None:
-            report = self._guarded(orders[key], work)
-            with lock:
-                reports[key] = report
-            if save:
-                self.store.save_status(report.status)
-
-        self.runner.run(tuple(orders), run)
-        return [reports[key] for key in sorted(reports)]
-
-    # what there is to do
-
-    def _orders(self, specs: Sequence[MappingSpec]) -> tuple[list[Order], list[Status]]:
-        """Sweep every connection once; return what is to be looked at, and what could not be."""
-        by_connection: dict[str, list[MappingSpec]] = defaultdict(list)
-        for spec in specs:
-            by_connection[spec.source.connection].append(spec)
-        statuses: list[Status] = []
-        orders: dict[tuple[str, str], list[Order]] = defaultdict(list)  # by target connection and model
-        for connection, group in by_connection.items():
-            try:
-                sweep = self.source(connection).sweep([spec.source for spec in group])
-            except Exception as problem:  # noqa: BLE001  one connection's trouble, or bug, does not hold up another
-                for spec in group:
-                    statuses += self._troubled(spec, State.DEGRADED, _known(problem, connection))
-                continue
-            for spec in group:
-                found, troubled = self._of_mapping(spec, sweep)
-                statuses += troubled
-                for order in found:
-                    orders[spec.target.connection, order.key.model].append(order)
-        alone = [rivals[0] for rivals in orders.values() if len(rivals) == 1]
-        for rivals in orders.values():
-            if len(rivals) > 1:
-                statuses += self._rivals(rivals)
-        return alone, statuses
-
-    def _of_mapping(self, spec: MappingSpec, sweep: Sweep) -> tuple[list[Order], list[Status]]:
-        if (trouble := sweep.failed.get(spec.source)) is not None:
-            state = State.FAILED if isinstance(trouble, NotFound) else State.DEGRADED
-            return [], self._troubled(spec, state, trouble)
-        orders = _orders_of(spec, sweep.found[spec.source])
-        return orders, self._vanished(spec, orders) if spec.source.is_pattern else []
-
-    def _vanished(self, spec: MappingSpec, found: Sequence[Order]) -> list[Status]:
-        """
-        Say what became of collections that a pattern once found, and does not any more: each is asked for by name.
-
-        One that is gone stays as it is in Vertex, and is not asked for again; one that may not be read is degraded.
-        """
-        here = {order.key for order in found}
-        known = [status for status in self.store.statuses() if status.key.mapping == spec.name]
-        names = {
-            status.collection.rpartition("/")[2]: status
-            for status in known
-            if status.key not in here and status.fingerprint != GONE
-        }
-        lost = {
-            replace(spec.source, name=name, is_pattern=False): status
-            for name, status in names.items()
-            if re.fullmatch(spec.source.name, name)
-        }
-        if not lost:
-            return []
-        try:
-            failed = self.source(spec.source.connection).sweep(list(lost)).failed
-        except BridgeError as problem:
-            failed = dict.fromkeys(lost, problem)
-        return [self._lost(status, failed.get(selector)) for selector, status in lost.items()]
-
-    def _lost(self, before: Status, problem: BridgeError | None) -> Status:
-        if isinstance(problem, NotFound):
-            message = (
-                "the source no longer has it for this mapping; Vertex keeps what it had (on_source_delete: retain)"
-            )
-            looked_at = self.clock.now().isoformat()
-            return replace(
-                before, state=State.SYNCED, message=message, remedy="", looked_at=looked_at, fingerprint=GONE
-            )
-        unlisted = TryAgain(f"{before.collection} is there when asked by name, yet the source does not list it")
-        return self._status(before.key, State.DEGRADED, problem or unlisted, before.collection)
-
-    def _rivals(self, rivals: list[Order]) -> list[Status]:
-        """Refuse collections that map to one model: of one mapping's pattern, or of two mappings."""
-        names = " and ".join(sorted(f"{rival.state.collection} ({rival.spec.origin})" for rival in rivals))
-        problem = NeedsPerson(
-            f"{names} map to one Vertex model, {rivals[0].key.model!r}", "make the targets' names tell them apart"
+        look = self.look(specs, self.known())
+        return self._over(
+            [order for order in look.orders if order.key in checksums],
+            lambda order: self.reconcile(replace(order, why=why), checksum=checksums[order.key]),
+            found=look.orders,
+            reports={key: report for key, report in _unread(look).items() if key in checksums},
         )
-        keys = {rival.key: rival.state.collection for rival in rivals}
-        return [self._status(key, State.BLOCKED, problem, collection) for key, collection in keys.items()]
 
-    def _troubled(self, spec: MappingSpec, state: State, problem: BridgeError) -> list[Status]:
-        """Say of every model of a mapping that its source could not be read; nothing else changes."""
-        known = [status for status in self.store.statuses() if status.key.mapping == spec.name]
-        if not known or not spec.source.is_pattern:
-            key = ModelKey(spec.name, spec.target.model if spec.source.is_pattern else model_id(spec.target.model))
-            return [self._status(key, state, problem, f"{spec.source.place}/{spec.source.name}")]
-        return [self._status(status.key, state, problem, status.collection) for status in known]
+    # the parts
 
-    def _seen_together(self, to_do: list[Order], found: list[Order]) -> list[Order]:
+    def known(self) -> dict[ModelKey, Status]:
+        """Return what the store knows of every model."""
+        return {status.key: status for status in self.store.statuses()}
+
+    def look(self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status], last: Sequence[Order] = ()) -> Look:
+        """
+        Sweep the connections of these mappings; write down what they say of the models' states, if it is news.
+
+        `last` is what sweeps found last, of these and of other mappings: no two models of any may be the same, and
+        what is as it was need not be reckoned again.
+        """
+        mappings = {spec.name for spec in specs}
+        look = self._sweeper.look(specs, before, [order for order in last if order.key.mapping not in mappings])
+        was = {order.key: order for order in last}
+        look = replace(look, orders=tuple(self._marked(order, was.get(order.key)) for order in look.orders))
+        # A pattern's own name, with its {group}, is no model's: none of them is known yet.
+        unread = [status for status in look.unread if "{" not in status.key.model]
+        well = [_well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
+        news = [status for status in (*unread, *well) if _is_news(status, before.get(status.key))]
+        if news:
+            self.store.save_states(news)
+        for status in look.gone:
+            self.store.save_status(status)
+        return look
+
+    def unsettled(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[tuple[Order, str | None]]:
+        """Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody."""
+        open_ = self._seen_together([order for order in orders if not self._is_well(order, before)], orders)
+        return [(order, self.why_now(order, before.get(order.key))) for order in open_]
+
+    def why_now(self, order: Order, before: Status | None) -> str | None:
+        """Say why an order is to be carried out now, given what is known of its model; None if it is not."""
+        return why_now(self._fingerprint(order), before, self.clock.now())
+
+    def reconcile(self, order: Order, *, checksum: str | None = None) -> Report:
+        """Bring one model to its desired state, under its lease, and write down how it is then."""
+        try:
+            with self.leases.of(order.key) as lease:
+                return self._under(lease, order, checksum)
+        except TakenElsewhere as taken:
+            status = status_of(order.key, State.PENDING, taken, order.state.collection, self.clock.now())
+            next_try = (self.clock.now() + BUSY_FOR).isoformat()
+            return Report(replace(status, remedy="that process goes on with it", next_try=next_try))
+
+    def _seen_together(self, to_do: Sequence[Order], found: Iterable[Order]) -> list[Order]:
         """Tell each order what the mapping's other models have and may lose in this pass."""
         removed = {order.key: self._losses(order) for order in to_do}
         mappings = {key.mapping for key, count in removed.items() if count}
@@ -235,6 +170,30 @@ class Passes:
 
         return [replace(o, beside=beside(o)) if o.key.mapping in mappings else o for o in to_do]
 
+    @property
+    def _sweeper(self) -> Sweeper:
+        return Sweeper(self.source, self.clock)
+
+    def _over(
+        self,
+        to_do: Sequence[Order],
+        work: Callable[[Order], Report],
+        *,
+        found: Iterable[Order],
+        reports: dict[ModelKey, Report],
+    ) -> list[Report]:
+        """Do `work` for every order; return the reports, those that are there already too, by key."""
+        orders = {order.key: order for order in self._seen_together(to_do, found)}
+        lock = threading.Lock()
+
+        def run(key: ModelKey) -> None:
+            report = work(orders[key])
+            with lock:
+                reports[key] = report
+
+        self.runner.run(tuple(orders), run)
+        return [reports[key] for key in sorted(reports)]
+
     def _losses(self, order: Order) -> int:
         desired = desire(order.spec, order.state)
         kept = {DEFAULT, *desired.aliases, *desired.unclear}
@@ -242,55 +201,87 @@ class Passes:
 
     # one model
 
-    def _guarded(self, order: Order, work: Callable[[Order], Report]) -> Report:
-        try:
-            return work(order)
-        except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
-            return Report(self._status(order.key, State.FAILED, _known(problem, order.key), order.state.collection))
-
     def _plan_one(self, order: Order) -> Report:
-        sight = self.reconciler(order.spec).plan(order)
+        try:
+            sight = self.reconciler(order.spec).plan(order)
+        except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
+            return Report(self._status(order, State.FAILED, known(problem, order.key)))
         plan = sight.plan
-        status = self._after(order, plan)
+        status = self._after(order, plan, 0)
         waits = bool(plan.changes) and status.state is State.SYNCED
         return Report(replace(status, state=State.PENDING) if waits else status, plan, sight)
 
-    def _unchanged(self, order: Order, before: Status | None) -> Report | None:
-        if before is None or before.fingerprint != self._fingerprint(order):
-            return None
-        return Report(replace(before, looked_at=self.clock.now().isoformat()))
+    def _under(self, lease: Lease, order: Order, checksum: str | None) -> Report:
+        store = self.store.fenced(lease)
+        before = store.status(order.key)
+        attempt = before.attempt if before and before.tried == self._fingerprint(order) else 0
+        try:
+            reconciler = fenced(self.reconciler(order.spec), store, lease, self.leases)
+            plan = reconciler.reconcile(order, checksum=checksum).plan
+            report = Report(self._after(order, plan, attempt), plan)
+        except TakenElsewhere:
+            raise
+        except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
+            report = Report(self._failed(order, known(problem, order.key), attempt + 1))
+        store.save_status(report.status)
+        return report
 
-    def _reconcile(self, order: Order, *, checksum: str | None) -> Report:
-        plan = self.reconciler(order.spec).reconcile(order, checksum=checksum).plan
-        return Report(self._after(order, plan), plan)
+    def _failed(self, order: Order, problem: BridgeError, attempt: int) -> Status:
+        if self.leases.is_ending and isinstance(problem, TryAgain):  # a copy breaks off, too
+            return replace(self._status(order, State.PENDING, problem), remedy="the next start takes it up")
+        status = self._status(order, State.FAILED, problem)
+        next_try = None
+        if isinstance(problem, TryAgain | Unexpected):
+            pause = pause_after(attempt, getattr(problem, "after", None), self.chance())
+            next_try = (self.clock.now() + pause).isoformat()
+        return replace(status, attempt=attempt, next_try=next_try, tried=self._fingerprint(order))
 
-    def _after(self, order: Order, plan: Plan) -> Status:
+    def _after(self, order: Order, plan: Plan, attempt: int) -> Status:
         state, refusal = state_after(plan)
         problem = NeedsPerson(f"{refusal.about}: {refusal.reason}", refusal.remedy) if refusal else None
-        status = self._status(order.key, state, problem, order.state.collection)
-        return replace(status, fingerprint=self._fingerprint(order)) if is_settled(plan) else status
+        status, fingerprint = self._status(order, state, problem), self._fingerprint(order)
+        if is_settled(plan):
+            return replace(status, fingerprint=fingerprint, tried=fingerprint)
+        return replace(
+            status,
+            attempt=attempt + 1 if state is State.FAILED else 0,
+            next_try=ends_at(plan),
+            tried=None if looks_again(plan) else fingerprint,
+        )
 
-    def _status(self, key: ModelKey, state: State, problem: BridgeError | None, collection: str) -> Status:
-        if isinstance(problem, NeedsPerson):
-            message, remedy = problem.reason, problem.remedy
-        else:
-            message, remedy = str(problem or ""), "it is tried again at the next pass" if problem else ""
-        return Status(key, state, message, remedy, collection, self.clock.now().isoformat(), None)
+    def _status(self, order: Order, state: State, problem: BridgeError | None) -> Status:
+        return status_of(order.key, state, problem, order.state.collection, self.clock.now())
+
+    def _is_well(self, order: Order, before: Mapping[ModelKey, Status]) -> bool:
+        known = before.get(order.key)
+        return known is not None and known.fingerprint == self._fingerprint(order)
+
+    def _marked(self, order: Order, was: Order | None) -> Order:
+        """Give an order its fingerprint: reckoning 10,000 takes seconds, comparing them does not."""
+        if was is not None and was.spec is order.spec and was.state == order.state:
+            return replace(order, fingerprint=was.fingerprint)
+        return replace(order, fingerprint=self._fingerprint(order))
 
     def _fingerprint(self, order: Order) -> str:
         """Return what differs whenever the mapping, its target, or what it makes of the source differs."""
-        spec = replace(order.spec, origin=Position("", 0, 0))
-        return checksum_of(spec, self.target(order.spec), order.name, desire(spec, order.state))
+        if order.fingerprint:
+            return order.fingerprint
+        wish = order.spec.wish
+        return checksum_of(wish, self.target(order.spec), order.name, desire(wish, order.state))
 
 
-def _known(problem: Exception, what: object) -> BridgeError:
-    """Return an error of ours as it is; any other is a bug, which is logged."""
-    if isinstance(problem, BridgeError):
-        return problem
-    log.error("unexpected error while working on %s", what, exc_info=problem)
-    return NeedsPerson(f"unexpected {type(problem).__name__}: {problem}", "report it with the log of this run")
+def _unread(look: Look) -> dict[ModelKey, Report]:
+    return {status.key: Report(status) for status in (*look.unread, *look.gone)}
 
 
-def _orders_of(spec: MappingSpec, states: Sequence[SourceState]) -> list[Order]:
-    names = ((model_name(spec, state.name), state) for state in states)
-    return [Order(spec, ModelKey(spec.name, model_id(name)), name, state) for name, state in names]
+def _well(before: Status, at: str | None = None) -> Status:
+    """Say that a model is as it was when all was well, whatever was said of its source meanwhile."""
+    if before.state is State.SYNCED:
+        return before
+    return replace(before, state=State.SYNCED, message="", remedy="", looked_at=at or before.looked_at)
+
+
+def _is_news(status: Status, before: Status | None) -> bool:
+    if before is None:
+        return True
+    return (status.state, status.message, status.remedy) != (before.state, before.message, before.remedy)

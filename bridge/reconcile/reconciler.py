@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, assert_never
 
@@ -13,23 +14,26 @@ from bridge.core.changes import (
     Refusal,
     RegisterVersion,
     RemoveAlias,
+    refuse_frozen,
     refuse_held,
     subject_of,
     version_of,
 )
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, Facts, Known, ModelKey, State
 from bridge.core.naming import sources_of
 from bridge.core.planner import make_plan
-from bridge.core.policy import guard_removals
+from bridge.core.policy import freeze, guard_removals
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
 from bridge.reconcile.observing import Observer
 from bridge.reconcile.registering import Registrar
 
 if TYPE_CHECKING:
-    from datetime import timedelta
+    from collections.abc import Callable
+    from datetime import datetime, timedelta
 
     from bridge.core.changes import Change, Plan
     from bridge.core.desired import Desired
@@ -42,8 +46,10 @@ if TYPE_CHECKING:
         TargetState,
         VersionRef,
     )
-    from bridge.core.ports import Clock, Copier, Registry, Source, Store
+    from bridge.core.ports import Clock, Copier, Limit, Registry, Source, Store
     from bridge.core.records import EntryId
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class Order:
     why: str = "sync"
     allowed_removals: frozenset[str] = frozenset()  # the checksums of those that pass the guard
     beside: Beside = Beside()
+    fingerprint: str = ""  # of what is desired; empty: not reckoned yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +102,8 @@ class Reconciler:
     location: str  # of Vertex
     guard: RemovalGuard
     settle: timedelta
+    registrations: Limit = UNLIMITED  # how many registrations are begun
+    frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
 
     def plan(self, order: Order) -> Sight:
         """Look at both sides and decide; change nothing, not even in the store."""
@@ -118,7 +127,7 @@ class Reconciler:
             beside=order.beside.removed,
             allowed=order.allowed_removals,
         )
-        return Sight(desired, actual, settlement, plan)
+        return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
 
     def _observer(self, order: Order) -> Observer:
         return Observer(self.source, self.copier, self.registry, self.base, self.location, order.spec, order.key.model)
@@ -170,7 +179,9 @@ class Reconciler:
         return done, late
 
     def _held(self, order: Order, change: Change) -> Refusal | None:
-        """Look for a hold that was put on since the plan was made: files may have been copied for hours."""
+        """Look for a freeze or hold that began since the plan was made: files may have been copied for hours."""
+        if (until := self.frozen(order.spec, self.clock.now())) is not None:
+            return refuse_frozen(change, until)
         if not isinstance(change, MoveAlias | RemoveAlias):
             return None
         hold = self.store.holds(order.key, self.clock.now()).get(change.alias)
@@ -204,6 +215,7 @@ class Reconciler:
 
         `begun` is the line of an earlier attempt at the same change that is still open.
         """
+        log.info("%s", change)
         entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
         try:
             detail = self._effect(order, change)
@@ -224,7 +236,7 @@ class Reconciler:
                 return f"{len(self.copier.arrange(version, copied, folder, renames).files)} files, inside the bucket"
             case RegisterVersion(version, folder):
                 self._show(order, State.REGISTERING, f"registering {version.label}")
-                registrar = Registrar(self.registry, self.store, self.clock, self.settle)
+                registrar = Registrar(self.registry, self.store, self.clock, self.settle, self.registrations)
                 return f"@{registrar.register(key, change, order.name, self._facts(folder)).version_id}"
             case MoveAlias(alias, artifact_uri=folder, previous=previous):
                 version_id = self._version_id(key, folder)

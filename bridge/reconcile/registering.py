@@ -20,13 +20,14 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import MappingRecord
 from bridge.core.records import Intent
 
 if TYPE_CHECKING:
     from bridge.core.changes import RegisterVersion
     from bridge.core.model import Container, Facts, ModelKey
-    from bridge.core.ports import Clock, Registry, Store
+    from bridge.core.ports import Clock, Limit, Registry, Store
     from bridge.core.records import Operation
 
 FIRST_POLL = 0.2  # seconds between two questions about an operation; grows by half each time
@@ -42,6 +43,7 @@ class Registrar:
     store: Store
     clock: Clock
     settle: timedelta
+    registrations: Limit = UNLIMITED
 
     def register(self, key: ModelKey, change: RegisterVersion, name: str, facts: Facts) -> MappingRecord:
         """
@@ -91,6 +93,7 @@ class Registrar:
 
     def _send(self, intent: Intent, container: Container, name: str, facts: Facts) -> str:
         self._refuse_foreign(intent)
+        self.registrations.take()  # it may take minutes, and `settle` counts from what is written down
         sent = replace(intent, sent_at=self.clock.now().isoformat(), operation=None)
         self.store.save_intent(sent)
         try:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from bridge.store.faults import translated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, Table
 
@@ -29,6 +29,7 @@ class Database:
     def __init__(self, engine: Engine, place: str) -> None:
         self._engine = engine
         self._place = place
+        self._refuse: Callable[[Connection], None] = lambda _connection: None  # what a transaction ends with
 
     def close(self) -> None:
         """Close all connections. Idempotent."""
@@ -38,6 +39,7 @@ class Database:
     def _transaction(self) -> Iterator[Connection]:
         with translated(self._place), self._engine.begin() as connection:
             yield connection
+            self._refuse(connection)
 
     def _rows(self, query: Select[Any]) -> Sequence[RowMapping]:
         with self._transaction() as connection:
@@ -45,10 +47,16 @@ class Database:
 
     def _put(self, table: Table, row: Row, by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
         """Insert a row, or update the one that equals it in the columns `by`, but for those to `keep`."""
+        self._put_all(table, [row], by, keep)
+
+    def _put_all(self, table: Table, rows: Sequence[Row], by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
+        """Do that with many rows of the same columns, in one transaction."""
+        if not rows:
+            return
         statement = self._insert(table)
-        changed = {name: statement.excluded[name] for name in row if name not in {*by, *keep}}
+        changed = {name: statement.excluded[name] for name in rows[0] if name not in {*by, *keep}}
         with self._transaction() as connection:
-            connection.execute(statement.values(row).on_conflict_do_update(index_elements=by, set_=changed))
+            connection.execute(statement.on_conflict_do_update(index_elements=by, set_=changed), rows)
 
     def _insert(self, table: Table) -> postgresql.Insert | sqlite.Insert:
         return (postgresql.insert if self._engine.dialect.name == "postgresql" else sqlite.insert)(table)

@@ -70,9 +70,7 @@ def record_row(record: MappingRecord) -> Row:
 def record_of(row: RowMapping) -> MappingRecord:
     """Read a record."""
     facts = Facts(**(row["facts"] or {}))
-    return MappingRecord(
-        _key_of(row), _source_of(row), row["artifact_uri"], row["version_id"], row["first_seen"], facts
-    )
+    return MappingRecord(key_of(row), _source_of(row), row["artifact_uri"], row["version_id"], row["first_seen"], facts)
 
 
 def intent_row(intent: Intent) -> Row:
@@ -88,7 +86,7 @@ def intent_row(intent: Intent) -> Row:
 
 def intent_of(row: RowMapping) -> Intent:
     """Read an intent."""
-    return Intent(_key_of(row), _source_of(row), row["artifact_uri"], row["sent_at"], row["operation"])
+    return Intent(key_of(row), _source_of(row), row["artifact_uri"], row["sent_at"], row["operation"])
 
 
 def entry_row(key: ModelKey, change: Change, why: str, at: datetime) -> Row:
@@ -107,7 +105,7 @@ def entry_of(row: RowMapping) -> JournalEntry:
     """Read a journal entry."""
     return JournalEntry(
         id=EntryId(row["id"]),
-        key=_key_of(row),
+        key=key_of(row),
         change=change_from_json(row["change"]),
         why=row["why"],
         begun=row["begun"],
@@ -127,19 +125,25 @@ def status_row(status: Status) -> Row:
         "collection": status.collection,
         "looked_at": utc(status.looked_at),
         "fingerprint": status.fingerprint,
+        "attempt": status.attempt,
+        "next_try": status.next_try and utc(status.next_try),
+        "tried": status.tried,
     }
 
 
 def status_of(row: RowMapping) -> Status:
     """Read a status."""
     return Status(
-        key=_key_of(row),
+        key=key_of(row),
         state=State(row["state"]),
         message=row["message"],
         remedy=row["remedy"],
         collection=row["collection"],
         looked_at=row["looked_at"],
         fingerprint=row["fingerprint"],
+        attempt=row["attempt"],
+        next_try=row["next_try"],
+        tried=row["tried"],
     )
 
 
@@ -244,7 +248,8 @@ def _container_from_json(values: Mapping[str, Any]) -> Container:
     return Container(**{**values, "ports": tuple(values.get("ports", ())), "env": env})
 
 
-def _key_of(row: RowMapping) -> ModelKey:
+def key_of(row: RowMapping) -> ModelKey:
+    """Read a key."""
     return ModelKey(row["mapping"], row["model"])
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, insert, select, update
@@ -12,6 +14,7 @@ from bridge.core.records import EntryId
 from bridge.store.connecting import make_engine, parse_address
 from bridge.store.copies import SqlCopies
 from bridge.store.faults import translated
+from bridge.store.leases import HELD, claimed, lease_of, refuse_if_lost, released, renewed
 from bridge.store.rows import (
     entry_of,
     entry_row,
@@ -28,16 +31,16 @@ from bridge.store.rows import (
 )
 from bridge.store.schema import ready
 from bridge.store.sealing import choose_key
-from bridge.store.tables import holds, intents, journal, mirrored, records, snapshots, statuses
+from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from sqlalchemy import ColumnElement, Table
 
     from bridge.core.changes import Change
     from bridge.core.model import Hold, MappingRecord, ModelKey
-    from bridge.core.records import Intent, JournalEntry, Outcome, Status
+    from bridge.core.records import Intent, JournalEntry, Lease, Outcome, Status
 
 
 def open_store(url: str, *, read_only: bool = False, secret_key: str | None = None) -> SqlStore:
@@ -160,6 +163,11 @@ class SqlStore(SqlCopies):
         """Remember a model's state."""
         self._put(statuses, status_row(status), by=("mapping", "model"))
 
+    def save_states(self, found: Sequence[Status]) -> None:
+        """Remember what a look at the source alone says of models; their fingerprints stay."""
+        rows = [{**status_row(status), "attempt": 0, "next_try": None, "tried": None} for status in found]
+        self._put_all(statuses, rows, by=("mapping", "model"), keep=("fingerprint",))
+
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""
         found = map(hold_of, self._rows(select(holds).where(_at(holds, key))))
@@ -173,6 +181,33 @@ class SqlStore(SqlCopies):
     def lift_hold(self, key: ModelKey, alias: Alias) -> None:
         """End a hold."""
         self._drop(holds, _at(holds, key), holds.c.alias == alias)
+
+    # leases
+    def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+        """Take the lease of a model if nobody has it, its time is over, or it is the owner's own."""
+        statement = claimed(self._insert(leases), key, owner, now, until)
+        with self._transaction() as connection:
+            return next(map(lease_of, connection.execute(statement).mappings()), None)
+
+    def renew_lease(self, lease: Lease, until: datetime) -> bool:
+        """Have a lease last until that time; False if it is not its owner's any more."""
+        with self._transaction() as connection:
+            return connection.execute(renewed(lease, until)).rowcount == 1
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give a lease back, if it still is its owner's."""
+        with self._transaction() as connection:
+            connection.execute(released(lease))
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Return the leases that were not given back, by key."""
+        return tuple(map(lease_of, self._rows(HELD)))
+
+    def fenced(self, lease: Lease) -> SqlStore:
+        """Return this store for as long as the lease is its owner's; the connections are the same."""
+        made = copy(self)
+        made._refuse = partial(refuse_if_lost, lease=lease)  # noqa: SLF001  its own kind
+        return made
 
 
 def _at(table: Table, key: ModelKey) -> ColumnElement[bool]:

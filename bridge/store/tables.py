@@ -10,6 +10,7 @@ The tables, and the invariants that the database itself holds.
     holds      aliases that a person has paused
     uploads    uploads that have begun and not ended
     contents   which object of a bucket holds which bytes
+    leases     which process works on a model; a row is never removed
 
 Times are ISO 8601 texts in UTC. A change here needs a step in migrations/versions; a test compares the two.
 """
@@ -166,6 +167,9 @@ statuses = Table(
     Column("collection", NAME, nullable=False),
     Column("looked_at", NAME, nullable=False),
     Column("fingerprint", NAME),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("next_try", NAME),
+    Column("tried", NAME),
     _one_of("state", State),
 )
 
@@ -207,3 +211,12 @@ contents = Table(
     Column("sha256", NAME),
 )
 Index("contents_by_uri", contents.c.uri)
+
+leases = Table(
+    "leases",
+    METADATA,
+    *_model_key(primary_key=True),
+    Column("owner", NAME, nullable=False),  # empty: it was given back
+    Column("epoch", BigInteger, nullable=False),
+    Column("until", NAME, nullable=False),
+)

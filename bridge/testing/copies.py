@@ -11,6 +11,7 @@ from bridge.core.records import STALE, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from bridge.core.model import Digest
     from bridge.core.records import Content
@@ -20,7 +21,7 @@ class MemoryCopies:
     """The Uploads and Contents ports in dicts. Safe from several threads."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock: AbstractContextManager[object] = threading.Lock()
         self._uploads: dict[str, Upload] = {}  # by URI
         self._contents: dict[tuple[str, Digest, int], Content] = {}  # by bucket, digest and size
 

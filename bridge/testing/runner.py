@@ -17,3 +17,15 @@ class InlineRunner:
         """Do `work` for every key. An error ends the run at once, as death would."""
         for key in keys:
             work(key)
+
+
+class InlineQueue:
+    """The Queue port in the thread that asks: `work` is given the key, the reason and `full`, at once."""
+
+    def __init__(self, work: Callable[[ModelKey, str, bool], None]) -> None:
+        self._work = work
+
+    def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:
+        """Work on the key."""
+        self._work(key, why, full)
+        return True

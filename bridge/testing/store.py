@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from copy import copy
 from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bridge.core.records import EntryId, JournalEntry
+from bridge.core.records import EntryId, JournalEntry, Lease, taken_elsewhere
 from bridge.testing.copies import MemoryCopies, utc
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from bridge.core.changes import Change
     from bridge.core.model import Alias, Hold, MappingRecord, ModelKey
@@ -35,6 +37,7 @@ class MemoryStore(MemoryCopies):
         self._seen: dict[ModelKey, frozenset[Alias]] = {}
         self._statuses: dict[ModelKey, Status] = {}
         self._holds: defaultdict[ModelKey, dict[Alias, Hold]] = defaultdict(dict)
+        self._leases: dict[ModelKey, Lease] = {}  # the last one of each; no owner: it was given back
 
     # records and aliases
     def records(self, key: ModelKey) -> tuple[MappingRecord, ...]:
@@ -146,6 +149,17 @@ class MemoryStore(MemoryCopies):
         with self._lock:
             self._statuses[status.key] = status
 
+    def save_states(self, found: Sequence[Status]) -> None:
+        """Remember what a look at the source alone says of models; their fingerprints stay."""
+        for status in found:
+            utc(status.looked_at)
+        with self._lock:
+            for status in found:
+                before = self._statuses.get(status.key, status)
+                self._statuses[status.key] = replace(
+                    status, fingerprint=before.fingerprint, attempt=0, next_try=None, tried=None
+                )
+
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""
         with self._lock:
@@ -163,6 +177,63 @@ class MemoryStore(MemoryCopies):
         """End a hold."""
         with self._lock:
             self._holds[key].pop(alias, None)
+
+    # leases
+    def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+        """Take the lease of a model if nobody has it, its time is over, or it is the owner's own."""
+        with self._lock:
+            last = self._leases.get(key, Lease(key, "", 0, utc(now)))
+            if last.owner not in ("", owner) and datetime.fromisoformat(last.until) > now:
+                return None
+            self._leases[key] = Lease(key, owner, last.epoch + 1, utc(until))
+            return self._leases[key]
+
+    def renew_lease(self, lease: Lease, until: datetime) -> bool:
+        """Have a lease last until that time; False if it is not its owner's any more."""
+        with self._lock:
+            if self._is_held(lease):
+                self._leases[lease.key] = replace(lease, until=utc(until))
+            return self._is_held(lease)
+
+    def release_lease(self, lease: Lease) -> None:
+        """Give a lease back, if it still is its owner's."""
+        with self._lock:
+            if self._is_held(lease):
+                self._leases[lease.key] = replace(lease, owner="")
+
+    def leases(self) -> tuple[Lease, ...]:
+        """Return the leases that were not given back, by key."""
+        with self._lock:
+            return tuple(lease for _, lease in sorted(self._leases.items()) if lease.owner)
+
+    def fenced(self, lease: Lease) -> MemoryStore:
+        """Return this store for as long as the lease is its owner's."""
+        made = copy(self)  # the dicts are the same
+        made._lock = _Fence(self._lock, lambda: self._is_held(lease), lease)  # noqa: SLF001  its own kind
+        return made
+
+    def _is_held(self, lease: Lease) -> bool:
+        last = self._leases[lease.key]
+        return (last.owner, last.epoch) == (lease.owner, lease.epoch)
+
+
+class _Fence:
+    """A lock that only opens while a lease is held."""
+
+    def __init__(self, lock: AbstractContextManager[object], is_held: Callable[[], bool], lease: Lease) -> None:
+        self._lock = lock
+        self._is_held = is_held
+        self._lease = lease
+
+    def __enter__(self) -> object:
+        self._lock.__enter__()
+        if not self._is_held():
+            self._lock.__exit__(None, None, None)
+            raise taken_elsewhere(self._lease.key)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.__exit__(None, None, None)
 
 
 def _by_age(of_key: Mapping[str, MappingRecord]) -> tuple[MappingRecord, ...]:

@@ -13,25 +13,37 @@ from bridge.core.errors import NeedsPerson, TryAgain
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.core.ports import Limit
+
 # Turned away before anything was done. Base classes, since REST knows fewer kinds than gRPC does.
 _TURNED_AWAY = (api.TooManyRequests, api.Conflict)
 
 
 @contextlib.contextmanager
-def translated(what: str) -> Iterator[None]:
-    """Raise TryAgain or NeedsPerson for whatever the client raises; `what` says what was tried. NotFound passes."""
+def translated(what: str, limit: Limit) -> Iterator[None]:
+    """
+    Raise TryAgain or NeedsPerson for whatever the client raises; `what` says what was tried. NotFound passes.
+
+    `limit` is told when Vertex asks for fewer requests.
+    """
     try:
         yield
     except api.NotFound:
         raise
     except _TURNED_AWAY as busy:
+        if isinstance(busy, api.TooManyRequests):
+            limit.slow()
         raise TryAgain(f"{what}: Vertex AI asks to come back later ({busy.message})", nothing_happened=True) from busy
     except (api.Forbidden, api.Unauthorized) as denied:
         raise NeedsPerson(
             f"{what}: Vertex AI refuses access ({denied.message})",
             "give the bridge's account the role roles/aiplatform.user in the project",
         ) from denied
-    except (api.ServerError, api.Cancelled, api.RetryError, auth.TransportError) as unwell:
+    except api.RetryError as unwell:
+        if isinstance(unwell.cause, _TURNED_AWAY):
+            raise TryAgain(f"{what}: Vertex AI asks to come back later", nothing_happened=True) from unwell
+        raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell.cause).__name__})") from unwell
+    except (api.ServerError, api.Cancelled, auth.TransportError) as unwell:
         raise TryAgain(f"{what}: Vertex AI is unwell ({type(unwell).__name__})") from unwell
     except auth.GoogleAuthError as missing:
         raise NeedsPerson(

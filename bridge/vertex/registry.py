@@ -8,7 +8,7 @@ client has no timeout of its own, so every call is given one.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.api_core import exceptions as api
@@ -20,28 +20,45 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
 
 from bridge.core.describing import description_of, labels_of
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion, TargetState
 from bridge.core.naming import OWNER_LABEL
 from bridge.core.records import Operation
 from bridge.vertex.errors import translated
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
+
+    from bridge.core.ports import Limit
+
 TIMEOUT = 30.0  # seconds per call
 _PAGE = 100
 _LASTING = (3, 5, 7, 9, 11, 12, 16)  # grpc codes of an operation's error that trying again does not mend
 
-# Reads only: a write that is sent twice may happen twice.
-_RETRY = Retry(if_exception_type(api.ServiceUnavailable, api.TooManyRequests), initial=0.5, maximum=5, timeout=20)
-
 
 class VertexRegistry:
-    """The models of one project and location, as one owner sees them."""
+    """The models of one project and location, as one owner sees them; all requests but uploads count for `limit`."""
 
     def __init__(
-        self, project: str, location: str, owner: str, endpoint: str | None = None, *, insecure: bool = False
+        self,
+        project: str,
+        location: str,
+        owner: str,
+        endpoint: str | None = None,
+        *,
+        insecure: bool = False,
+        limit: Limit = UNLIMITED,
+        uploads: Limit = UNLIMITED,
     ) -> None:
+        self._limit = limit
+        # Reads only: a write that is sent twice may happen twice.
+        again = if_exception_type(api.ServiceUnavailable, api.TooManyRequests)
+        self._retry = Retry(again, initial=0.5, maximum=5, timeout=20, on_error=self._heard)
+        self._uploads = uploads  # is only told to slow down: see reconcile.registering
         self._parent = f"projects/{project}/locations/{location}"
         self._owner = owner
-        with translated("connecting to Vertex AI"):
+        with translated("connecting to Vertex AI", UNLIMITED):
             if endpoint and insecure:
                 channel = grpc.insecure_channel(endpoint)
                 self._client = v1.ModelServiceClient(transport=ModelServiceGrpcTransport(channel=channel))
@@ -55,20 +72,30 @@ class VertexRegistry:
 
     def observe(self, model: str) -> TargetState:
         """See the port."""
-        with translated(f"listing the versions of model {model}"):
+        with self._asking(f"listing the versions of model {model}"):
             try:
                 request = v1.ListModelVersionsRequest(name=self._name(model), page_size=_PAGE)
-                listed = list(self._client.list_model_versions(request, timeout=TIMEOUT, retry=_RETRY))
+                listed = list(
+                    self._paged(self._client.list_model_versions(request, timeout=TIMEOUT, retry=self._retry))
+                )
             except api.NotFound:
                 return TargetState(model, exists=False)
         versions = sorted((self._version(version) for version in listed), key=lambda version: int(version.id))
         return TargetState(model, exists=True, versions=tuple(versions))
 
+    def _paged(self, pager: Iterable[v1.Model]) -> Iterator[v1.Model]:
+        for number, each in enumerate(pager):
+            if number and number % _PAGE == 0:
+                self._limit.take()  # for the page that this one came with
+            yield each
+
     def version(self, model: str, version_id: str) -> ModelVersion | None:
         """See the port."""
-        with translated(f"asking for version @{version_id} of model {model}"):
+        with self._asking(f"asking for version @{version_id} of model {model}"):
             try:
-                found = self._client.get_model(name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT, retry=_RETRY)
+                found = self._client.get_model(
+                    name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT, retry=self._retry
+                )
             except api.NotFound:
                 return None
         return self._version(found)
@@ -95,8 +122,9 @@ class VertexRegistry:
                 labels={OWNER_LABEL: self._owner, **labels_of(version, facts)},
             ),
         )
-        with translated(f"registering {version} in model {model}"):
-            if self._exists(model):
+        exists = self._exists(model)
+        with translated(f"registering {version} in model {model}", self._uploads):
+            if exists:
                 request.parent_model = self._name(model)
             else:
                 # Two first uploads collide here, instead of making two models.
@@ -112,9 +140,9 @@ class VertexRegistry:
 
     def operation(self, name: str) -> Operation:
         """See the port. One that Vertex has forgotten is done, with neither a version nor an error."""
-        with translated(f"asking for operation {name}"):
+        with self._asking(f"asking for operation {name}"):
             try:
-                message = self._client.get_operation({"name": name}, timeout=TIMEOUT, retry=_RETRY)
+                message = self._client.get_operation({"name": name}, timeout=TIMEOUT, retry=self._retry)
             except api.NotFound:
                 return Operation(done=True)
         if not message.done:
@@ -126,7 +154,7 @@ class VertexRegistry:
 
     def running(self, model: str) -> tuple[str, ...]:
         """See the port. Whether Vertex lists an upload under its model is not known: it is one check of several."""
-        with translated(f"listing the operations of model {model}"):
+        with self._asking(f"listing the operations of model {model}"):
             try:
                 listed = self._operations(self._name(model))
             except (api.NotFound, api.MethodNotImplemented):
@@ -138,7 +166,7 @@ class VertexRegistry:
         token = ""
         while True:
             request = {"name": name, "page_token": token}
-            page = self._client.list_operations(request, timeout=TIMEOUT, retry=_RETRY)
+            page = self._client.list_operations(request, timeout=TIMEOUT, retry=self._retry)
             listed += page.operations
             token = page.next_page_token
             if not token:
@@ -185,18 +213,27 @@ class VertexRegistry:
 
     def _merge(self, model: str, version_id: str, alias: str) -> None:
         request = v1.MergeVersionAliasesRequest(name=f"{self._name(model)}@{version_id}", version_aliases=[alias])
-        with translated(f"setting alias {alias} on @{version_id} of model {model}"):
+        with self._asking(f"setting alias {alias} on @{version_id} of model {model}"):
             try:
                 self._client.merge_version_aliases(request, timeout=TIMEOUT)
             except api.NotFound as absent:
                 raise TryAgain(f"version @{version_id} of model {model} is gone ({absent.message})") from absent
 
     def _exists(self, model: str) -> bool:
-        try:
-            self._client.get_model(name=self._name(model), timeout=TIMEOUT, retry=_RETRY)
-        except api.NotFound:
-            return False
+        with self._asking(f"asking for model {model}"):
+            try:
+                self._client.get_model(name=self._name(model), timeout=TIMEOUT, retry=self._retry)
+            except api.NotFound:
+                return False
         return True
+
+    def _heard(self, problem: Exception) -> None:
+        if isinstance(problem, api.TooManyRequests):
+            self._limit.slow()
+
+    def _asking(self, what: str) -> AbstractContextManager[None]:
+        self._limit.take()
+        return translated(what, self._limit)
 
     def _name(self, model: str) -> str:
         return f"{self._parent}/models/{model}"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.config.load import load
-from bridge.config.model import Config, SecretRef, VertexConnection, WandbConnection
+from bridge.config.model import Config, SecretRef, ServiceSettings, VertexConnection, WandbConnection
 from bridge.core.errors import ConfigErrors
 from bridge.core.model import RemovalGuard
 from bridge.core.settings import CopySettings
@@ -33,6 +33,13 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
         settle=timedelta(minutes=10),
         guard=RemovalGuard(0.3, 3),
         copying=CopySettings(),
+        service=ServiceSettings("127.0.0.1", 8470, 8, timedelta(hours=6), timedelta(seconds=30)),
+        limits={
+            "wandb": (60, timedelta(minutes=1)),
+            "mlflow": (20, timedelta(seconds=1)),
+            "vertex": (480, timedelta(minutes=1)),
+            "vertex_uploads": (60, timedelta(minutes=1)),
+        },
         connections={
             "acme": WandbConnection("acme", "https://api.wandb.ai", SecretRef(env="WANDB_API_KEY"), "acme"),
             "prod": VertexConnection("prod", "acme-prod", "europe-west4", "gs://acme-models-ew4/registry"),

@@ -137,7 +137,7 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
             {"zzz": "1"},
             (
                 "7:5: unknown key 'zzz'; known keys: name, source, target, policy, aliases, alias_style, default_from, "
-                "versions, serving, drift, on_source_delete"
+                "versions, serving, freeze, drift, on_source_delete"
             ),
         ),
         ({"policy": None}, f"2:5: missing key 'policy'; {POLICIES}"),

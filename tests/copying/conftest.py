@@ -56,6 +56,15 @@ class Bucket:
         return answer.content
 
 
+@dataclass
+class Arrived:
+    """One request, and how many bytes have come along with it."""
+
+    method: str
+    query: str
+    size: int = 0
+
+
 class Faults:
     """Stands at the server's front door. `next_answers` are sent instead of its own to those requests that fit."""
 
@@ -71,6 +80,7 @@ class Faults:
         self._meanwhile: Callable[[], object] | None = None
         self._meanwhile_fits = ("", "")
         self.seen: list[str] = []  # the methods of all requests
+        self.arrived: list[Arrived] = []
         monkeypatch.setattr(world.gcs.front, "before_answer", self._before_answer)
 
     def answer(
@@ -108,6 +118,7 @@ class Faults:
         if act is not None and method == self._meanwhile_fits[0] and self._meanwhile_fits[1] in query:
             self._meanwhile = None
             await asyncio.to_thread(act)
+        receive = self._counted(receive, method, query)
         fits = self._fits[0] in ("", method) and self._fits[1] in query
         if self._status is None or not fits or self._left <= 0:
             await self._pass_on(scope, self._flipped(receive) if self._flips and method == "PUT" else receive, send)
@@ -122,6 +133,17 @@ class Faults:
         headers += [(b"content-length", str(len(self._body)).encode())]
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
         await send({"type": "http.response.body", "body": self._body})
+
+    def _counted(self, receive: Receive, method: str, query: str) -> Receive:
+        arrived = Arrived(method, query)
+        self.arrived.append(arrived)
+
+        async def counted() -> MutableMapping[str, Any]:
+            message = await receive()
+            arrived.size += len(message.get("body") or b"")
+            return message
+
+        return counted
 
     def _flipped(self, receive: Receive) -> Receive:
         async def flipped() -> MutableMapping[str, Any]:

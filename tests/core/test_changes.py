@@ -144,6 +144,7 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
                 "about": "alias production",
                 "reason": "it is on Vertex version @9",
                 "remedy": "remove the alias",
+                "until": None,
             }
         ],
         "notes": [],

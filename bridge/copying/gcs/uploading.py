@@ -98,7 +98,7 @@ class Uploader:
         }
         with later(place):
             answer = self.wire.insist("POST", _target(place, "multipart"), headers, (head, content, tail))
-            if _is_of_digests(answer):
+            if is_of_digests(answer):
                 raise _differ(place, stream.file, content)
             return held(answer)
 
@@ -117,7 +117,7 @@ class Uploader:
                 self._give_up(place)
                 raise
             self.uploads.forget_upload(str(place))
-            if _is_of_digests(answer):
+            if is_of_digests(answer):
                 raise _differ(place, stream.file, None)
             return held(answer)
 
@@ -250,8 +250,9 @@ def _kept(answer: Answer) -> int:
     return int(found[1]) + 1 if found else 0
 
 
-def _is_of_digests(answer: Answer) -> bool:
-    # Whether a 400 is of digests, only its text says, and that may say anything.
+def is_of_digests(answer: Answer) -> bool:
+    """Whether the bucket has refused bytes since they are not those that were promised."""
+    # Only the text of a 400 says so, and that may say anything.
     return answer.status == HTTPStatus.BAD_REQUEST and _DIGESTS.search(answer.body) is not None
 
 

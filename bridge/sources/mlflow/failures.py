@@ -17,9 +17,12 @@ import requests
 import urllib3
 
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
+from bridge.core.limits import UNLIMITED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from bridge.core.ports import Limit
 
 UNWELL = frozenset({408, 409, 425, 429, 499, *range(500, 600)}) - {501}
 
@@ -56,6 +59,7 @@ class Failures:
     connection: str
     tracking_uri: str
     workspace: str | None = None
+    limit: Limit = UNLIMITED  # is told when the server asks for fewer requests
 
     @property
     def where(self) -> str:
@@ -105,6 +109,8 @@ class Failures:
             )
         if status == requests.codes.not_found and code is not None:
             return NotFound(f"{self.where} has no {what}", "check the spelling, and that the account may see it")
+        if status == requests.codes.too_many_requests:
+            self.limit.slow(after)
         if status in UNWELL:
             return TryAgain(f"{self.where} is unwell, asked for {what} {said}", after)
         return NeedsPerson(

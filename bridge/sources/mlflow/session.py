@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 import requests
 
 from bridge.core.errors import BridgeError
+from bridge.core.limits import UNLIMITED
 from bridge.net.lines import retry_after
 from bridge.sources.mlflow.failures import Failures, broke, is_untold
 from bridge.sources.mlflow.records import Model, Run, Version
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from mlflow.entities.model_registry import ModelVersion, RegisteredModel
+
+    from bridge.core.ports import Limit
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")  # seconds
@@ -52,9 +55,10 @@ TIMEOUT = (5, 60)  # seconds to connect, and to wait for the next bytes
 class MlflowSession:
     """An MlflowClient that is made when first needed. Thread-safe. Every method may raise NeedsPerson or TryAgain."""
 
-    def __init__(self, name: str, tracking_uri: str, workspace: str | None = None) -> None:
+    def __init__(self, name: str, tracking_uri: str, workspace: str | None = None, limit: Limit = UNLIMITED) -> None:
         self.tracking_uri = tracking_uri.rstrip("/")
-        self.failures = Failures(name, self.tracking_uri, workspace)
+        self._limit = limit
+        self.failures = Failures(name, self.tracking_uri, workspace, self._limit)
         self._workspace = workspace
         self._lock = threading.Lock()
         self._made: MlflowClient | None = None
@@ -143,9 +147,12 @@ class MlflowSession:
         """
         Ask the tracking server; any status is returned.
 
-        With `stream`, what goes wrong on the way is raised as requests.RequestException, for who tries again.
+        With `stream`, what goes wrong on the way is raised as requests.RequestException, for who tries again; such
+        a request is for bytes, and has no part in the budget of the API.
         """
         for is_last in (stream, True):
+            if not stream:
+                self._limit.take()
             try:
                 with self._inside():
                     response: requests.Response = http_request(
@@ -189,6 +196,7 @@ class MlflowSession:
         `route` is what the client asks for, or as good as that, should it not tell how it was answered.
         """
         for is_last in (False, True):
+            self._limit.take()
             try:
                 with self._inside():
                     return work(self._client())

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import MLFLOW_PLACE, Description, Facts
 from bridge.core.naming import check_paths
 from bridge.net.lines import PER_HOST
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.core.model import ArtifactFile, CollectionSelector, SourceVersion, Sweep
-    from bridge.core.ports import Clock, ObjectStore
+    from bridge.core.ports import Clock, Limit, ObjectStore
     from bridge.sources.mlflow.artifacts import Folder
     from bridge.sources.mlflow.records import Version
 
@@ -51,9 +52,10 @@ class MlflowSource:
         gcs: Callable[[], ObjectStore] | None = None,
         full_every: timedelta = timedelta(minutes=10),
         per_host: int = PER_HOST,
+        limit: Limit = UNLIMITED,
     ) -> None:
         self._clock = clock
-        self._session = MlflowSession(name, tracking_uri, workspace)
+        self._session = MlflowSession(name, tracking_uri, workspace, limit)
         self._watcher = Watcher(self._session, clock, full_every)
         self._artifacts = Artifacts(self._session, clock, stores, gcs, per_host=per_host)
         self._looking = threading.Lock()

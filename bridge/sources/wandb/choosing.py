@@ -1,15 +1,17 @@
-"""Which collections of a registry the selectors mean."""
+"""Which collections of a registry the selectors mean, and where things are."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 if TYPE_CHECKING:
     from bridge.core.model import CollectionSelector
     from bridge.sources.wandb.session import Artifact, ArtifactCollection
 
+REGISTRY_PREFIX = "wandb-registry-"
 MOST_NAMES = 200  # collections that are asked for by name in one filter
 
 
@@ -24,6 +26,19 @@ class Listed:
 def path_of(thing: Artifact | ArtifactCollection, name: str) -> str:
     """Return the full path of a collection, from anything in it: "acme_org/wandb-registry-model/fraud-detector"."""
     return f"{thing.entity}/{thing.project}/{name}"
+
+
+def page_of(artifact: Artifact, base_url: str, organization: str | None) -> str:
+    """Return the address of a version's page (wandb 0.31.0, sdk/artifacts/artifact.py, without its requests)."""
+    collection = artifact.name.rpartition(":")[0]
+    if not artifact.project.startswith(REGISTRY_PREFIX):
+        path = (artifact.entity, artifact.project, "artifacts", artifact.type, collection, artifact.version)
+        return f"{base_url}/{'/'.join(quote(part) for part in path)}"
+    registry = quote(artifact.project.removeprefix(REGISTRY_PREFIX))
+    return (
+        f"{base_url}/orgs/{quote(organization or '')}/registry/{registry}"
+        f"?selectionPath={quote(path_of(artifact, collection), safe='')}&view=membership&version={artifact.version}"
+    )
 
 
 def names_of(group: list[CollectionSelector]) -> list[str] | None:

@@ -22,9 +22,12 @@ from wandb.sdk.lib.service.service_connection import WandbApiFailedError
 from wandb.sdk.mailbox import MailboxClosedError
 
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
+from bridge.core.limits import UNLIMITED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
+
+    from bridge.core.ports import Limit
 
 __all__ = [
     "Api",
@@ -65,11 +68,14 @@ class NoSuchVersion(NotFound):
 class WandbSession:
     """A `wandb.Api` that is made when first needed and made again when its core process is gone. Thread-safe."""
 
-    def __init__(self, name: str, base_url: str, api_key: Callable[[], str], timeout: int = 20) -> None:
+    def __init__(
+        self, name: str, base_url: str, api_key: Callable[[], str], timeout: int = 20, limit: Limit = UNLIMITED
+    ) -> None:
         self._name = name
         self._base_url = base_url
         self._api_key = api_key
         self._timeout = timeout  # seconds, per request
+        self._limit = limit
         self._lock = threading.Lock()
         self._api: Api | None = None
 
@@ -77,10 +83,13 @@ class WandbSession:
         """
         Run `work` with the Api, the whole of it a second time if the core process was lost.
 
+        That counts as one request; for what else it asks for, `work` goes through `paged`.
+
         Raises NotFound, NeedsPerson or TryAgain.
         """
         for believed in (False, True):
             api: Api | None = None
+            self._limit.take()
             try:
                 api = self._connected()
                 return work(api)
@@ -89,6 +98,13 @@ class WandbSession:
                     raise self._translated(problem) from problem
             self._revive(api)
         raise AssertionError  # the second round returns or raises
+
+    def paged(self, found: Iterable[T], size: int) -> Iterator[T]:
+        """Go through what the SDK fetches in pages of that size, and count every page after the first."""
+        for number, each in enumerate(found):
+            if number and number % size == 0:
+                self._limit.take()  # for the page that has just come: the SDK does not tell before it asks
+            yield each
 
     def _connected(self) -> Api:
         with self._lock:
@@ -120,6 +136,7 @@ class WandbSession:
         if isinstance(cause, ValueError):
             return NeedsPerson(f"{where}: {_short(cause)}", "mend at W&B what it names")
         if _TIMED_OUT in str(problem):
+            self._limit.slow()  # as it may be: the SDK tries a 429 again by itself, and tells nobody
             return TryAgain(f"{where} did not answer within {self._timeout} s")
         return TryAgain(f"{where} does not answer as it should: {_short(problem)}")
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias
-from urllib.parse import quote
 
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import ArtifactFile, CollectionSelector, Description, SourceState, SourceVersion, Sweep
 from bridge.core.naming import check_paths
 from bridge.net.lines import PER_HOST, Lines
@@ -15,7 +15,7 @@ from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
-from bridge.sources.wandb.choosing import Listed, chosen, names_of, path_of
+from bridge.sources.wandb.choosing import REGISTRY_PREFIX, Listed, chosen, names_of, page_of, path_of
 from bridge.sources.wandb.manifests import check_manifest, read_manifest
 from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
 from bridge.sources.wandb.urls import PAGE as URLS_PAGE, FileUrls
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.packed import Packed
+    from bridge.core.ports import Limit
     from bridge.sources.wandb.session import Api, Artifact
 
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
 Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
 
-REGISTRY_PREFIX = "wandb-registry-"
 PAGE = 1000  # versions or collections in one answer
 GIVE_UP_AFTER = 2  # places in a row that W&B did not answer for
 
@@ -52,12 +52,13 @@ class WandbSource:
         *,
         per_host: int = PER_HOST,
         patience: float = 300.0,  # seconds for a manifest, which may be of a million files
+        limit: Limit = UNLIMITED,
     ) -> None:
         self._name = name
         self._base_url = base_url.rstrip("/")
         self._organization = organization
         self._patience = patience
-        self._session = WandbSession(name, self._base_url, api_key)
+        self._session = WandbSession(name, self._base_url, api_key, limit=limit)
         self._lines = Lines(per_host)
         self._urls = FileUrls(self._file_urls)
 
@@ -150,7 +151,7 @@ class WandbSource:
             registries = api.registries(self._organization, filter=registry)
             place = registries if names is None else registries.collections(filter={"name": {"$in": names}})
             by_collection: dict[str, list[Artifact]] = defaultdict(list)
-            for artifact in place.versions(filter=alias_filter, per_page=PAGE):
+            for artifact in self._session.paged(place.versions(filter=alias_filter, per_page=PAGE), PAGE):
                 by_collection[artifact.name.rpartition(":")[0]].append(artifact)
             return by_collection
 
@@ -174,7 +175,8 @@ class WandbSource:
 
         def collections(api: Api) -> dict[str, Listed]:
             search = api.registries(self._organization, filter=registry).collections(filter=only, per_page=PAGE)
-            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in search}
+            found = self._session.paged(search, PAGE)
+            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in found}
 
         listed = self._session.call(collections)
         if not listed and not self._session.call(lambda api: list(api.registries(self._organization, filter=registry))):
@@ -195,7 +197,7 @@ class WandbSource:
         def rows(api: Api) -> list[Artifact]:
             # Listing an absent collection fails in the same way as a malformed answer; asking for it does not.
             api.artifact_collection(selector.artifact_type, path)
-            return list(api.artifacts(selector.artifact_type, path, per_page=PAGE))
+            return list(self._session.paged(api.artifacts(selector.artifact_type, path, per_page=PAGE), PAGE))
 
         try:
             return self._state(path, selector.name, self._session.call(rows))
@@ -207,7 +209,12 @@ class WandbSource:
         aliases: dict[str, str] = {}
         for artifact in sorted(artifacts, key=lambda artifact: int(artifact.version[1:])):
             version = SourceVersion(
-                self._name, path, artifact.version, artifact.id or "", artifact.digest, self._page(artifact)
+                self._name,
+                path,
+                artifact.version,
+                artifact.id or "",
+                artifact.digest,
+                page_of(artifact, self._base_url, self._organization),
             )
             versions.append(version)
             for alias in artifact.aliases:
@@ -221,19 +228,6 @@ class WandbSource:
             "check the spelling, and that the API key's account may see it",
         )
 
-    def _page(self, artifact: Artifact) -> str:
-        """Return the address of a version's page (wandb 0.31.0, sdk/artifacts/artifact.py, without its requests)."""
-        collection = artifact.name.rpartition(":")[0]
-        if not artifact.project.startswith(REGISTRY_PREFIX):
-            path = (artifact.entity, artifact.project, "artifacts", artifact.type, collection, artifact.version)
-            return f"{self._base_url}/{'/'.join(quote(part) for part in path)}"
-        registry = quote(artifact.project.removeprefix(REGISTRY_PREFIX))
-        selection = quote(f"{artifact.entity}/{artifact.project}/{collection}", safe="")
-        return (
-            f"{self._base_url}/orgs/{quote(self._organization or '')}/registry/{registry}"
-            f"?selectionPath={selection}&view=membership&version={artifact.version}"
-        )
-
     # files
 
     def describe(self, version: SourceVersion) -> Description:
@@ -243,13 +237,11 @@ class WandbSource:
             artifact = self._same(api, version)
             return manifest_url(artifact), artifact.metadata
 
-        first_url, metadata = self._session.call(contents)
+        url, metadata = self._session.call(contents)
         what = f"the manifest of {version}"
 
         def read() -> Packed[ArtifactFile]:
-            with open_url(
-                self._lines, lambda renew: self._session.call(contents)[0] if renew else first_url, what
-            ) as pieces:
+            with open_url(self._lines, lambda renew: self._session.call(contents)[0] if renew else url, what) as pieces:
                 return read_manifest(version, pieces)
 
         files = within(self._patience, read, what)

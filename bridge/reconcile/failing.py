@@ -1,0 +1,37 @@
+"""Errors as statuses: one broken model, or bug, does not hold up another."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.records import Status
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bridge.core.model import ModelKey, State
+
+log = logging.getLogger(__name__)
+
+
+class Unexpected(NeedsPerson):
+    """A bug, of ours or of a library: it may well be there at the next try too, or not."""
+
+
+def known(problem: Exception, what: object) -> BridgeError:
+    """Return an error of ours as it is; any other is a bug, which is logged."""
+    if isinstance(problem, BridgeError):
+        return problem
+    log.error("unexpected error while working on %s", what, exc_info=problem)
+    return Unexpected(f"unexpected {type(problem).__name__}: {problem}", "report it with the log of this run")
+
+
+def status_of(key: ModelKey, state: State, problem: BridgeError | None, collection: str, at: datetime) -> Status:
+    """Say how a model is, with the problem if there is one."""
+    if isinstance(problem, NeedsPerson):
+        message, remedy = problem.reason, problem.remedy
+    else:
+        message, remedy = str(problem or ""), "it is tried again at the next pass" if problem else ""
+    return Status(key, state, message, remedy, collection, at.isoformat(), None)

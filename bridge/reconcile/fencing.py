@@ -1,0 +1,103 @@
+"""Ends that cause an effect only while a model's lease is held."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.core.model import (
+        Alias,
+        Container,
+        Facts,
+        Manifest,
+        ManifestHeader,
+        ModelVersion,
+        SourceVersion,
+        TargetState,
+    )
+    from bridge.core.ports import Copier, Registry, Store
+    from bridge.core.records import Lease, Operation
+    from bridge.reconcile.leasing import Leases
+    from bridge.reconcile.reconciler import Reconciler
+
+
+def fenced(reconciler: Reconciler, store: Store, lease: Lease, leases: Leases) -> Reconciler:
+    """Return a reconciler that works for as long as a lease is held, and stops before its next effect then."""
+    return replace(
+        reconciler,
+        store=store,
+        registry=FencedRegistry(reconciler.registry, lease, leases),
+        copier=FencedCopier(reconciler.copier, lease, leases),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FencedRegistry:
+    """A registry that is written to only while a lease is held."""
+
+    registry: Registry
+    lease: Lease
+    leases: Leases
+
+    def observe(self, model: str) -> TargetState:
+        """See the port."""
+        return self.registry.observe(model)
+
+    def version(self, model: str, version_id: str) -> ModelVersion | None:
+        """See the port."""
+        return self.registry.version(model, version_id)
+
+    def operation(self, name: str) -> Operation:
+        """See the port."""
+        return self.registry.operation(name)
+
+    def running(self, model: str) -> tuple[str, ...]:
+        """See the port."""
+        return self.registry.running(model)
+
+    def register(
+        self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
+    ) -> str:
+        """See the port."""
+        self.leases.check(self.lease)
+        return self.registry.register(model, name, version, artifact_uri, container, facts=facts)
+
+    def move_alias(self, model: str, alias: Alias, version_id: str) -> None:
+        """See the port."""
+        self.leases.check(self.lease)
+        self.registry.move_alias(model, alias, version_id)
+
+    def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
+        """See the port."""
+        self.leases.check(self.lease)
+        self.registry.remove_alias(model, alias, version_id)
+
+
+@dataclass(frozen=True, slots=True)
+class FencedCopier:
+    """A copier that begins a folder only while a lease is held; what has begun harms nobody: see Storage."""
+
+    copier: Copier
+    lease: Lease
+    leases: Leases
+
+    def copy(self, version: SourceVersion, folder: str) -> Manifest:
+        """See the port."""
+        self.leases.check(self.lease)
+        return self.copier.copy(version, folder)
+
+    def arrange(self, version: SourceVersion, copied: str, folder: str, renames: Sequence[tuple[str, str]]) -> Manifest:
+        """See the port."""
+        self.leases.check(self.lease)
+        return self.copier.arrange(version, copied, folder, renames)
+
+    def manifest(self, folder: str) -> Manifest | None:
+        """See the port."""
+        return self.copier.manifest(folder)
+
+    def header(self, folder: str) -> ManifestHeader | None:
+        """See the port."""
+        return self.copier.header(folder)

@@ -1,0 +1,157 @@
+"""What sources say: one sweep per connection, an order for each model, and what could not be looked at."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bridge.core.desired import model_name
+from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
+from bridge.core.model import ModelKey, State
+from bridge.core.naming import model_id
+from bridge.core.records import Status
+from bridge.reconcile.failing import known, status_of
+from bridge.reconcile.reconciler import Order
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from bridge.core.model import MappingSpec, SourceState, Sweep
+    from bridge.core.ports import Clock, Source
+
+GONE = "gone"  # in place of a fingerprint, which has 16 hex digits: the source had it once
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What sweeps found."""
+
+    orders: tuple[Order, ...]
+    unread: tuple[Status, ...] = ()  # of models that could not be looked at
+    gone: tuple[Status, ...] = ()  # of models whose collection a pattern does not find any more
+    rivals: tuple[Order, ...] = ()  # that were refused, because they would land on one model
+    problems: Mapping[str, BridgeError] = field(default_factory=dict)  # by connection: it could not be read at all
+
+
+@dataclass(frozen=True, slots=True)
+class Sweeper:
+    """Looks at sources; writes nothing."""
+
+    source: Callable[[str], Source]  # for a connection
+    clock: Clock
+
+    def look(
+        self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status], beside: Iterable[Order] = ()
+    ) -> Look:
+        """
+        Sweep every connection of these mappings once; `before` is what is known of all models.
+
+        `beside` are orders that were found before, elsewhere, and must not land on the same models.
+        """
+        by_connection: dict[str, list[MappingSpec]] = defaultdict(list)
+        for spec in specs:
+            by_connection[spec.source.connection].append(spec)
+        by_mapping: dict[str, list[Status]] = defaultdict(list)
+        for status in before.values():
+            by_mapping[status.key.mapping].append(status)
+        orders: list[Order] = []
+        unread: list[Status] = []
+        gone: list[Status] = []
+        problems: dict[str, BridgeError] = {}
+        for connection, group in by_connection.items():
+            try:
+                sweep = self.source(connection).sweep([spec.source for spec in group])
+            except Exception as problem:  # noqa: BLE001  one connection's trouble, or bug, does not hold up another
+                problems[connection] = known(problem, connection)
+                for spec in group:
+                    unread += self._troubled(spec, State.DEGRADED, problems[connection], by_mapping[spec.name])
+                continue
+            for spec in group:
+                found, troubled = self._of_mapping(spec, sweep, by_mapping[spec.name])
+                orders += found
+                unread += (status for status in troubled if status.fingerprint != GONE)
+                gone += (status for status in troubled if status.fingerprint == GONE)
+        by_model: dict[tuple[str, str], list[Order]] = defaultdict(list)
+        for order in (*orders, *beside):
+            by_model[order.spec.target.connection, order.key.model].append(order)
+        rivals = [several for several in by_model.values() if len(several) > 1]
+        refused = frozenset(order.key for several in rivals for order in several)
+        return Look(
+            orders=tuple(order for order in orders if order.key not in refused),
+            unread=(*unread, *(status for several in rivals for status in self._refused(several))),
+            gone=tuple(gone),
+            rivals=tuple(order for several in rivals for order in several),
+            problems=problems,
+        )
+
+    def _refused(self, rivals: list[Order]) -> list[Status]:
+        """Refuse collections that map to one model: of one mapping's pattern, or of two mappings."""
+        names = " and ".join(sorted(f"{rival.state.collection} ({rival.spec.origin})" for rival in rivals))
+        problem = NeedsPerson(
+            f"{names} map to one Vertex model, {rivals[0].key.model!r}", "make the targets' names tell them apart"
+        )
+        keys = {rival.key: rival.state.collection for rival in rivals}
+        return [self._status(key, State.BLOCKED, problem, collection) for key, collection in keys.items()]
+
+    def _of_mapping(
+        self, spec: MappingSpec, sweep: Sweep, before: Sequence[Status]
+    ) -> tuple[list[Order], list[Status]]:
+        if (trouble := sweep.failed.get(spec.source)) is not None:
+            state = State.FAILED if isinstance(trouble, NotFound) else State.DEGRADED
+            return [], self._troubled(spec, state, trouble, before)
+        orders = _orders_of(spec, sweep.found[spec.source])
+        return orders, self._vanished(spec, orders, before) if spec.source.is_pattern else []
+
+    def _vanished(self, spec: MappingSpec, found: Sequence[Order], before: Sequence[Status]) -> list[Status]:
+        """
+        Say what became of collections that a pattern once found, and does not any more: each is asked for by name.
+
+        One that is gone stays as it is in Vertex, and is not asked for again; one that may not be read is degraded.
+        """
+        here = {order.key for order in found}
+        names = {
+            status.collection.rpartition("/")[2]: status
+            for status in before
+            if status.key not in here and status.fingerprint != GONE
+        }
+        lost = {
+            replace(spec.source, name=name, is_pattern=False): status
+            for name, status in names.items()
+            if re.fullmatch(spec.source.name, name)
+        }
+        if not lost:
+            return []
+        try:
+            failed = self.source(spec.source.connection).sweep(list(lost)).failed
+        except BridgeError as problem:
+            failed = dict.fromkeys(lost, problem)
+        return [self._lost(status, failed.get(selector)) for selector, status in lost.items()]
+
+    def _lost(self, before: Status, problem: BridgeError | None) -> Status:
+        if isinstance(problem, NotFound):
+            message = (
+                "the source no longer has it for this mapping; Vertex keeps what it had (on_source_delete: retain)"
+            )
+            at = self.clock.now().isoformat()
+            return Status(before.key, State.SYNCED, message, "", before.collection, at, GONE)
+        unlisted = TryAgain(f"{before.collection} is there when asked by name, yet the source does not list it")
+        return self._status(before.key, State.DEGRADED, problem or unlisted, before.collection)
+
+    def _troubled(
+        self, spec: MappingSpec, state: State, problem: BridgeError, before: Sequence[Status]
+    ) -> list[Status]:
+        """Say of every model of a mapping that its source could not be read; nothing else changes."""
+        if not before or not spec.source.is_pattern:
+            key = ModelKey(spec.name, spec.target.model if spec.source.is_pattern else model_id(spec.target.model))
+            return [self._status(key, state, problem, f"{spec.source.place}/{spec.source.name}")]
+        return [self._status(status.key, state, problem, status.collection) for status in before]
+
+    def _status(self, key: ModelKey, state: State, problem: BridgeError, collection: str) -> Status:
+        return status_of(key, state, problem, collection, self.clock.now())
+
+
+def _orders_of(spec: MappingSpec, states: Sequence[SourceState]) -> list[Order]:
+    names = ((model_name(spec, state.name), state) for state in states)
+    return [Order(spec, ModelKey(spec.name, model_id(name)), name, state) for name, state in names]

@@ -1,0 +1,85 @@
+"""Budgets of requests: the Limit port's adapter, a token bucket."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from bridge.core.ports import Clock
+
+AT_ONCE = 6  # the part of a budget that may be spent at once
+SLOWEST = 1 / 64  # of the pace that was asked for
+MENDS_AFTER = timedelta(minutes=1)  # without a complaint, the pace is doubled until it is what it was
+
+
+class TokenBucket:
+    """
+    At most `number` requests in any span of the length `per`, by all threads together; a sixth of them at once.
+
+    When the API says that this is too much, requests come at half the pace, and at twice that again after a minute
+    without another word of it.
+    """
+
+    def __init__(self, number: int, per: timedelta, clock: Clock) -> None:
+        self._clock = clock
+        self._most = max(1, number // AT_ONCE)
+        # What is there at once and what comes in while `per` passes is less than number + 1 together.
+        self._pace = (number + 1 - self._most) / per.total_seconds()
+        self._lock = threading.Lock()
+        self._tokens = float(self._most)  # below zero: so many have been promised to those who sleep
+        self._filled = clock.now()
+        self._share = 1.0  # of the pace
+        self._changed = self._filled
+
+    def take(self) -> None:
+        """Return when one more request may be made. Who comes first is served first."""
+        with self._lock:
+            now = self._clock.now()
+            self._mend(now)
+            self._fill(now)
+            self._tokens -= 1
+            ready = self._filled + timedelta(seconds=max(0.0, -self._tokens) / (self._pace * self._share))
+        if ready > now:
+            self._clock.sleep((ready - now).total_seconds())
+
+    def slow(self, after: float | None = None) -> None:
+        """Halve the pace, and let nothing pass for `after` seconds."""
+        with self._lock:
+            now = self._clock.now()
+            self._fill(now)
+            self._tokens = min(self._tokens, 0.0)
+            self._filled = max(self._filled, now + timedelta(seconds=after or 0.0))
+            self._share = max(self._share / 2, SLOWEST)
+            self._changed = now
+
+    def _mend(self, now: datetime) -> None:
+        if self._share < 1 and now - self._changed >= MENDS_AFTER:
+            self._share = min(1.0, self._share * 2)
+            self._changed = now
+
+    def _fill(self, now: datetime) -> None:
+        passed = (now - self._filled).total_seconds()
+        if passed > 0:  # it is not if time went back, or nothing is to pass before then
+            self._tokens = min(float(self._most), self._tokens + passed * self._pace * self._share)
+            self._filled = now
+
+
+class Buckets:
+    """The buckets of a process, one for each API at each place, however many connections lead there."""
+
+    def __init__(self, make: Callable[[str], TokenBucket]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._made: dict[tuple[str, str], TokenBucket] = {}
+
+    def at(self, kind: str, place: str) -> TokenBucket:
+        """Return the bucket of an API at a place, which is made when it is first asked for."""
+        with self._lock:
+            if (kind, place) not in self._made:
+                self._made[kind, place] = self._make(kind)
+            return self._made[kind, place]

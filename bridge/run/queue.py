@@ -1,0 +1,124 @@
+"""Works on keys as they are submitted, on threads of this process: the Queue port's adapter."""
+
+from __future__ import annotations
+
+import contextvars
+import logging
+import secrets
+import threading
+from collections import Counter
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.core.model import ModelKey
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """One request to work on a key, whoever else asked for the same meanwhile."""
+
+    key: ModelKey
+    why: str
+    id: str  # in every log line about it
+    full: bool = False
+
+
+# What this thread is at. A thread that helps with it has to be given the context: contextvars.copy_context().
+AT_WORK: contextvars.ContextVar[Submission | None] = contextvars.ContextVar("at_work", default=None)
+
+
+class KeyQueue:
+    """
+    At most `workers` keys at a time, never one twice at a time, each as often as will do: see the port.
+
+    Keys have lanes, such as the connection that they come from. The next key is of the lane with the fewest at work,
+    so that one with hundreds waiting, or with hours of copying, does not hold up another.
+    """
+
+    def __init__(
+        self,
+        work: Callable[[Submission], None],
+        workers: int,
+        lane: Callable[[ModelKey], str] = lambda _key: "",
+    ) -> None:
+        self._work = work
+        self._lane = lane
+        self._change = threading.Condition()
+        self._waiting: dict[str, dict[ModelKey, Submission]] = {}  # by lane, oldest first
+        self._at_work: dict[ModelKey, str] = {}  # lanes
+        self._again: dict[ModelKey, Submission] = {}  # submitted while they were at work
+        self._ending = False
+        self._threads = [
+            threading.Thread(target=self._take_turns, name=f"key-{number}", daemon=True) for number in range(workers)
+        ]
+
+    def start(self) -> None:
+        """Begin to work on what is, and what will be, submitted."""
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:
+        """See the port. Nothing is taken any more once `stop` was called."""
+        with self._change:
+            if self._ending:
+                return False
+            lane = self._lane(key)
+            line = self._again if key in self._at_work else self._waiting.setdefault(lane, {})
+            if (earlier := line.get(key)) is not None:
+                line[key] = replace(earlier, full=earlier.full or full)
+                return False
+            line[key] = Submission(key, why, secrets.token_hex(4), full)
+            self._change.notify()
+            return True
+
+    def stop(self, grace: float) -> tuple[ModelKey, ...]:
+        """Begin nothing more, and wait `grace` seconds for what is at work; return what still is. Idempotent."""
+        with self._change:
+            self._ending = True
+            self._waiting.clear()
+            self._again.clear()
+            self._change.notify_all()
+            self._change.wait_for(lambda: not self._at_work, timeout=grace)
+            return tuple(sorted(self._at_work))
+
+    @property
+    def load(self) -> tuple[int, int]:
+        """How many keys wait, and how many are at work."""
+        with self._change:
+            return sum(map(len, self._waiting.values())) + len(self._again), len(self._at_work)
+
+    def _take_turns(self) -> None:
+        while (submission := self._next()) is not None:
+            try:
+                contextvars.copy_context().run(self._run, submission)
+            except Exception:
+                log.exception("unexpected error while working on %s", submission.key)
+            finally:
+                self._end(submission.key)
+
+    def _run(self, submission: Submission) -> None:
+        AT_WORK.set(submission)
+        self._work(submission)
+
+    def _next(self) -> Submission | None:
+        with self._change:
+            self._change.wait_for(lambda: self._ending or any(self._waiting.values()))
+            if self._ending:
+                return None
+            busy = Counter(self._at_work.values())
+            lane = min((lane for lane, line in self._waiting.items() if line), key=lambda lane: busy[lane])
+            key = next(iter(self._waiting[lane]))
+            self._at_work[key] = lane
+            return self._waiting[lane].pop(key)
+
+    def _end(self, key: ModelKey) -> None:
+        with self._change:
+            lane = self._at_work.pop(key)
+            if (again := self._again.pop(key, None)) is not None:
+                self._waiting.setdefault(lane, {})[key] = again
+            self._change.notify_all()

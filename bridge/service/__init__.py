@@ -1,0 +1,1 @@
+"""`bridge run`: the process that stays, looks at sources again and again, and has models follow them."""

@@ -1,0 +1,112 @@
+"""One configuration at work: the schedule says when, sweeps find what is due, the queue works on it."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bridge.copying.progress import ProgressLines
+from bridge.core.errors import BridgeError
+from bridge.reconcile.leasing import RENEWED_EVERY
+from bridge.run.queue import KeyQueue
+from bridge.service.following import Following
+from bridge.service.schedule import Schedule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bridge.app import Bridge
+    from bridge.run.queue import Submission
+    from bridge.service.health import Health
+
+log = logging.getLogger(__name__)
+
+RETRIES_EVERY = timedelta(seconds=1)
+COMPARES_EVERY = timedelta(minutes=1)
+LEFTOVERS_EVERY = timedelta(hours=1)
+BEAT = "leases"  # goes on to the very end
+FINISHING = 0.8  # of the grace is for what is under way; in the rest it stops before its next effect
+
+
+class Service:
+    """A bridge that runs for as long as it is not told to stop; closes the bridge in the end."""
+
+    def __init__(self, bridge: Bridge, health: Health) -> None:
+        self._bridge = bridge
+        self._health = health
+        settings, config = bridge.config.service, bridge.config
+        self.following = Following(bridge.passes, config.mappings, health, bridge.clock, settings.full_every)
+        self._queue = KeyQueue(self._work, settings.keys, self.following.lane)
+        self.following.queue = self._queue
+        self._schedule = Schedule(bridge.clock)
+        connections = self.following.connections
+        for number, connection in enumerate(connections, 1):
+            sweep = partial(self._with_store, partial(self.following.sweep, connection))
+            self._schedule.once(f"first sweep of {connection}", sweep)
+            first = number / len(connections)  # spread over the first interval, and so over every one
+            self._schedule.every(config.poll_every, f"sweep of {connection}", sweep, first=first)
+        self._schedule.every(RETRIES_EVERY, "retries", self.following.retry)
+        compares_every = min(COMPARES_EVERY, settings.full_every)
+        compare = partial(self.following.compare, compares_every)
+        self._schedule.every(compares_every, "comparing", partial(self._with_store, compare))
+        self._schedule.every(RENEWED_EVERY, BEAT, partial(self._with_store, self._beat))
+        self._schedule.every(LEFTOVERS_EVERY, "leftovers", partial(self._with_store, self._remove_leftovers))
+        bridge.watchers.append(ProgressLines(bridge.clock, log.info))
+
+    def start(self) -> None:
+        """Begin."""
+        self._health.configured(self.following.connections)
+        self._queue.start()
+        self._schedule.start()
+
+    def stop(self, grace: float) -> bool:
+        """
+        Begin nothing more, and end what is under way; tell whether all of it has ended within `grace` seconds.
+
+        Copies that are not done in time are broken off: what they have sent is there, and the next start goes on. If
+        something still hangs after that, its lease is given back, so it can have no further effect; the process has to
+        end at once then.
+        """
+        self._schedule.drop_all_but([BEAT])
+        if self._queue.stop(grace * FINISHING):
+            self._break_off()
+        left = self._queue.stop(grace * (1 - FINISHING))
+        for key in left:
+            log.warning("%s is still under way; the next start goes on with it", key)
+        self.cut_short()
+        ended = self._schedule.stop(0 if left else grace) and not left
+        if ended:
+            self._bridge.close()
+        return ended
+
+    def cut_short(self) -> None:
+        """Let nothing that is still under way have any further effect."""
+        self._break_off()
+        self._bridge.leases.give_all_back()
+
+    def _break_off(self) -> None:
+        self._bridge.leases.end()
+        self._bridge.budget.halted.set()
+
+    def _work(self, submission: Submission) -> None:
+        self._with_store(partial(self.following.work, submission.key, submission.why, submission.full))
+
+    def _beat(self) -> None:
+        self._bridge.store.leases()  # whether anything is at work or not: does the store answer?
+        self._bridge.leases.renew()
+
+    def _remove_leftovers(self) -> None:
+        for leftover in self._bridge.leftovers.remove():
+            log.info("%s", leftover)
+
+    def _with_store(self, work: Callable[[], object]) -> None:
+        """Do what only the store can make fail: an outside that is unwell becomes a model's status, not an error."""
+        try:
+            work()
+        except BridgeError as problem:
+            self._health.store(str(problem))
+            log.warning("%s", problem)
+        else:
+            self._health.store(None)

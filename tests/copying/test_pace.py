@@ -1,0 +1,195 @@
+"""How many files may be on their way: round by round, and after a refusal."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+from hypothesis import given, strategies as st
+
+from bridge.copying.pace import FEWEST, START, Pace
+
+MOST = 64
+
+
+def a_round(pace: Pace, seconds: float | None) -> int:
+    """Bring as many files as may be on their way, all at the same pace; return how many may be afterwards."""
+    for _ in range(pace.limit):
+        with pace.turn():
+            pace.took(seconds)
+    return pace.limit
+
+
+def refused_at_once(pace: Pace, files: int) -> None:
+    """Have that many files on their way, and all of them refused before any of them is there."""
+    with ExitStack() as on_their_way:
+        for _ in range(files):
+            on_their_way.enter_context(pace.turn())
+        for _ in range(files):
+            pace.refused()
+
+
+@pytest.mark.parametrize(("most", "start"), [(1, 1), (5, 5), (8, 8), (64, 8)])
+def test_it_begins_with_a_few_and_never_with_more_than_there_may_be(most: int, start: int) -> None:
+    assert Pace(most).limit == start
+
+
+def test_it_doubles_while_files_take_no_longer() -> None:
+    pace = Pace(MOST)
+    assert [a_round(pace, 1.0) for _ in range(5)] == [16, 32, 64, 64, 64]
+
+
+def test_a_round_is_of_as_many_files_as_may_be_on_their_way() -> None:
+    pace = Pace(MOST)
+    for _ in range(START - 1):
+        pace.took(1.0)
+    assert pace.limit == START
+    pace.took(1.0)
+    assert pace.limit == 2 * START
+
+
+def test_where_more_at_a_time_only_wait_for_one_another_it_goes_back_and_then_by_ones() -> None:
+    pace = Pace(MOST)
+    assert [a_round(pace, seconds) for seconds in (1.0, 1.0, 1.6)] == [16, 32, 16]
+    assert [a_round(pace, seconds) for seconds in (1.0, 1.5, 1.6, 1.6, 1.0)] == [17, 18, 17, 16, 17]
+
+
+def test_slowness_alone_never_brings_it_below_the_fewest() -> None:
+    pace = Pace(MOST)
+    a_round(pace, 0.001)
+    assert [a_round(pace, 9.0) for _ in range(30)][-1] == FEWEST
+
+
+def test_where_there_may_be_fewer_than_the_fewest_slowness_takes_none_away() -> None:
+    pace = Pace(2)
+    a_round(pace, 0.001)
+    assert a_round(pace, 9.0) == 2
+
+
+def test_larger_files_tell_nothing_of_time() -> None:
+    pace = Pace(MOST)
+    assert [a_round(pace, None) for _ in range(3)] == [START] * 3
+    assert a_round(pace, 1.0) == 2 * START
+
+
+def test_all_that_are_refused_at_once_are_one_refusal() -> None:
+    pace = Pace(MOST)
+    a_round(pace, 1.0)
+    refused_at_once(pace, 16)
+    assert pace.limit == 8
+    refused_at_once(pace, 8)
+    assert pace.limit == 4
+
+
+def test_files_that_were_on_their_way_at_a_refusal_tell_nothing_of_after_it() -> None:
+    pace = Pace(MOST)
+    with ExitStack() as on_their_way:
+        for _ in range(START):
+            on_their_way.enter_context(pace.turn())
+        pace.refused()
+        for _ in range(START):
+            pace.took(0.001)
+    assert pace.limit == 4
+    assert [a_round(pace, 1.0) for _ in range(3)] == [5, 6, 7]
+
+
+def test_a_bucket_that_refuses_again_and_again_is_asked_for_one_file_at_a_time_in_the_end() -> None:
+    pace = Pace(MOST)
+    limits = []
+    for _ in range(5):
+        refused_at_once(pace, pace.limit)
+        limits.append(pace.limit)
+    assert limits == [4, 2, 1, 1, 1]
+    assert a_round(pace, 1.0) == 2
+
+
+@pytest.mark.parametrize("seconds", [1.0, None], ids=["small files", "large files"])
+def test_after_refusals_it_grows_again_by_ones(seconds: float | None) -> None:
+    pace = Pace(MOST)
+    refused_at_once(pace, START)
+    refused_at_once(pace, 4)
+    assert [a_round(pace, seconds) for _ in range(6)] == [3, 4, 5, 6, 7, 8]
+    assert a_round(pace, None) == START
+
+
+def test_a_refusal_of_files_that_never_arrive_is_not_the_last_one_that_counts() -> None:
+    pace = Pace(MOST)
+    for _ in range(2):  # nobody takes note of a file that failed
+        refused_at_once(pace, pace.limit)
+    assert pace.limit == 2
+
+
+def test_who_comes_when_all_places_are_taken_waits_until_one_is_free() -> None:
+    pace = Pace(2)
+    entered: list[int] = []
+    third_is_in = threading.Event()
+
+    def third() -> None:
+        with pace.turn():
+            entered.append(3)
+            third_is_in.set()
+
+    thread = threading.Thread(target=third)
+    with pace.turn():
+        with pace.turn():
+            thread.start()
+            thread.join(0.05)
+            assert entered == []
+        assert third_is_in.wait(10)
+    thread.join(10)
+
+
+def test_growth_lets_in_all_who_wait() -> None:
+    pace = Pace(16)
+    inside = threading.Barrier(16, timeout=10)
+    waiting = threading.Semaphore(0)
+
+    def bring() -> None:
+        waiting.release()
+        with pace.turn():
+            inside.wait()
+
+    with ThreadPoolExecutor(16) as pool:
+        files = [pool.submit(bring) for _ in range(16)]
+        for _ in files:
+            waiting.acquire()
+        for _ in range(START):
+            pace.took(1.0)
+        for file in files:
+            file.result()
+
+
+def test_a_file_that_fails_gives_its_place_back() -> None:
+    pace = Pace(1)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="a file's"), pace.turn():
+            raise ValueError("a file's")
+
+
+def test_nobody_waits_for_ever_however_much_is_refused() -> None:
+    pace = Pace(MOST)
+
+    def bring(number: int) -> int:
+        with pace.turn():
+            if number % 3 == 0:
+                pace.refused()
+            else:
+                pace.took(float(number % 7))
+        return number
+
+    with ThreadPoolExecutor(32) as pool:
+        assert list(pool.map(bring, range(2000), timeout=60)) == list(range(2000))
+
+
+@given(st.integers(1, 100), st.lists(st.one_of(st.none(), st.just("refused"), st.floats(0, 1e6)), max_size=300))
+def test_the_limit_stays_within_its_bounds(most: int, events: list[float | str | None]) -> None:
+    pace = Pace(most)
+    for event in events:
+        with pace.turn():
+            if isinstance(event, str):
+                pace.refused()
+            else:
+                pace.took(event)
+        assert 1 <= pace.limit <= most

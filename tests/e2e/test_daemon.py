@@ -1,0 +1,90 @@
+"""A daemon within this process: what it begins, goes over to, and leaves behind."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from bridge.config.load import load
+from bridge.core.errors import NeedsPerson
+from bridge.core.model import State
+from bridge.sandbox.faults import Fault
+from bridge.service.daemon import Daemon
+from bridge.store.sql import open_store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.conftest import Desk
+
+pytestmark = pytest.mark.sandbox
+
+WAIT = 60  # seconds after which a test has failed
+SETTINGS = (
+    "poll_every: 1s\nlimits: {wandb: 1000/s}\nservice: {listen: '127.0.0.1:0', grace: 1s}\ncopying: {memory: 16MiB}\n"
+)
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    patience = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < patience, f"it did not come about: {what}"
+        threading.Event().wait(0.02)
+
+
+@pytest.fixture
+def daemon(desk: Desk) -> Iterator[Daemon]:
+    desk.write_config(SETTINGS)
+    made = Daemon(partial(load, Path("bridge.yaml")))
+    yield made
+    made.stop()
+
+
+def has(desk: Desk, alias: str, version: str) -> bool:
+    return desk.aliases().get(alias) == version
+
+
+def test_a_daemon_follows_goes_over_to_another_configuration_and_ends(desk: Desk, daemon: Daemon) -> None:
+    desk.publish(b"first", "production")
+    daemon.start()
+    until(lambda: has(desk, "production", "1"), "production on @1")
+    until(lambda: daemon.health.report()["ready"], "it is ready")
+    desk.write_mapping("policy: sync", "aliases: {production: live}")
+    daemon.reload()
+    until(lambda: has(desk, "live", "1"), "the new rule is followed")
+    desk.write_mapping("polcy: sync")
+    daemon.reload()
+    assert list(daemon.health.report()["degraded"]) == ["configuration"]
+    assert daemon.stop()
+    assert daemon.health.report()["unready"] == {"service": "it is stopping"}
+    with closing(open_store("sqlite:///bridge.db")) as store:
+        assert store.leases() == ()
+
+
+def test_a_copy_that_is_under_way_is_broken_off_and_its_lease_given_back(desk: Desk, daemon: Daemon) -> None:
+    desk.world.traffic.faults.arm(Fault("wandb", "slow", method="*file*", seconds=1, count=None))
+    desk.publish(b"x" * (4 << 20), "production")
+    daemon.start()
+    with closing(open_store("sqlite:///bridge.db")) as store:
+        until(lambda: any(status.state is State.COPYING for status in store.statuses()), "it copies")
+        daemon.stop()
+        desk.world.traffic.faults.disarm()
+        assert store.leases() == ()
+        assert desk.versions() == ()
+
+
+def test_a_daemon_that_cannot_begin_leaves_its_port_to_others(desk: Desk) -> None:
+    desk.write_config(SETTINGS.replace("listen: '127.0.0.1:0'", "listen: '127.0.0.1:18470'"))
+    (desk.folder / "bridge.db").write_text("no database")
+    for _ in range(2):  # the second time, the port would be taken
+        with pytest.raises(NeedsPerson, match="is not a SQLite database"):
+            Daemon(partial(load, Path("bridge.yaml")))
+    with pytest.raises(requests.ConnectionError):
+        requests.get("http://127.0.0.1:18470/livez", timeout=WAIT)

@@ -1,0 +1,100 @@
+"""Requests are counted where they are made, and an API that asks for fewer is heard."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.core.errors import TryAgain
+from bridge.core.model import Alias, CollectionSelector
+from bridge.sandbox.address import API_KEY, LOCATION, ORGANIZATION, PROJECT
+from bridge.sandbox.faults import Fault
+from bridge.sources.mlflow.source import MlflowSource
+from bridge.sources.wandb.session import WandbSession
+from bridge.testing.clock import FakeClock
+from bridge.vertex.registry import VertexRegistry
+
+if TYPE_CHECKING:
+    from bridge.sandbox.mlflow.server import MlflowServer
+    from bridge.sandbox.traffic import Traffic
+    from bridge.sources.wandb.session import Api
+    from tests.e2e.conftest import Desk
+
+pytestmark = pytest.mark.sandbox
+
+
+@dataclass
+class Counting:
+    """A limit that lets everything pass, and remembers."""
+
+    taken: int = 0
+    slowed: int = 0
+
+    def take(self) -> None:
+        self.taken += 1
+
+    def slow(self, after: float | None = None) -> None:  # noqa: ARG002  the port's
+        self.slowed += 1
+
+
+def test_requests_to_wandb_are_counted_and_silence_is_heard(desk: Desk) -> None:
+    """The SDK tries again by itself what W&B answers 429 to, until its time is over: more is not seen of it."""
+    desk.publish(b"weights", "production")
+    limit = Counting()
+    session = WandbSession("acme", desk.world.wandb.url, lambda: API_KEY, timeout=1, limit=limit)
+    registry = {"name": "model"}
+
+    def versions(api: Api) -> list[object]:
+        return list(session.paged(api.registries(ORGANIZATION, filter=registry).versions(per_page=1), 1))
+
+    found = session.call(versions)
+    assert (limit.taken, limit.slowed) == (len(found), 0)
+    desk.world.traffic.faults.arm(Fault("wandb", "status", status=429, count=None))
+    try:
+        with pytest.raises(TryAgain, match="did not answer within 1 s"):
+            session.call(versions)
+    finally:
+        desk.world.traffic.faults.disarm()
+    assert limit.slowed == 1
+
+
+def test_requests_to_vertex_are_counted_and_too_many_are_heard(desk: Desk) -> None:
+    limit, uploads = Counting(), Counting()
+    registry = VertexRegistry(
+        PROJECT,
+        LOCATION,
+        "registry-bridge",
+        endpoint=desk.world.vertex.grpc_address,
+        insecure=True,
+        limit=limit,
+        uploads=uploads,
+    )
+    with closing(registry):
+        registry.observe(desk.model)
+        registry.version(desk.model, "1")
+        assert (limit.taken, limit.slowed) == (2, 0)
+        desk.world.traffic.faults.arm(Fault("vertex", "status", status=429, count=None))
+        try:
+            with pytest.raises(TryAgain, match="asks to come back later") as refused:
+                registry.remove_alias(desk.model, Alias("production"), "1")
+        finally:
+            desk.world.traffic.faults.disarm()
+    assert refused.value.nothing_happened
+    assert (limit.slowed > 1, uploads.slowed) == (True, 0), "it was read again and again"
+
+
+def test_requests_to_mlflow_are_counted_and_too_many_are_heard(
+    mlflow_server: MlflowServer, mlflow_traffic: Traffic
+) -> None:
+    limit = Counting()
+    with closing(MlflowSource("ml", mlflow_server.url, FakeClock(), limit=limit)) as source:
+        selector = CollectionSelector("ml", "models:", "nobody", is_pattern=True)
+        source.sweep([selector])
+        assert (limit.taken >= 1, limit.slowed) == (True, 0)
+        mlflow_traffic.faults.arm(Fault("mlflow", "status", status=429, retry_after=7, count=None))
+        with pytest.raises(TryAgain):
+            source.sweep([selector])
+    assert limit.slowed >= 1

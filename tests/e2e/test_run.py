@@ -1,0 +1,243 @@
+"""`bridge run` as a process of its own: tags through W&B's SDK, and Vertex through its client."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import requests
+
+from bridge.sandbox.faults import Fault
+from tests.store.databases import postgres_schema
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.e2e.conftest import Desk
+
+pytestmark = pytest.mark.sandbox
+
+WAIT = 60  # seconds after which a test has failed
+SETTINGS = "poll_every: 1s\nlimits: {wandb: 1000/s}\nservice: {listen: '127.0.0.1:0', grace: %ss}\n"
+
+
+class Running:
+    """A service that runs; its log, line by line."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.seen: list[dict[str, Any]] = []
+        self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "bridge", "run"], cwd=desk.folder, stderr=subprocess.PIPE, text=True
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self._lines.put(line)
+        self._process.stderr.close()
+        self._lines.put(None)
+
+    def await_event(self, text: str) -> dict[str, Any]:
+        """Read on until a line tells of this event."""
+        until = time.monotonic() + WAIT
+        while (line := self._lines.get(timeout=max(0.01, until - time.monotonic()))) is not None:
+            values: dict[str, Any] = json.loads(line)
+            self.seen.append(values)
+            if text in values["event"]:
+                return values
+        raise AssertionError(f"the service ended without {text!r}: {self.seen}")
+
+    @property
+    def url(self) -> str:
+        """Where it answers, as its log says."""
+        listening = next(each for each in self.seen if each["event"].startswith("listening on "))
+        return str(listening["event"].split()[2].rstrip(";"))
+
+    def readyz(self) -> tuple[int, dict[str, Any]]:
+        answer = requests.get(f"{self.url}/readyz", timeout=WAIT)
+        return answer.status_code, answer.json()
+
+    def tell(self, number: signal.Signals) -> None:
+        self._process.send_signal(number)
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """Tell it to stop, and return its exit code."""
+        if self._process.poll() is None:
+            self.tell(number)
+        code = self._process.wait(WAIT)
+        self._reader.join(WAIT)
+        while not self._lines.empty():
+            if (line := self._lines.get()) is not None:
+                self.seen.append(json.loads(line))
+        return code
+
+
+@contextmanager
+def running(desk: Desk) -> Iterator[Running]:
+    made = Running(desk)
+    try:
+        made.await_event("listening on ")
+        yield made
+    finally:
+        made.end(signal.SIGKILL)
+
+
+def until(condition: Callable[[], bool], what: str) -> None:
+    patience = time.monotonic() + WAIT
+    while not condition():
+        assert time.monotonic() < patience, f"it did not come about: {what}"
+        threading.Event().wait(0.02)
+
+
+def write_config(desk: Desk, store: str = "sqlite:///bridge.db", grace: str = "30") -> None:
+    (desk.folder / "bridge.yaml").write_text(f"store: {store}\n{SETTINGS % grace}{desk.world.connections()}")
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def service_desk(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Desk]:
+    with ExitStack() as stack:
+        if request.param == "sqlite":
+            write_config(desk)
+        else:
+            write_config(desk, f"'{stack.enter_context(postgres_schema())}'")
+        yield desk
+
+
+def test_a_tag_reaches_vertex_and_a_quiet_service_asks_vertex_nothing(service_desk: Desk) -> None:
+    desk = service_desk
+    desk.publish(b"first", "production")
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        assert desk.aliases() == {"default": "1", "production": "1"}
+        assert service.readyz() == (200, {"ready": True, "unready": {}, "degraded": {}})
+
+        second = desk.publish(b"second")
+        desk.tag(second, "production")
+        service.await_event("is SYNCED")
+        assert desk.aliases() == {"default": "2", "production": "2"}
+        of_move = [each for each in service.seen if "production (v0 -> v1)" in each["event"]]
+        assert [each["id"] for each in of_move] == [service.seen[-1]["id"]], "one id from the sweep to the last word"
+
+        desk.world.traffic.reset()
+        until(lambda: desk.world.traffic.count("wandb") >= 3, "some more sweeps")
+        assert (desk.world.traffic.count("vertex"), desk.world.traffic.count("gcs")) == (0, 0)
+        assert service.end() == 0
+    assert not any(each["level"] in ("warning", "error") for each in service.seen)
+    assert next(entry["why"] for entry in desk.bridge_json("history")) == "bridge run: it has changed"
+
+
+def test_what_is_tagged_while_no_service_runs_arrives_when_one_does(service_desk: Desk) -> None:
+    desk = service_desk
+    desk.publish(b"first", "production")
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        assert service.end(signal.SIGINT) == 0
+    desk.tag(desk.publish(b"second"), "production")
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        assert desk.aliases() == {"default": "2", "production": "2"}
+        assert service.end() == 0
+
+
+def test_two_services_on_one_store_make_one_version_of_each_and_lose_no_move(service_desk: Desk) -> None:
+    desk = service_desk
+    with running(desk) as first, running(desk) as second:
+        for number in range(4):
+            desk.publish(f"version {number}".encode(), "production")
+            wanted = str(number + 1)
+            until(lambda wanted=wanted: desk.aliases().get("production") == wanted, f"production on @{wanted}")  # type: ignore[misc]  # mypy infers no default of a lambda
+        assert (first.end(), second.end()) == (0, 0)
+
+    assert len({version.artifact_uri for version in desk.versions()}) == len(desk.versions()) == 4
+    assert desk.bridge_json("status")[0]["state"] == "SYNCED"
+
+
+def test_a_service_that_is_told_to_stop_in_the_middle_of_a_copy_ends_in_time_and_the_next_goes_on(desk: Desk) -> None:
+    write_config(desk, grace="1")
+    desk.world.traffic.faults.arm(Fault("wandb", "slow", method="*file*", seconds=0.5, count=None))
+    desk.publish(b"x" * (4 << 20), "production")
+    with running(desk) as service:
+        service.await_event("+ files")
+        began = time.monotonic()
+        assert service.end() == 0
+        assert time.monotonic() - began < WAIT / 2
+    assert desk.versions() == ()
+    assert "is PENDING" in service.seen[-1]["event"] or "stopping" in str(service.seen)
+    desk.world.traffic.faults.disarm()
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        assert desk.aliases() == {"default": "1", "production": "1"}
+        assert service.end() == 0
+
+
+def test_an_upstream_that_is_away_is_degraded_and_what_it_had_stays(desk: Desk) -> None:
+    write_config(desk)
+    desk.publish(b"first", "production")
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        desk.world.traffic.faults.arm(Fault("wandb", "status", status=503, count=None))
+        service.await_event("cannot be read")
+        code, report = service.readyz()
+        assert (code, report["ready"], list(report["degraded"])) == (200, True, ["connection acme"])
+        assert desk.bridge_json("status")[0]["state"] == "DEGRADED"
+        desk.world.traffic.faults.disarm()
+        desk.world.traffic.reset()
+        service.await_event("can be read again")
+        until(lambda: desk.bridge_json("status")[0]["state"] == "SYNCED", "the state is as it was")
+        assert desk.world.traffic.count("vertex") == 0
+        assert service.end() == 0
+
+
+def test_a_new_configuration_is_taken_if_it_is_valid_else_the_last_good_one_goes_on(desk: Desk) -> None:
+    write_config(desk)
+    desk.publish(b"first", "production")
+    good = (desk.folder / "mappings" / "fraud.yaml").read_text()
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        (desk.folder / "mappings" / "fraud.yaml").write_text(good.replace("policy:", "polcy:"))
+        service.tell(signal.SIGHUP)
+        refused = service.await_event("the last good one goes on")
+        assert "unknown key 'polcy'; did you mean 'policy'?" in refused["event"]
+        code, report = service.readyz()
+        assert (code, list(report["degraded"])) == (200, ["configuration"])
+        desk.tag(desk.publish(b"second"), "production")
+        service.await_event("is SYNCED")
+
+        (desk.folder / "mappings" / "fraud.yaml").write_text(good + "    aliases: {staging: stage}\n")
+        service.tell(signal.SIGHUP)
+        service.await_event("the new configuration is in force")
+        desk.tag("v0", "staging")
+        until(lambda: desk.aliases().get("stage") == "1", "the new rule is followed")
+        assert service.readyz() == (200, {"ready": True, "unready": {}, "degraded": {}})
+        assert service.end() == 0
+
+
+def test_a_port_that_is_taken_ends_the_second_service_with_a_clear_word(desk: Desk) -> None:
+    write_config(desk)
+    with running(desk) as service:
+        port = service.url.rpartition(":")[2]
+        config = desk.folder / "bridge.yaml"
+        config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
+        second = subprocess.run(
+            [sys.executable, "-m", "bridge", "run"],
+            cwd=desk.folder,
+            capture_output=True,
+            text=True,
+            timeout=WAIT,
+            check=False,
+        )
+        assert service.end() == 0
+    assert (second.returncode, second.stdout) == (1, "")
+    assert second.stderr.startswith(f"error: the service cannot listen on 127.0.0.1:{port}: another process has it; ")

@@ -1,0 +1,1 @@
+"""HTTP close to the wire."""

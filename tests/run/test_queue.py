@@ -1,0 +1,192 @@
+"""A queue works on each key as seldom as will do, and lets no lane hold up another."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.core.model import ModelKey
+from bridge.run.queue import AT_WORK, KeyQueue, Submission
+from bridge.testing.runner import InlineQueue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+A, B, C = (ModelKey("fraud", name) for name in "abc")
+WAIT = 20  # seconds after which a test has failed
+
+
+class Gate:
+    """Work that stops at a gate until it is let through; says what was begun, in order."""
+
+    def __init__(self) -> None:
+        self.begun: list[Submission] = []
+        self._arrived = threading.Semaphore(0)
+        self._open = threading.Semaphore(0)
+
+    def work(self, submission: Submission) -> None:
+        self.begun.append(submission)
+        self._arrived.release()
+        assert self._open.acquire(timeout=WAIT)
+
+    def await_arrivals(self, count: int = 1) -> None:
+        for _ in range(count):
+            assert self._arrived.acquire(timeout=WAIT)
+
+    def let_through(self, count: int = 1) -> None:
+        self._open.release(count)
+
+    def keys(self) -> list[ModelKey]:
+        return [submission.key for submission in self.begun]
+
+
+@pytest.fixture
+def gate() -> Gate:
+    return Gate()
+
+
+@pytest.fixture
+def start(gate: Gate) -> Iterator[Callable[..., KeyQueue]]:
+    started: list[KeyQueue] = []
+
+    def start(workers: int, lane: Callable[[ModelKey], str] = lambda _key: "") -> KeyQueue:
+        queue = KeyQueue(gate.work, workers, lane)
+        started.append(queue)
+        queue.start()
+        return queue
+
+    yield start
+    gate.let_through(1000)
+    for queue in started:
+        queue.stop(WAIT)
+
+
+def test_a_key_that_waits_is_not_queued_twice(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    queue = start(1)
+    assert queue.submit(A, "a sweep")
+    gate.await_arrivals()
+    assert queue.submit(B, "a sweep")
+    assert not queue.submit(B, "a person")
+    assert queue.load == (1, 1)
+
+    gate.let_through(2)
+    gate.await_arrivals()
+    assert queue.stop(WAIT) == ()
+    assert [(each.key, each.why) for each in gate.begun] == [(A, "a sweep"), (B, "a sweep")]
+
+
+def test_a_key_that_is_at_work_is_worked_on_once_more_afterwards(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    queue = start(2)
+    queue.submit(A, "a sweep")
+    gate.await_arrivals()
+    assert queue.submit(A, "it has changed")
+    assert not queue.submit(A, "it has changed again")
+    queue.submit(B, "a sweep")
+    gate.await_arrivals()
+    assert gate.keys() == [A, B], "A is at work, and not twice at a time"
+
+    gate.let_through(2)
+    gate.await_arrivals()
+    gate.let_through()
+    queue.stop(WAIT)
+    assert gate.keys() == [A, B, A]
+
+
+def test_whoever_wants_all_compared_is_not_forgotten_for_one_who_does_not(
+    start: Callable[..., KeyQueue], gate: Gate
+) -> None:
+    queue = start(1)
+    queue.submit(A, "a sweep")
+    gate.await_arrivals()
+    queue.submit(B, "a sweep")
+    queue.submit(B, "it is time", full=True)
+    queue.submit(B, "a sweep")
+    gate.let_through(2)
+    gate.await_arrivals()
+
+    assert [each.full for each in gate.begun] == [False, True]
+
+
+def test_no_more_keys_are_at_work_than_there_are_workers(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    queue = start(2)
+    for key in (A, B, C):
+        queue.submit(key, "a sweep")
+    gate.await_arrivals(2)
+
+    assert queue.load == (1, 2)
+
+
+def test_a_lane_with_much_to_do_does_not_hold_up_another(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    many = [ModelKey("acme", f"m{number}") for number in range(5)]
+    one = ModelKey("other", "one")
+    queue = start(2, lambda key: key.mapping)
+    queue.submit(many[0], "a sweep")
+    gate.await_arrivals()
+    for key in many[1:]:
+        queue.submit(key, "a sweep")
+    queue.submit(one, "a sweep")
+    gate.await_arrivals()
+    gate.let_through(2)
+    gate.await_arrivals(2)
+
+    assert gate.keys().index(one) <= 2
+
+
+def test_an_error_of_one_key_is_logged_and_the_next_is_worked_on(caplog: pytest.LogCaptureFixture) -> None:
+    done = threading.Event()
+
+    def work(submission: Submission) -> None:
+        if submission.key == A:
+            raise ValueError("a bug")
+        done.set()
+
+    queue = KeyQueue(work, 1)
+    with caplog.at_level(logging.ERROR):
+        queue.start()
+        queue.submit(A, "a sweep")
+        queue.submit(B, "a sweep")
+        assert done.wait(WAIT)
+        queue.stop(WAIT)
+
+    assert "unexpected error while working on fraud/a" in caplog.text
+
+
+def test_a_queue_that_stops_forgets_what_waits_and_says_what_is_still_at_work(
+    start: Callable[..., KeyQueue], gate: Gate
+) -> None:
+    queue = start(1)
+    queue.submit(A, "a sweep")
+    gate.await_arrivals()
+    queue.submit(B, "a sweep")
+    queue.submit(A, "it has changed")
+
+    assert queue.stop(0) == (A,)
+    assert not queue.submit(C, "too late")
+    gate.let_through()
+    assert queue.stop(WAIT) == ()
+    assert gate.keys() == [A]
+
+
+def test_what_is_at_work_is_known_to_whoever_logs_and_has_an_id_of_its_own() -> None:
+    seen: list[Submission | None] = []
+    queue = KeyQueue(lambda _submission: seen.append(AT_WORK.get()), 1)
+    queue.submit(A, "a sweep")
+    queue.submit(B, "a sweep")
+    queue.start()
+    while queue.load != (0, 0):
+        threading.Event().wait(0.001)
+    queue.stop(WAIT)
+
+    assert [each.key for each in seen if each] == [A, B]
+    assert len({each.id for each in seen if each}) == 2
+    assert AT_WORK.get() is None
+
+
+def test_an_inline_queue_works_at_once() -> None:
+    done: list[tuple[ModelKey, str, bool]] = []
+
+    assert InlineQueue(lambda *told: done.append(told)).submit(A, "a sweep", full=True)
+    assert done == [(A, "a sweep", True)]

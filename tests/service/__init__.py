@@ -1,0 +1,1 @@
+"""The service, piece by piece, with ends in memory."""
