@@ -45,7 +45,7 @@ def _stopping(bridge: Bridge) -> Iterator[None]:
 
 @contextmanager
 def _shown(bridge: Bridge) -> Iterator[Callable[[Progress], None]]:
-    if not sys.stdout.isatty():
+    if not sys.stderr.isatty():
         from bridge.copying.progress import ProgressLines
 
         yield ProgressLines(bridge.clock, say_aside)

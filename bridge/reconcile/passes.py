@@ -20,6 +20,7 @@ from bridge.core.retrying import pause_after, why_now
 from bridge.reconcile.failing import Unexpected, known, status_of
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
+from bridge.reconcile.pausing import due
 from bridge.reconcile.reconciler import Beside, Order, world_has_moved
 from bridge.reconcile.sweeping import Sweeper
 
@@ -75,22 +76,26 @@ class Passes:
         why: str,
         full: bool = False,
         allowed_removals: Collection[str] = (),
+        only: Collection[ModelKey] | None = None,
     ) -> list[Report]:
         """
         Bring every model of these mappings to its desired state; one that fails does not hold up another.
 
         A model whose mapping and source are as they were when last all was well is not compared again, and
         Vertex is not asked about it, unless `full`. What was tried in vain is tried again, be it its time or not.
+        With `only`, no other models are worked on.
         """
         before = self.known()
         look = self.look(specs, before)
         settled = {} if full else {o.key: Report(_well(before[o.key])) for o in look.orders if self._is_well(o, before)}
         allowed = frozenset(allowed_removals)
+        chosen = {order.key for order in look.orders} if only is None else only
+        told = {key: report for key, report in (_unread(look) | settled).items() if only is None or key in only}
         return self._over(
-            [order for order in look.orders if order.key not in settled],
+            [order for order in look.orders if order.key in chosen and order.key not in settled],
             lambda order: self.reconcile(replace(order, why=why, allowed_removals=allowed)),
             found=look.orders,
-            reports=_unread(look) | settled,
+            reports=told,
         )
 
     def apply(self, specs: Sequence[MappingSpec], checksums: Mapping[ModelKey, str], *, why: str) -> list[Report]:
@@ -137,7 +142,20 @@ class Passes:
             self.store.save_states(news)
         for status in look.gone:
             self.store.save_status(status)
-        return look
+        return replace(look, news=(*news, *look.gone))
+
+    def glance(self, specs: Sequence[MappingSpec], names: Iterable[str], last: Sequence[Order]) -> list[Order]:
+        """
+        Look at single collections of one connection, between sweeps: see Sweeper.glance. Nothing is written.
+
+        What is absent is left to sweeps, which see many removals together and refuse them.
+        """
+        was = {order.key: order for order in last}
+        orders = [
+            replace(order, state=replace(order.state, complete=False)) if self._losses(order) else order
+            for order in self._sweeper.glance(specs, names, last)
+        ]
+        return [self._marked(order, was.get(order.key)) for order in orders]
 
     def unsettled(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[tuple[Order, str | None]]:
         """Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody."""
@@ -214,6 +232,7 @@ class Passes:
     def _under(self, lease: Lease, order: Order, checksum: str | None) -> Report:
         store = self.store.fenced(lease)
         before = store.status(order.key)
+        holds = store.holds(order.key, self.clock.now())
         attempt = before.attempt if before and before.tried == self._fingerprint(order) else 0
         try:
             reconciler = fenced(self.reconciler(order.spec), store, lease, self.leases)
@@ -224,6 +243,8 @@ class Passes:
         except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
             report = Report(self._failed(order, known(problem, order.key), attempt + 1))
         store.save_status(report.status)
+        if store.holds(order.key, self.clock.now()) != holds:  # whoever changed them may have written before this did
+            store.save_status(due(report.status))
         return report
 
     def _failed(self, order: Order, problem: BridgeError, attempt: int) -> Status:

@@ -58,12 +58,13 @@ class GcsStorage(GcsObjects):
         clock: Clock,
         uploads: Uploads,
         budget: Budget,
+        answered: Callable[[int | None], None] = lambda _status: None,
     ) -> None:
-        """Keep what is begun and not finished in `uploads`, so that a later process goes on with it."""
+        """Keep what is begun and not finished in `uploads`, for a later process; `answered`: see Wire."""
         super().__init__(project, endpoint)
         self._settings = budget.settings
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
-        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host)
+        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, answered)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
         self._parts = PartsUploader(self._uploader)
         self._is_slow = False  # one stream is slower than the settings allow, as the last large file has shown

@@ -23,7 +23,7 @@ from bridge.net.insisting import insist
 from bridge.net.lines import UNWELL, Broken, Lines, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bridge.copying.pace import Pace
 
@@ -78,8 +78,20 @@ class Answer:
 class Wire:
     """One origin, many connections. Threads may share it. Redirects are not followed."""
 
-    def __init__(self, origin: str, credentials: Credentials, pace: Pace, per_host: int) -> None:
-        """Take an origin like "https://storage.googleapis.com", without a path; `pace` learns how it answers."""
+    def __init__(
+        self,
+        origin: str,
+        credentials: Credentials,
+        pace: Pace,
+        per_host: int,
+        answered: Callable[[int | None], None] = lambda _status: None,
+    ) -> None:
+        """
+        Take an origin like "https://storage.googleapis.com", without a path.
+
+        `pace` learns when it is too busy, `answered` every status, and None if there was no answer.
+        """
+        self._answered = answered
         self._origin = origin.rstrip("/")
         self._lines = Lines(per_host)
         self._pace = pace
@@ -106,7 +118,9 @@ class Wire:
             reply = self._lines.ask(method, self._origin + target, sent, body)
             answer = Answer(reply.status, reply.headers, reply.read())
         except Broken as broken:
+            self._answered(None)
             raise Unwell(str(broken)) from broken
+        self._answered(answer.status)
         is_busy = answer.status in _BUSY or (
             answer.status == HTTPStatus.FORBIDDEN and not RATES.isdisjoint(answer.reasons)
         )
