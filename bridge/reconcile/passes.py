@@ -17,7 +17,7 @@ from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
 from bridge.core.model import DEFAULT, State
 from bridge.core.policy import ends_at, is_settled, looks_again, state_after
 from bridge.core.retrying import pause_after, why_now
-from bridge.reconcile.failing import Unexpected, known, status_of
+from bridge.reconcile.failing import Unexpected, is_news, known, status_of, well
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
 from bridge.reconcile.pausing import due
@@ -87,7 +87,7 @@ class Passes:
         """
         before = self.known()
         look = self.look(specs, before)
-        settled = {} if full else {o.key: Report(_well(before[o.key])) for o in look.orders if self._is_well(o, before)}
+        settled = {} if full else {o.key: Report(well(before[o.key])) for o in look.orders if self._is_well(o, before)}
         allowed = frozenset(allowed_removals)
         chosen = {order.key for order in look.orders} if only is None else only
         told = {key: report for key, report in (_unread(look) | settled).items() if only is None or key in only}
@@ -136,8 +136,8 @@ class Passes:
         look = replace(look, orders=tuple(self._marked(order, was.get(order.key)) for order in look.orders))
         # A pattern's own name, with its {group}, is no model's: none of them is known yet.
         unread = [status for status in look.unread if "{" not in status.key.model]
-        well = [_well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
-        news = [status for status in (*unread, *well) if _is_news(status, before.get(status.key))]
+        well = [well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
+        news = [status for status in (*unread, *well) if is_news(status, before.get(status.key))]
         if news:
             self.store.save_states(news)
         for status in look.gone:
@@ -293,16 +293,3 @@ class Passes:
 
 def _unread(look: Look) -> dict[ModelKey, Report]:
     return {status.key: Report(status) for status in (*look.unread, *look.gone)}
-
-
-def _well(before: Status, at: str | None = None) -> Status:
-    """Say that a model is as it was when all was well, whatever was said of its source meanwhile."""
-    if before.state is State.SYNCED:
-        return before
-    return replace(before, state=State.SYNCED, message="", remedy="", looked_at=at or before.looked_at)
-
-
-def _is_news(status: Status, before: Status | None) -> bool:
-    if before is None:
-        return True
-    return (status.state, status.message, status.remedy) != (before.state, before.message, before.remedy)

@@ -28,6 +28,7 @@ from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
+from bridge.net.lines import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -140,7 +141,7 @@ class GcsStorage(GcsObjects):
     def weight(self, file: ArtifactFile) -> int:
         """See the port."""
         if file.size <= self._settings.one_request:
-            return 2 * file.size  # its pieces, and all of them put together
+            return file.size + min(file.size, JOINED)
         return memory_for_parts(file.size, self._settings) if self._may_go_in_parts(file) else PIECES
 
     def _send(self, place: Place, aside: str, stream: VerifiedStream) -> Held | StoredFile:
