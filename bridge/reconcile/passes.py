@@ -136,8 +136,8 @@ class Passes:
         look = replace(look, orders=tuple(self._marked(order, was.get(order.key)) for order in look.orders))
         # A pattern's own name, with its {group}, is no model's: none of them is known yet.
         unread = [status for status in look.unread if "{" not in status.key.model]
-        well = [well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
-        news = [status for status in (*unread, *well) if is_news(status, before.get(status.key))]
+        settled = [well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
+        news = [status for status in (*unread, *settled) if is_news(status, before.get(status.key))]
         if news:
             self.store.save_states(news)
         for status in look.gone:
