@@ -863,3 +863,11 @@ def test_another_project_of_the_target_is_another_target() -> None:
     [report] = world.sync()
 
     assert report.plan is not None
+
+
+def test_a_glance_at_a_collection_that_no_mapping_follows_asks_nobody() -> None:
+    world = synced()
+    world.source.calls.clear()
+
+    assert world.passes.glance(world.specs, ["somebody-elses"], ()) == []
+    assert world.source.calls == []
