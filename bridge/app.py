@@ -19,6 +19,7 @@ from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
 from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
+from bridge.core.witness import Audience
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
     from bridge.config.model import Config, SecretRef
     from bridge.core.model import MappingSpec, ModelKey
-    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store
+    from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
     from bridge.core.records import Progress
 
     class Closable(Protocol):
@@ -73,9 +74,10 @@ class Bridge:
         self._read_only = read_only
         self._opened = ExitStack()
         self._lock = threading.RLock()
-        self._buckets = Buckets(lambda kind: TokenBucket(*config.limits[kind], self.clock))
+        self._buckets = Buckets(self._bucket)
         self.budget = Budget(self.clock, config.copying)
         self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
+        self.audience = Audience()  # is told of what happens
         self._ends: dict[tuple[str, str], object] = {}
         self.store = self._store()
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
@@ -123,8 +125,9 @@ class Bridge:
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
-            registrations=self._buckets.at("vertex_uploads", _place(target)),
+            registrations=self._buckets.at("vertex_uploads", target.place),
             frozen=frozen_until,
+            witness=self.audience,
         )
 
     def verifier(self) -> Verifier:
@@ -158,7 +161,7 @@ class Bridge:
     def target(self, spec: MappingSpec) -> str:
         """Spell a mapping's target: project, location and bucket folder; nothing is built or connected for it."""
         target = self._vertex(spec.target.connection)
-        return f"{_place(target)} {target.bucket}"
+        return f"{target.place} {target.bucket}"
 
     def source(self, connection: str) -> Source:
         """Build a connection's source, or return the one that was built."""
@@ -195,6 +198,20 @@ class Bridge:
             limit=self._buckets.at("mlflow", spec.tracking_uri),
         )
 
+    def webhooks(self, connection: str, team: str | None = None) -> Webhooks:
+        """Build what sets up webhooks at a source whose connection takes some; at W&B, `team` has them."""
+        spec = self.config.connections[connection]
+        assert not isinstance(spec, VertexConnection) and spec.webhook is not None  # noqa: S101, PT018  the caller's check
+        token, secret = spec.webhook.read()
+        if isinstance(spec, MlflowConnection):
+            from bridge.sources.mlflow.webhooks import MlflowWebhooks
+
+            return MlflowWebhooks(connection, spec.tracking_uri, spec.workspace, self.config.owner, secret or "")
+        from bridge.sources.wandb.automations import WandbAutomations
+
+        place = (connection, spec.base_url, spec.api_key.read, spec.organization, team)
+        return WandbAutomations(*place, owner=self.config.owner, token=token, secret=secret)
+
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
         from bridge.copying.gcs import GcsObjects
 
@@ -212,22 +229,26 @@ class Bridge:
     def _registry(self, target: VertexConnection) -> Registry:
         from bridge.vertex.registry import VertexRegistry
 
-        place = _place(target)
         return VertexRegistry(
             target.project,
             target.location,
             self.config.owner,
             endpoint=target.endpoint,
             insecure=target.insecure,
-            limit=self._buckets.at("vertex", place),
-            uploads=self._buckets.at("vertex_uploads", place),
+            limit=self._buckets.at("vertex", target.place),
+            uploads=self._buckets.at("vertex_uploads", target.place),
         )
 
     def _storage(self, target: VertexConnection) -> Storage:
         from bridge.copying.gcs import GcsStorage
 
         return GcsStorage(
-            target.project, target.storage_endpoint, clock=self.clock, uploads=self.store, budget=self.budget
+            target.project,
+            target.storage_endpoint,
+            clock=self.clock,
+            uploads=self.store,
+            budget=self.budget,
+            answered=partial(self.audience.answered, "gcs"),
         )
 
     def _copier(self, source: Source, storage: Storage) -> Copier:
@@ -235,7 +256,11 @@ class Bridge:
 
         return StreamingCopier(source, storage, self.store, self.store, self.clock, self.budget, self._watch)
 
+    def _bucket(self, api: str) -> TokenBucket:
+        return TokenBucket(*self.config.limits[api], self.clock, partial(self.audience.answered, api))
+
     def _watch(self, progress: Progress) -> None:
+        self.audience.copied(progress)
         for watch in self.watchers:
             watch(progress)
 
@@ -253,11 +278,6 @@ class Bridge:
     def _opening(self, end: T) -> T:
         self._opened.callback(cast("Closable", end).close)
         return end
-
-
-def _place(target: VertexConnection) -> str:
-    """Spell what Vertex's quotas are counted for."""
-    return f"{target.project} {target.location}"
 
 
 def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:

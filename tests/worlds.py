@@ -24,6 +24,7 @@ from bridge.core.model import (
     Target,
 )
 from bridge.core.settings import CopySettings
+from bridge.core.witness import Audience
 from bridge.reconcile.leasing import Leases
 from bridge.reconcile.passes import Passes, Report
 from bridge.reconcile.reconciler import Reconciler
@@ -56,7 +57,7 @@ EFFECTS = frozenset(
         *("put", "rewrite", "commit", "discard"),  # Storage
         *("register", "move_alias", "remove_alias"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
-        *("save_seen", "save_status", "save_states", "save_hold", "lift_hold"),
+        *("save_seen", "save_status", "save_states", "save_hold", "lift_hold", "add_token", "revoke_token"),
         *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see
         *("save_upload", "forget_upload", "enter", "claim", "save_contents", "forget_content"),
         "sleep",  # Clock: death while waiting
@@ -154,6 +155,7 @@ class World:
     runner: Runner = field(default_factory=InlineRunner)
     owner: str = "the process"  # of leases; one that died and came back has the same
     frozen_until: datetime | None = None
+    audience: Audience = field(default_factory=Audience)
     serial: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def __post_init__(self) -> None:
@@ -187,6 +189,7 @@ class World:
             guard=self.guard,
             settle=self.settle,
             frozen=lambda _spec, _now: self.frozen_until,
+            witness=self.audience,
         )
 
     def copier(self, clock: Clock) -> StreamingCopier:

@@ -20,19 +20,22 @@ if TYPE_CHECKING:
 
     from benchmarks.copying.job import Job
     from bridge.core.model import CollectionSelector, Sweep
-    from bridge.core.ports import Copier
+    from bridge.core.ports import Copier, Source, Store
+    from bridge.core.settings import CopySettings
 
 PROJECT = "bench"
 FIRST, SECOND = (SourceVersion("bench", "acme/bench/model", f"v{n}", f"id-{n}", f"digest-{n}", "") for n in (0, 1))
 
 
 @contextmanager
-def engine(job: Job) -> Iterator[Copier]:
+def engine(
+    job: Job, *, source: Source | None = None, store: Store | None = None, settings: CopySettings | None = None
+) -> Iterator[Copier]:
     """Make what copies from the job's source to its target."""
-    clock, store = SystemClock(), MemoryStore()
-    budget = Budget(clock)
+    clock, store = SystemClock(), store or MemoryStore()
+    budget = Budget(clock, settings)
     with closing(GcsStorage(PROJECT, job.sink, clock=clock, uploads=store, budget=budget)) as there:
-        yield StreamingCopier(Slices(job), there, store, store, clock, budget, lambda _progress: None)
+        yield StreamingCopier(source or Slices(job), there, store, store, clock, budget, lambda _progress: None)
 
 
 class Slices:
@@ -46,7 +49,7 @@ class Slices:
         """See the port."""
         job = self._job
         files = (
-            ArtifactFile(f"f{number:05}", job.size, Digest("md5", job.digests[self._slice(version, number)]))
+            ArtifactFile(f"f{number:05}", job.size, self._digest(self._slice(version, number)))
             for number in range(job.files)
         )
         return Description(tuple(files), Facts())
@@ -65,6 +68,9 @@ class Slices:
     def is_gone(self, _: str, __: str, ___: CollectionSelector | None = None) -> bool:
         """Is not asked for."""
         raise NotImplementedError
+
+    def _digest(self, number: int) -> Digest | None:
+        return Digest("md5", self._job.digests[number]) if self._job.digests else None
 
     def _slice(self, version: SourceVersion, number: int) -> int:
         """Return which slice a file is; the last files of the second version are slices of their own."""

@@ -36,6 +36,10 @@ class Content:
         for _ in range(0, size, MIB):
             os.write(self.number, os.urandom(MIB))
 
+    def close(self) -> None:
+        """Give the memory back."""
+        os.close(self.number)
+
     def digests(self, size: int, count: int) -> list[str]:
         """Return the md5 of that many slices, as Cloud Storage spells it."""
         return [base64.b64encode(self._md5(number * size, size)).decode() for number in range(count)]

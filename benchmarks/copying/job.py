@@ -13,7 +13,7 @@ class Job:
     files: int
     size: int  # bytes
     changed: int
-    digests: tuple[str, ...]  # md5 of each slice: of the files, and of those that are changed
+    digests: tuple[str, ...]  # md5 of each slice: of the files, and of those that are changed; none: no file has one
     source: str  # URL
     sink: str  # URL
     tools: str  # the folder where phys is built, and where the files are listed for it

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from bridge.core.model import SourceVersion
     from bridge.core.records import Progress
 
+SOON = 0.9  # seconds after Ctrl-C
+INTERRUPTED = 130  # what a shell says of a process that Ctrl-C has ended
+
 
 @contextmanager
 def following(bridge: Bridge) -> Iterator[Bridge]:
@@ -30,22 +35,31 @@ def following(bridge: Bridge) -> Iterator[Bridge]:
 
 @contextmanager
 def _stopping(bridge: Bridge) -> Iterator[None]:
-    """Stop copies, which otherwise go on until a file is whole, before the interrupt goes its usual way."""
+    """
+    Stop copies, which otherwise go on until a file is whole, before the interrupt goes its usual way.
+
+    What hangs in a network beyond that is ended with the process: it can die at any moment, and the next one goes on.
+    """
+    end = threading.Timer(SOON, lambda: os._exit(INTERRUPTED))
+    end.daemon = True
 
     def stop(number: int, frame: FrameType | None) -> None:
         bridge.budget.halted.set()
+        if not end.is_alive():
+            end.start()
         signal.default_int_handler(number, frame)
 
     earlier = signal.signal(signal.SIGINT, stop)
     try:
         yield
     finally:
+        end.cancel()
         signal.signal(signal.SIGINT, earlier)
 
 
 @contextmanager
 def _shown(bridge: Bridge) -> Iterator[Callable[[Progress], None]]:
-    if not sys.stdout.isatty():
+    if not sys.stderr.isatty():
         from bridge.copying.progress import ProgressLines
 
         yield ProgressLines(bridge.clock, say_aside)

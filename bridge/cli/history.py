@@ -19,19 +19,12 @@ def history(
     as_json: Json = False,
 ) -> None:
     """Show the journal, newest first."""
-    from bridge.core.changes import change_to_json
+    from bridge.service.views import entry_row
 
     with looking(config) as (loaded, store):
         entries = entries_of(loaded, store, ref, limit)
     if as_json:
-        say_json(
-            [
-                change_to_json(entry.change)
-                | {"mapping": entry.key.mapping, "model": entry.key.model, "why": entry.why, "begun": entry.begun}
-                | {"outcome": entry.outcome, "detail": entry.detail, "finished": entry.finished}
-                for entry in entries
-            ]
-        )
+        say_json([entry_row(entry) for entry in entries])
         return
     for entry in entries:
         when = entry.begun.partition(".")[0]

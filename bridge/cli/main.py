@@ -13,12 +13,15 @@ from bridge.cli import (
     demo,
     explain,
     history,
+    hooks,
     leftovers,
+    pausing,
     plan,
     run as run_command,
     sandbox,
     status,
     sync,
+    token,
     verify,
     where,
 )
@@ -37,6 +40,10 @@ app = typer.Typer(
 )
 for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
+app.add_typer(hooks.app, name="hooks")
+for on_call in (pausing.pause, pausing.resume, pausing.retry):
+    app.command()(on_call)
+app.add_typer(token.app, name="token")
 app.add_typer(sandbox.app, name="sandbox")
 
 

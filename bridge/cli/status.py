@@ -1,4 +1,4 @@
-"""`bridge status`: how every model is, from the store alone."""
+"""`bridge status`: how every model is, from the store alone, or as a running service tells it."""
 
 from __future__ import annotations
 
@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING, Any
 from bridge.cli.lookup import looking
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, Mappings
 from bridge.cli.printing import say, say_json, table
+from bridge.cli.remote import server
 
 if TYPE_CHECKING:
-    from bridge.core.ports import Store
-    from bridge.core.records import Status
+    from collections.abc import Sequence
+    from pathlib import Path
 
 
 def status(mappings: Mappings = None, config: ConfigPath = DEFAULT_CONFIG, *, as_json: Json = False) -> None:
     """Show each model's state, where its aliases are, and what is wrong, if anything is."""
-    from bridge.app import chosen
-
-    with looking(config) as (loaded, store):
-        names = {spec.name for spec in chosen(loaded, mappings or [])}
-        rows = [_row(store, status) for status in store.statuses() if status.key.mapping in names]
+    service = server()
+    rows = list(service.models(mappings or [])) if service is not None else _rows(config, mappings or [])
     if as_json:
         say_json(rows)
         return
@@ -34,24 +32,13 @@ def status(mappings: Mappings = None, config: ConfigPath = DEFAULT_CONFIG, *, as
             say(f"    {tried}next try: {row['next_try']}")
 
 
-def _row(store: Store, status: Status) -> dict[str, Any]:
-    labels = {record.version_id: record.source.label for record in store.records(status.key)}
-    aliases = {
-        alias: {"version": version_id, "label": labels.get(version_id)}
-        for alias, version_id in sorted(store.mirrored(status.key).items())
-    }
-    return {
-        "mapping": status.key.mapping,
-        "model": status.key.model,
-        "state": status.state,
-        "message": status.message,
-        "remedy": status.remedy,
-        "collection": status.collection,
-        "looked_at": status.looked_at,
-        "attempt": status.attempt,
-        "next_try": status.next_try,
-        "aliases": aliases,
-    }
+def _rows(config: Path, mappings: Sequence[str]) -> list[dict[str, Any]]:
+    from bridge.app import chosen
+    from bridge.service.views import model_row
+
+    with looking(config) as (loaded, store):
+        names = {spec.name for spec in chosen(loaded, mappings)}
+        return [model_row(store, status) for status in store.statuses() if status.key.mapping in names]
 
 
 def _aliases(row: dict[str, Any]) -> str:

@@ -16,7 +16,14 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, Union, get_args, get_
 
 from pydantic import BaseModel, Tag, ValidationError
 
-from bridge.config.schema_bridge import MlflowYaml, SecretYaml, VertexYaml, WandbYaml
+from bridge.config.schema_bridge import (
+    MlflowWebhookYaml,
+    MlflowYaml,
+    SecretYaml,
+    VertexYaml,
+    WandbWebhookYaml,
+    WandbYaml,
+)
 from bridge.config.schema_models import Strict
 from bridge.config.wrong import SECRET_ADVICE, Fault, Wrong, did_you_mean, kind_of
 
@@ -39,6 +46,9 @@ _EXPECTED = {
     "model_type": "a mapping",
 }
 _ON_KEY = "[key]"  # pydantic's last step to a key instead of its value
+
+_WEBHOOKS = (WandbWebhookYaml, MlflowWebhookYaml)
+_HOLD_SECRETS = (WandbYaml, MlflowYaml, VertexYaml, *_WEBHOOKS)
 
 
 def validate(model: type[Model], node: Node, report: Report, known: Known) -> Model | None:
@@ -82,10 +92,11 @@ def _explain(error: ErrorDetails, root: type[Strict], node: Node, report: Report
         return
     holder = _type_at(root, loc[:-1])
     if error["type"] == "extra_forbidden":
-        may_be_secret = holder in (WandbYaml, MlflowYaml, VertexYaml)  # a misspelled api_key holds one all the same
+        may_be_secret = holder in _HOLD_SECRETS  # a misspelled api_key holds one all the same
         note(report, node, Fault(_unknown(holder, str(loc[-1])), on_key=True, secret=may_be_secret), loc)
     else:
-        note(report, node, Fault(_message(error, holder), on_key=on_key), loc)
+        may_be_secret = _type_at(root, loc) in _WEBHOOKS  # in place of {token: …, secret: …}
+        note(report, node, Fault(_message(error, holder), on_key=on_key, secret=may_be_secret), loc)
 
 
 def note(report: Report, root: Node, fault: Fault, loc: Way = ()) -> None:

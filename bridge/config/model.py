@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bridge.core.errors import NeedsPerson
 
@@ -44,6 +44,18 @@ class SecretRef:
 
 
 @dataclass(frozen=True, slots=True)
+class WebhookSecrets:
+    """What a webhook of a connection must show, all that is not None; at least one of the two."""
+
+    token: SecretRef | None = None  # sent as it is: "Authorization: Bearer …"; W&B only
+    secret: SecretRef | None = None  # signs what is sent
+
+    def read(self) -> tuple[str | None, str | None]:
+        """Return token and secret. Raises NeedsPerson, which names the places only."""
+        return self.token.read() if self.token else None, self.secret.read() if self.secret else None
+
+
+@dataclass(frozen=True, slots=True)
 class WandbConnection:
     """How to reach a W&B server."""
 
@@ -51,6 +63,7 @@ class WandbConnection:
     base_url: str  # http or https, without "/" at its end
     api_key: SecretRef
     organization: str | None = None
+    webhook: WebhookSecrets | None = None  # None: nobody may tell of changes there
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class MlflowConnection:
         str, ...
     ] = ()  # all that may be read besides the server: "s3://bucket", "gs://bucket/prefix"
     storage_endpoint: str | None = None  # URL of a stand-in for GCS, without "/" at its end
+    webhook: WebhookSecrets | None = None  # the same; with a `secret`
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +91,11 @@ class VertexConnection:
     endpoint: str | None = None  # "host:port" of a stand-in; None: Google's own
     insecure: bool = False  # plaintext gRPC; only to an endpoint on this machine
     storage_endpoint: str | None = None  # URL of a stand-in for GCS, without "/" at its end
+
+    @property
+    def place(self) -> str:
+        """What Vertex counts quotas for: project and location."""
+        return f"{self.project} {self.location}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +123,7 @@ class Config:
     copying: CopySettings
     service: ServiceSettings
     limits: Mapping[str, tuple[int, timedelta]]  # so many requests in any such span: wandb, mlflow, vertex, …
+    notify: Mapping[Literal["slack", "webhook"], SecretRef]  # URLs
     connections: Mapping[str, WandbConnection | MlflowConnection | VertexConnection]
     mappings: tuple[MappingSpec, ...]  # in the order of files, and within a file as written
 

@@ -46,6 +46,32 @@ class SecretYaml(Strict):
         return self
 
 
+class WandbWebhookYaml(Strict):
+    """What webhooks of W&B must show: an access token, a signature, or both."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    token: SecretYaml | None = None
+    secret: SecretYaml | None = None
+
+    @model_validator(mode="after")
+    def _at_least_one(self) -> WandbWebhookYaml:
+        if self.token is None and self.secret is None:
+            raise Wrong("at least one of token and secret is needed, or anybody could send webhooks")
+        return self
+
+
+class MlflowWebhookYaml(Strict):
+    """What webhooks of MLflow must be signed with."""
+
+    advice: ClassVar[dict[str, str]] = {
+        "secret": "write secret: {env: BRIDGE_WEBHOOK_SECRET}",
+        "token": "MLflow sends no token; write secret: {env: BRIDGE_WEBHOOK_SECRET}",
+    }
+
+    secret: SecretYaml
+
+
 class WandbYaml(Strict):
     """A W&B server, and whose key opens it."""
 
@@ -58,6 +84,7 @@ class WandbYaml(Strict):
     base_url: Annotated[str, AfterValidator(addresses.http_url), WithJsonSchema({"type": "string", "format": "uri"})]
     organization: Plain | None = None
     api_key: SecretYaml
+    webhook: WandbWebhookYaml | None = None
 
 
 _BY_VARIABLE = f"MLflow's own variables are used: {addresses.MLFLOW_VARIABLES}"
@@ -85,6 +112,7 @@ class MlflowYaml(Strict):
         AfterValidator(checks.unique),
     ] = Field(default=[])
     storage_endpoint: Annotated[str, AfterValidator(addresses.storage_endpoint)] | None = None
+    webhook: MlflowWebhookYaml | None = None
 
 
 class VertexYaml(Strict):
@@ -107,6 +135,21 @@ class GuardsYaml(Strict):
     max_removals: Percentage = "30%"
     min_removals: int = Field(3, ge=1)
     settle: Duration = "10m"
+
+
+class ChannelYaml(Strict):
+    """Where notifications go: whoever has the URL may write there, so it is a secret."""
+
+    advice: ClassVar[dict[str, str]] = {"url": "write url: {env: SLACK_WEBHOOK_URL}"}
+
+    url: SecretYaml
+
+
+class NotifyYaml(Strict):
+    """Who is told when a model is blocked, fails or recovers, and when an alias has moved."""
+
+    slack: ChannelYaml | None = None
+    webhook: ChannelYaml | None = None
 
 
 _KINDS = f"{', '.join(KINDS[:-1])} or {KINDS[-1]}"
@@ -153,4 +196,5 @@ class BridgeYaml(Strict):
     guards: GuardsYaml = Field(default_factory=lambda: GuardsYaml.model_validate({}))
     copying: CopyingYaml = Field(default_factory=lambda: CopyingYaml.model_validate({}))
     service: ServiceYaml = Field(default_factory=lambda: ServiceYaml.model_validate({}))
+    notify: NotifyYaml = Field(default_factory=lambda: NotifyYaml.model_validate({}))
     limits: LimitsYaml = Field(default_factory=lambda: LimitsYaml.model_validate({}))

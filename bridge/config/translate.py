@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bridge.config import units
 from bridge.config.model import (
@@ -12,9 +12,10 @@ from bridge.config.model import (
     ServiceSettings,
     VertexConnection,
     WandbConnection,
+    WebhookSecrets,
 )
 from bridge.config.relations_aliases import OTHERS
-from bridge.config.schema_bridge import MlflowYaml, WandbYaml
+from bridge.config.schema_bridge import MlflowYaml, WandbWebhookYaml, WandbYaml
 from bridge.config.schema_mapping import NewestYaml
 from bridge.config.schema_source import MlflowSourceYaml, PatternYaml, ProjectSourceYaml
 from bridge.core.model import (
@@ -36,7 +37,7 @@ from bridge.core.model import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bridge.config.schema_bridge import BridgeYaml, SecretYaml, VertexYaml
+    from bridge.config.schema_bridge import BridgeYaml, MlflowWebhookYaml, NotifyYaml, SecretYaml, VertexYaml
     from bridge.config.schema_mapping import MappingYaml
     from bridge.config.schema_service import ServiceYaml
     from bridge.config.schema_serving import ServingYaml
@@ -56,6 +57,7 @@ def to_config(said: BridgeYaml, path: Path, mappings: tuple[MappingSpec, ...]) -
         copying=said.copying.settings(),
         service=_service(said.service),
         limits={name: units.budget(getattr(said.limits, name)) for name in type(said.limits).model_fields},
+        notify=_channels(said.notify, folder),
         guard=RemovalGuard(units.share(said.guards.max_removals), said.guards.min_removals),
         connections={name: _connection(name, each, folder) for name, each in said.connections.items()},
         mappings=mappings,
@@ -66,6 +68,15 @@ def _service(said: ServiceYaml) -> ServiceSettings:
     host, _, port = said.listen.rpartition(":")
     full_every, grace = units.duration(said.full_every), units.duration(said.grace)
     return ServiceSettings(host.strip("[]"), int(port), said.keys, full_every, grace)
+
+
+def _channels(said: NotifyYaml, folder: Path) -> dict[Literal["slack", "webhook"], SecretRef]:
+    found: dict[Literal["slack", "webhook"], SecretRef] = {}
+    if said.slack is not None:
+        found["slack"] = _secret(said.slack.url, folder)
+    if said.webhook is not None:
+        found["webhook"] = _secret(said.webhook.url, folder)
+    return found
 
 
 def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
@@ -92,11 +103,13 @@ def _connection(
     name: str, said: WandbYaml | MlflowYaml | VertexYaml, folder: Path
 ) -> WandbConnection | MlflowConnection | VertexConnection:
     if isinstance(said, WandbYaml):
-        return WandbConnection(name, said.base_url.rstrip("/"), _secret(said.api_key, folder), said.organization)
+        key, webhook = _secret(said.api_key, folder), _webhook(said.webhook, folder)
+        return WandbConnection(name, said.base_url.rstrip("/"), key, said.organization, webhook)
     storage_endpoint = said.storage_endpoint.rstrip("/") if said.storage_endpoint else None
     if isinstance(said, MlflowYaml):
         stores = tuple(store.rstrip("/") for store in said.artifact_stores)
-        return MlflowConnection(name, said.tracking_uri.rstrip("/"), said.workspace, stores, storage_endpoint)
+        uri, webhook = said.tracking_uri.rstrip("/"), _webhook(said.webhook, folder)
+        return MlflowConnection(name, uri, said.workspace, stores, storage_endpoint, webhook)
     return VertexConnection(
         name=name,
         project=said.project,
@@ -110,6 +123,13 @@ def _connection(
 
 def _secret(said: SecretYaml, folder: Path) -> SecretRef:
     return SecretRef(said.env, str(folder / said.file) if said.file is not None else None)
+
+
+def _webhook(said: WandbWebhookYaml | MlflowWebhookYaml | None, folder: Path) -> WebhookSecrets | None:
+    if said is None:
+        return None
+    token = said.token if isinstance(said, WandbWebhookYaml) else None
+    return WebhookSecrets(*(_secret(each, folder) if each else None for each in (token, said.secret)))
 
 
 def _selector(said: MappingYaml, rules: AliasRules, versions: VersionRule) -> CollectionSelector:

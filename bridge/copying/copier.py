@@ -62,7 +62,9 @@ class StreamingCopier:
     def copy(self, version: SourceVersion, folder: str) -> Manifest:
         """See the port."""
         if (whole := self.storage.manifest(folder)) is not None:
-            return _same(whole, version, folder)
+            whole = _same(whole, version, folder)
+            self.uploads.forget_upload(folder)  # which the copy that made it whole may not have come to
+            return whole
         with self.budget.versions:
             if not self.uploads.enter(folder, self.clock.now()):
                 raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")

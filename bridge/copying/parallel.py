@@ -79,11 +79,8 @@ class _Queue(Generic[T, R]):
 
     def work(self) -> None:
         """Work on items until there are no more, or there is an error, or all is to stop; then say so."""
-        while (taken := self._take()) is not None:
-            try:
-                self._results.put(_Result(self._work(taken[0], self._halted)))
-            except BaseException as error:  # noqa: BLE001  raised again by `raise_gravest`
-                self._errors.append(error)
+        while self._work_on_one():
+            pass
         self._results.put(_ENDED)
 
     def wait(self, seconds: float) -> _Result[R] | None:
@@ -105,6 +102,17 @@ class _Queue(Generic[T, R]):
         """Raise the gravest error, if there is one."""
         if self._errors:
             raise min(self._errors, key=_rank)
+
+    def _work_on_one(self) -> bool:
+        """Work on the next item, if there is one; none is held on to while the next is waited for: it may be large."""
+        taken = self._take()
+        if taken is None:
+            return False
+        try:
+            self._results.put(_Result(self._work(taken[0], self._halted)))
+        except BaseException as error:  # noqa: BLE001  raised again by `raise_gravest`
+            self._errors.append(error)
+        return True
 
     def _take(self) -> tuple[T] | None:
         with self._turn:

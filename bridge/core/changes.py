@@ -128,6 +128,13 @@ def refuse_held(hold: Hold) -> Refusal:
     return Refusal(Kind.HELD, f"alias {hold.alias}", reason, "it follows when the hold ends", hold.until)
 
 
+def refuse_paused(about: str, hold: Hold, key: ModelKey) -> Refusal:
+    """Say that a person lets nothing of a model be changed."""
+    until = f"until {hold.until}" if hold.until else "until somebody resumes it"
+    reason = f"{hold.who} paused it {until}: {hold.why}"
+    return Refusal(Kind.HELD, about, reason, f"it follows then; sooner: bridge resume {key.mapping}", hold.until)
+
+
 def refuse_frozen(change: Change, until: datetime) -> Refusal:
     """Say that a mapping lets nothing be changed at this time."""
     reason = f"the mapping is frozen until {until:%Y-%m-%d %H:%M} UTC"

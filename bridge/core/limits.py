@@ -15,5 +15,8 @@ class _Unlimited:
     def slow(self, after: float | None = None) -> None:
         """Go on as before."""
 
+    def answered(self, status: int | None) -> None:
+        """Keep no count."""
+
 
 UNLIMITED: Limit = _Unlimited()

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 Alias = NewType("Alias", str)  # legal in Vertex; what a source calls its own is a plain str
 DEFAULT = Alias("default")  # Vertex demands exactly one per model, from its first version on
+EVERY = Alias("*")  # in a hold: every alias, and the model itself; in its key: every model. Nothing is called so
 MLFLOW_PLACE = "models:"  # what holds MLflow's registered models, so that a path is the URI that people write
 
 
@@ -349,6 +350,12 @@ class TargetState:
         """Return the version that carries the alias."""
         return next((version for version in self.versions if alias in version.aliases), None)
 
+    @property
+    def doubled(self) -> int:
+        """How many versions of ours there are beyond one for each folder."""
+        ours = [version.artifact_uri for version in self.versions if version.marked]
+        return len(ours) - len(set(ours))
+
 
 @dataclass(frozen=True, slots=True)
 class VersionRef:
@@ -372,7 +379,11 @@ class MappingRecord:
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """A person's override: the alias stays where it is in Vertex until the hold ends."""
+    """
+    A person's override: the alias stays where it is in Vertex until the hold ends.
+
+    One of EVERY alias is a pause: then nothing of the model changes, or of any model of the mapping.
+    """
 
     alias: Alias
     who: str

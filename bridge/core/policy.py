@@ -17,6 +17,8 @@ from bridge.core.changes import (
     RemoveAlias,
     checksum_of,
     refuse_frozen,
+    refuse_paused,
+    subject_of,
 )
 from bridge.core.model import Policy, State
 
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from bridge.core.changes import Plan
-    from bridge.core.model import RemovalGuard
+    from bridge.core.model import Hold, RemovalGuard
 
 _STATES = (  # the first kind that a plan holds decides
     (Kind.CONFLICT, State.BLOCKED),
@@ -81,6 +83,16 @@ def guard_removals(
     refused = (Refusal(Kind.GUARD, f"alias {removal.alias}", reason, remedy) for removal in removals)
     kept = tuple(change for change in plan.changes if change not in removals)
     return replace(plan, changes=kept, refusals=(*plan.refusals, *refused))
+
+
+def pause(plan: Plan, hold: Hold | None) -> Plan:
+    """Hold all changes of a plan while a person pauses its model, and say so even if there are none."""
+    if hold is None:
+        return plan
+    about = tuple(map(subject_of, plan.changes)) or (f"model {plan.key.model}",)
+    held = tuple(refuse_paused(each, hold, plan.key) for each in about)
+    checksum = checksum_of(plan.checksum, "paused")
+    return replace(plan, changes=(), refusals=(*plan.refusals, *held), checksum=checksum)
 
 
 def freeze(plan: Plan, until: datetime | None) -> Plan:

@@ -38,8 +38,11 @@ if TYPE_CHECKING:
         Operation,
         Outcome,
         Status,
+        Tally,
+        Token,
         Upload,
     )
+    from bridge.core.webhooks import Webhook
 
     Reader = Callable[[int], AbstractContextManager[Iterator[bytes]]]  # opens the bytes of a file from an offset on
 
@@ -97,6 +100,34 @@ class Source(Protocol):
 
         Raises TryAgain or NeedsPerson if the source says anything else than yes or no.
         """
+        ...
+
+
+class Webhooks(Protocol):
+    """
+    The webhooks of one connection that tell a bridge of changes; ours are known by their names, which no other has.
+
+    Everything may raise NeedsPerson or TryAgain. Installing and removing are idempotent.
+    """
+
+    def install(self, url: str, selectors: Sequence[CollectionSelector], *, again: bool = False) -> list[Webhook]:
+        """
+        Have the source tell the service at `url`, which has no "/" at its end, of changes to selected collections.
+
+        What is as it should be is left alone, unless `again`: a source does not tell which secret it has.
+        """
+        ...
+
+    def installed(self, selectors: Sequence[CollectionSelector]) -> list[Webhook]:
+        """Say what is there, of ours."""
+        ...
+
+    def remove(self, selectors: Sequence[CollectionSelector]) -> list[Webhook]:
+        """Take away what is ours, and return it."""
+        ...
+
+    def test(self, selectors: Sequence[CollectionSelector]) -> str:
+        """Have one webhook go all the way, and say how it was answered. Raises NeedsPerson if it was not taken."""
         ...
 
 
@@ -316,7 +347,23 @@ class Contents(Protocol):
         ...
 
 
-class Store(Uploads, Contents, Protocol):
+class Tokens(Protocol):
+    """Who may ask a service over HTTP, and for what. The tokens themselves are kept by those who were given them."""
+
+    def tokens(self) -> tuple[Token, ...]:
+        """Return all tokens, by name."""
+        ...
+
+    def add_token(self, token: Token) -> bool:
+        """Remember a token; False, and nothing happens, if one has its name."""
+        ...
+
+    def revoke_token(self, name: str) -> bool:
+        """Forget a token; False if there is none of that name."""
+        ...
+
+
+class Store(Uploads, Contents, Tokens, Protocol):
     """What the bridge remembers, copies included. Every method is one transaction, but for those on contents."""
 
     # records and aliases
@@ -353,8 +400,10 @@ class Store(Uploads, Contents, Protocol):
         """Return what was begun and never finished, oldest first: the process died there."""
         ...
 
-    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
-        """Return the newest entries, newest first."""
+    def journal(
+        self, key: ModelKey | None = None, limit: int = 100, before: EntryId | None = None
+    ) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, newest first; with `before`, of those that are older than that one."""
         ...
 
     def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
@@ -404,7 +453,7 @@ class Store(Uploads, Contents, Protocol):
         ...
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
-        """Return the holds in force at that time."""
+        """Return the holds in force at that time: the model's own, and else those on EVERY model of its mapping."""
         ...
 
     def save_hold(self, key: ModelKey, hold: Hold) -> None:
@@ -413,6 +462,19 @@ class Store(Uploads, Contents, Protocol):
 
     def lift_hold(self, key: ModelKey, alias: Alias) -> None:
         """End a hold. Idempotent."""
+        ...
+
+    # for those who look on
+    def tally(self) -> tuple[Tally, ...]:
+        """Count the models by mapping and state; the cost does not grow with what is told."""
+        ...
+
+    def tell(self, key: ModelKey, about: str, word: str) -> bool:
+        """Remember that people are told a word about something of a model; False: it is what they were told last."""
+        ...
+
+    def untell(self, key: ModelKey, about: str) -> bool:
+        """Forget what they were told; False: there was nothing. Whoever else asks at the same time hears the other."""
         ...
 
     # leases
@@ -454,6 +516,10 @@ class Limit(Protocol):
 
     def slow(self, after: float | None = None) -> None:
         """Learn that the API asked for fewer requests; `after` is in seconds, None if it did not say."""
+        ...
+
+    def answered(self, status: int | None) -> None:
+        """Learn how one request was answered: an HTTP status, or as good as that; None: it was not."""
         ...
 
 

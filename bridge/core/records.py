@@ -82,6 +82,16 @@ class Status:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """How many models of a mapping are in a state, and how often the worst of them was tried in vain in a row."""
+
+    mapping: str
+    state: State
+    models: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
     """
     The right of one process to work on a model, until a time.
@@ -93,6 +103,29 @@ class Lease:
     owner: str  # one process: host, process id and a random part
     epoch: int
     until: str  # ISO 8601, UTC
+
+
+class Scope(StrEnum):
+    """What a token is good for; each includes those before it."""
+
+    READ = "read"
+    SYNC = "sync"  # have models worked on
+    ADMIN = "admin"  # pause and resume mappings, reload the configuration
+
+    def includes(self, other: Scope) -> bool:
+        """Tell whether this is enough where the other is needed."""
+        order = tuple(Scope)
+        return order.index(self) >= order.index(other)
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """What is kept of a token: enough to know it again, not enough to make it."""
+
+    name: str
+    scope: Scope
+    digest: str  # SHA-256 of the token, in hex
+    created: str  # ISO 8601, UTC
 
 
 @dataclass(frozen=True, slots=True)

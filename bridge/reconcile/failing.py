@@ -1,17 +1,19 @@
-"""Errors as statuses: one broken model, or bug, does not hold up another."""
+"""Errors as statuses, and what is news: one broken model, or bug, does not hold up another."""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError, NeedsPerson
+from bridge.core.model import State
 from bridge.core.records import Status
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bridge.core.model import ModelKey, State
+    from bridge.core.model import ModelKey
 
 log = logging.getLogger(__name__)
 
@@ -35,3 +37,17 @@ def status_of(key: ModelKey, state: State, problem: BridgeError | None, collecti
     else:
         message, remedy = str(problem or ""), "it is tried again at the next pass" if problem else ""
     return Status(key, state, message, remedy, collection, at.isoformat(), None)
+
+
+def well(before: Status, at: str | None = None) -> Status:
+    """Say that a model is as it was when all was well, whatever was said of its source meanwhile."""
+    if before.state is State.SYNCED:
+        return before
+    return replace(before, state=State.SYNCED, message="", remedy="", looked_at=at or before.looked_at)
+
+
+def is_news(status: Status, before: Status | None) -> bool:
+    """Tell whether somebody should be told."""
+    if before is None:
+        return True
+    return (status.state, status.message, status.remedy) != (before.state, before.message, before.remedy)

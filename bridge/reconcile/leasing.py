@@ -73,6 +73,12 @@ class Leases:
             if not self.store.renew_lease(lease, self.clock.now() + LASTS):
                 log.warning("the lease of %s is lost: another process works on it now", lease.key)
 
+    @property
+    def held(self) -> int:
+        """How many there are."""
+        with self._guard:
+            return len(self._held)
+
     def end(self) -> None:
         """Let no effect begin any more."""
         self._ending = True

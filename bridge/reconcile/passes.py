@@ -17,9 +17,10 @@ from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
 from bridge.core.model import DEFAULT, State
 from bridge.core.policy import ends_at, is_settled, looks_again, state_after
 from bridge.core.retrying import pause_after, why_now
-from bridge.reconcile.failing import Unexpected, known, status_of
+from bridge.reconcile.failing import Unexpected, is_news, known, status_of, well
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
+from bridge.reconcile.pausing import due
 from bridge.reconcile.reconciler import Beside, Order, world_has_moved
 from bridge.reconcile.sweeping import Sweeper
 
@@ -75,22 +76,26 @@ class Passes:
         why: str,
         full: bool = False,
         allowed_removals: Collection[str] = (),
+        only: Collection[ModelKey] | None = None,
     ) -> list[Report]:
         """
         Bring every model of these mappings to its desired state; one that fails does not hold up another.
 
         A model whose mapping and source are as they were when last all was well is not compared again, and
         Vertex is not asked about it, unless `full`. What was tried in vain is tried again, be it its time or not.
+        With `only`, no other models are worked on.
         """
         before = self.known()
         look = self.look(specs, before)
-        settled = {} if full else {o.key: Report(_well(before[o.key])) for o in look.orders if self._is_well(o, before)}
+        settled = {} if full else {o.key: Report(well(before[o.key])) for o in look.orders if self._is_well(o, before)}
         allowed = frozenset(allowed_removals)
+        chosen = {order.key for order in look.orders} if only is None else only
+        told = {key: report for key, report in (_unread(look) | settled).items() if only is None or key in only}
         return self._over(
-            [order for order in look.orders if order.key not in settled],
+            [order for order in look.orders if order.key in chosen and order.key not in settled],
             lambda order: self.reconcile(replace(order, why=why, allowed_removals=allowed)),
             found=look.orders,
-            reports=_unread(look) | settled,
+            reports=told,
         )
 
     def apply(self, specs: Sequence[MappingSpec], checksums: Mapping[ModelKey, str], *, why: str) -> list[Report]:
@@ -131,13 +136,26 @@ class Passes:
         look = replace(look, orders=tuple(self._marked(order, was.get(order.key)) for order in look.orders))
         # A pattern's own name, with its {group}, is no model's: none of them is known yet.
         unread = [status for status in look.unread if "{" not in status.key.model]
-        well = [_well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
-        news = [status for status in (*unread, *well) if _is_news(status, before.get(status.key))]
+        settled = [well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
+        news = [status for status in (*unread, *settled) if is_news(status, before.get(status.key))]
         if news:
             self.store.save_states(news)
         for status in look.gone:
             self.store.save_status(status)
-        return look
+        return replace(look, news=(*news, *look.gone))
+
+    def glance(self, specs: Sequence[MappingSpec], names: Iterable[str], last: Sequence[Order]) -> list[Order]:
+        """
+        Look at single collections of one connection, between sweeps: see Sweeper.glance. Nothing is written.
+
+        What is absent is left to sweeps, which see many removals together and refuse them.
+        """
+        was = {order.key: order for order in last}
+        orders = [
+            replace(order, state=replace(order.state, complete=False)) if self._losses(order) else order
+            for order in self._sweeper.glance(specs, names, last)
+        ]
+        return [self._marked(order, was.get(order.key)) for order in orders]
 
     def unsettled(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[tuple[Order, str | None]]:
         """Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody."""
@@ -214,6 +232,7 @@ class Passes:
     def _under(self, lease: Lease, order: Order, checksum: str | None) -> Report:
         store = self.store.fenced(lease)
         before = store.status(order.key)
+        holds = store.holds(order.key, self.clock.now())
         attempt = before.attempt if before and before.tried == self._fingerprint(order) else 0
         try:
             reconciler = fenced(self.reconciler(order.spec), store, lease, self.leases)
@@ -224,6 +243,8 @@ class Passes:
         except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
             report = Report(self._failed(order, known(problem, order.key), attempt + 1))
         store.save_status(report.status)
+        if store.holds(order.key, self.clock.now()) != holds:  # whoever changed them may have written before this did
+            store.save_status(due(report.status))
         return report
 
     def _failed(self, order: Order, problem: BridgeError, attempt: int) -> Status:
@@ -272,16 +293,3 @@ class Passes:
 
 def _unread(look: Look) -> dict[ModelKey, Report]:
     return {status.key: Report(status) for status in (*look.unread, *look.gone)}
-
-
-def _well(before: Status, at: str | None = None) -> Status:
-    """Say that a model is as it was when all was well, whatever was said of its source meanwhile."""
-    if before.state is State.SYNCED:
-        return before
-    return replace(before, state=State.SYNCED, message="", remedy="", looked_at=at or before.looked_at)
-
-
-def _is_news(status: Status, before: Status | None) -> bool:
-    if before is None:
-        return True
-    return (status.state, status.message, status.remedy) != (before.state, before.message, before.remedy)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
@@ -16,18 +16,20 @@ from bridge.core.changes import (
     RemoveAlias,
     refuse_frozen,
     refuse_held,
+    refuse_paused,
     subject_of,
     version_of,
 )
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
-from bridge.core.model import DEFAULT, Facts, Known, ModelKey, State
+from bridge.core.model import DEFAULT, EVERY, Facts, Known, ModelKey, State
 from bridge.core.naming import sources_of
 from bridge.core.planner import make_plan
-from bridge.core.policy import freeze, guard_removals
+from bridge.core.policy import freeze, guard_removals, pause
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
+from bridge.core.witness import Witness
 from bridge.reconcile.observing import Observer
 from bridge.reconcile.registering import Registrar
 
@@ -104,6 +106,7 @@ class Reconciler:
     settle: timedelta
     registrations: Limit = UNLIMITED  # how many registrations are begun
     frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
+    witness: Witness = field(default_factory=Witness)
 
     def plan(self, order: Order) -> Sight:
         """Look at both sides and decide; change nothing, not even in the store."""
@@ -127,6 +130,7 @@ class Reconciler:
             beside=order.beside.removed,
             allowed=order.allowed_removals,
         )
+        plan = pause(plan, known.holds.get(EVERY))
         return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
 
     def _observer(self, order: Order) -> Observer:
@@ -144,6 +148,7 @@ class Reconciler:
         if checksum is not None and sight.plan.checksum != checksum:
             raise world_has_moved(order.key)
         self._write_down(order, sight)
+        self.witness.doubled(order.key, sight.actual.doubled)
         if sight.plan.changes:
             # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
             self._show(order, State.PENDING, "changes are under way")
@@ -182,9 +187,10 @@ class Reconciler:
         """Look for a freeze or hold that began since the plan was made: files may have been copied for hours."""
         if (until := self.frozen(order.spec, self.clock.now())) is not None:
             return refuse_frozen(change, until)
-        if not isinstance(change, MoveAlias | RemoveAlias):
-            return None
-        hold = self.store.holds(order.key, self.clock.now()).get(change.alias)
+        holds = self.store.holds(order.key, self.clock.now())
+        if (hold := holds.get(EVERY)) is not None:
+            return refuse_paused(subject_of(change), hold, order.key)
+        hold = holds.get(change.alias) if isinstance(change, MoveAlias | RemoveAlias) else None
         return refuse_held(hold) if hold else None
 
     def _write_down(self, order: Order, sight: Sight) -> None:
@@ -221,8 +227,10 @@ class Reconciler:
             detail = self._effect(order, change)
         except NeedsPerson as problem:
             self.store.finish(entry, Outcome.FAILED, str(problem), self.clock.now())
+            self.witness.failed(order.key, change, problem)
             raise
         self.store.finish(entry, Outcome.APPLIED, detail, self.clock.now())
+        self.witness.made(order.key, change)
 
     def _effect(self, order: Order, change: Change) -> str:
         key = order.key

@@ -18,7 +18,7 @@ from bridge.reconcile.reconciler import Order
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from bridge.core.model import MappingSpec, SourceState, Sweep
+    from bridge.core.model import CollectionSelector, MappingSpec, SourceState, Sweep
     from bridge.core.ports import Clock, Source
 
 GONE = "gone"  # in place of a fingerprint, which has 16 hex digits: the source had it once
@@ -32,6 +32,7 @@ class Look:
     unread: tuple[Status, ...] = ()  # of models that could not be looked at
     gone: tuple[Status, ...] = ()  # of models whose collection a pattern does not find any more
     rivals: tuple[Order, ...] = ()  # that were refused, because they would land on one model
+    news: tuple[Status, ...] = ()  # of what was said of models' states, what was not known
     problems: Mapping[str, BridgeError] = field(default_factory=dict)  # by connection: it could not be read at all
 
 
@@ -75,7 +76,7 @@ class Sweeper:
                 gone += (status for status in troubled if status.fingerprint == GONE)
         by_model: dict[tuple[str, str], list[Order]] = defaultdict(list)
         for order in (*orders, *beside):
-            by_model[order.spec.target.connection, order.key.model].append(order)
+            by_model[_model_of(order)].append(order)
         rivals = [several for several in by_model.values() if len(several) > 1]
         refused = frozenset(order.key for several in rivals for order in several)
         return Look(
@@ -85,6 +86,28 @@ class Sweeper:
             rivals=tuple(order for several in rivals for order in several),
             problems=problems,
         )
+
+    def glance(self, specs: Sequence[MappingSpec], names: Iterable[str], beside: Iterable[Order]) -> tuple[Order, ...]:
+        """
+        Look at single collections of one connection, by their names, as the mappings that select them follow them.
+
+        Whatever cannot be read, or would land on the model of another collection, among `beside` too, is left to
+        the next sweep to tell of. Raises TryAgain or NeedsPerson if nothing can be read.
+        """
+        asked = [
+            (spec, replace(spec.source, name=name, is_pattern=False))
+            for name in sorted(names)
+            for spec in specs
+            if selects(spec.source, name)
+        ]
+        if not asked:
+            return ()
+        sweep = self.source(specs[0].source.connection).sweep(list(dict.fromkeys(selector for _, selector in asked)))
+        orders = [order for spec, selector in asked for order in _orders_of(spec, sweep.found.get(selector, ()))]
+        takers: dict[tuple[str, str], set[tuple[str, str]]] = defaultdict(set)
+        for order in (*orders, *beside):
+            takers[_model_of(order)].add((order.key.mapping, order.state.collection))
+        return tuple(order for order in orders if len(takers[_model_of(order)]) == 1)
 
     def _refused(self, rivals: list[Order]) -> list[Status]:
         """Refuse collections that map to one model: of one mapping's pattern, or of two mappings."""
@@ -150,6 +173,15 @@ class Sweeper:
 
     def _status(self, key: ModelKey, state: State, problem: BridgeError, collection: str) -> Status:
         return status_of(key, state, problem, collection, self.clock.now())
+
+
+def selects(selector: CollectionSelector, name: str) -> bool:
+    """Tell whether a selector may mean a collection, going by the name alone."""
+    return re.fullmatch(selector.name, name) is not None if selector.is_pattern else selector.name == name
+
+
+def _model_of(order: Order) -> tuple[str, str]:
+    return order.spec.target.connection, order.key.model
 
 
 def _orders_of(spec: MappingSpec, states: Sequence[SourceState]) -> list[Order]:

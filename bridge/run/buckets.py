@@ -25,8 +25,11 @@ class TokenBucket:
     without another word of it.
     """
 
-    def __init__(self, number: int, per: timedelta, clock: Clock) -> None:
+    def __init__(
+        self, number: int, per: timedelta, clock: Clock, answered: Callable[[int | None], None] = lambda _status: None
+    ) -> None:
         self._clock = clock
+        self.answered = answered
         self._most = max(1, number // AT_ONCE)
         # What is there at once and what comes in while `per` passes is less than number + 1 together.
         self._pace = (number + 1 - self._most) / per.total_seconds()

@@ -6,6 +6,7 @@ import contextvars
 import logging
 import secrets
 import threading
+import time
 from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -26,6 +27,7 @@ class Submission:
     why: str
     id: str  # in every log line about it
     full: bool = False
+    since: float = 0.0  # seconds of a clock of its own
 
 
 # What this thread is at. A thread that helps with it has to be given the context: contextvars.copy_context().
@@ -72,7 +74,7 @@ class KeyQueue:
             if (earlier := line.get(key)) is not None:
                 line[key] = replace(earlier, full=earlier.full or full)
                 return False
-            line[key] = Submission(key, why, secrets.token_hex(4), full)
+            line[key] = Submission(key, why, secrets.token_hex(4), full, time.monotonic())
             self._change.notify()
             return True
 
@@ -91,6 +93,15 @@ class KeyQueue:
         """How many keys wait, and how many are at work."""
         with self._change:
             return sum(map(len, self._waiting.values())) + len(self._again), len(self._at_work)
+
+    @property
+    def age(self) -> float:
+        """How many seconds the key that has waited longest has waited."""
+        with self._change:
+            oldest = [
+                submission.since for line in (*self._waiting.values(), self._again) for submission in line.values()
+            ]
+            return time.monotonic() - min(oldest) if oldest else 0.0
 
     def _take_turns(self) -> None:
         while (submission := self._next()) is not None:

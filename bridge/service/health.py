@@ -57,6 +57,12 @@ class Health:
                 self._degraded[name] = problem
             return is_news
 
+    @property
+    def connections(self) -> dict[str, bool]:
+        """The connections to sources, and whether each could be read when it was last looked at."""
+        with self._lock:
+            return {name: f"connection {name}" not in self._degraded for name in sorted(self._connections)}
+
     def ending(self) -> None:
         """Note that the service was told to stop."""
         with self._lock:

@@ -1,4 +1,4 @@
-"""What the service answers over HTTP, on this machine only."""
+"""What the service answers over HTTP."""
 
 from __future__ import annotations
 
@@ -11,17 +11,25 @@ import uvicorn
 from fastapi import FastAPI, Response, status
 
 from bridge.core.errors import NeedsPerson
+from bridge.service.refusing import speak_plainly
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fastapi import APIRouter
+
     from bridge.service.health import Health
 
 _BACKLOG = 128
 _PATIENCE = 5.0  # seconds for the thread to end
 
 
-def make_app(health: Health) -> FastAPI:
-    """Return the app; what else it is to answer is added here, a router for each topic."""
+def make_app(health: Health, routers: Iterable[APIRouter] = ()) -> FastAPI:
+    """Return the app: health, which anybody may ask for, and a router for each topic."""
     app = FastAPI(title="registry-bridge", docs_url="/docs", redoc_url=None)
+    speak_plainly(app)
+    for router in routers:
+        app.include_router(router)
 
     @app.get("/livez")
     def livez() -> dict[str, bool]:

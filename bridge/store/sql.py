@@ -7,9 +7,9 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, insert, select, update
+from sqlalchemy import and_, insert, or_, select, update
 
-from bridge.core.model import Alias
+from bridge.core.model import EVERY, Alias
 from bridge.core.records import EntryId
 from bridge.store.connecting import make_engine, parse_address
 from bridge.store.copies import SqlCopies
@@ -32,6 +32,8 @@ from bridge.store.rows import (
 from bridge.store.schema import ready
 from bridge.store.sealing import choose_key
 from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses
+from bridge.store.telling import SqlTelling
+from bridge.store.tokens import SqlTokens
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,7 +66,7 @@ def open_store(url: str, *, read_only: bool = False, secret_key: str | None = No
     return SqlStore(engine, address.place, key)
 
 
-class SqlStore(SqlCopies):
+class SqlStore(SqlCopies, SqlTelling, SqlTokens):
     """What the bridge remembers, in SQLite or PostgreSQL; made by `open_store`."""
 
     # records and aliases
@@ -118,9 +120,13 @@ class SqlStore(SqlCopies):
         query = select(journal).where(_at(journal, key), journal.c.outcome.is_(None)).order_by(journal.c.id)
         return tuple(entry_of(row) for row in self._rows(query))
 
-    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
-        """Return the newest entries, of one key or of all, newest first."""
+    def journal(
+        self, key: ModelKey | None = None, limit: int = 100, before: EntryId | None = None
+    ) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, of one key or of all, newest first; with `before`, only older ones."""
         query = select(journal).order_by(journal.c.id.desc()).limit(limit)
+        if before is not None:
+            query = query.where(journal.c.id < before)
         return tuple(entry_of(row) for row in self._rows(query if key is None else query.where(_at(journal, key))))
 
     def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
@@ -170,7 +176,9 @@ class SqlStore(SqlCopies):
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""
-        found = map(hold_of, self._rows(select(holds).where(_at(holds, key))))
+        both = and_(holds.c.mapping == key.mapping, or_(holds.c.model == key.model, holds.c.model == EVERY))
+        # EVERY sorts before all names, so a model's own holds come last, and stay.
+        found = map(hold_of, self._rows(select(holds).where(both).order_by(holds.c.model)))
         # Compared as times, not as texts: a person may have written a "Z".
         return {hold.alias: hold for hold in found if hold.until is None or datetime.fromisoformat(hold.until) > at}
 

@@ -7,10 +7,12 @@ The tables, and the invariants that the database itself holds.
     intents    registrations that may still come true
     snapshots  the aliases desired in the last complete listing
     statuses   one row per model: what `bridge status` prints
-    holds      aliases that a person has paused
+    holds      aliases that a person has paused; "*" is every alias of a model, or every model of a mapping
     uploads    uploads that have begun and not ended
     contents   which object of a bucket holds which bytes
+    told       what people were last notified of
     leases     which process works on a model; a row is never removed
+    tokens     who may ask the service over HTTP; only digests of the tokens
 
 Times are ISO 8601 texts in UTC. A change here needs a step in migrations/versions; a test compares the two.
 """
@@ -35,7 +37,7 @@ from sqlalchemy import (
 )
 
 from bridge.core.model import State
-from bridge.core.records import Outcome
+from bridge.core.records import Outcome, Scope
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -212,6 +214,14 @@ contents = Table(
 )
 Index("contents_by_uri", contents.c.uri)
 
+told = Table(
+    "told",
+    METADATA,
+    *_model_key(primary_key=True),
+    Column("about", NAME, primary_key=True),
+    Column("word", NAME, nullable=False),
+)
+
 leases = Table(
     "leases",
     METADATA,
@@ -219,4 +229,14 @@ leases = Table(
     Column("owner", NAME, nullable=False),  # empty: it was given back
     Column("epoch", BigInteger, nullable=False),
     Column("until", NAME, nullable=False),
+)
+
+tokens = Table(
+    "tokens",
+    METADATA,
+    Column("name", NAME, primary_key=True),
+    Column("scope", NAME, nullable=False),
+    Column("digest", NAME, nullable=False, unique=True),  # SHA-256 of 32 random bytes: nothing to guess, so no salt
+    Column("created", NAME, nullable=False),
+    _one_of("scope", Scope),
 )

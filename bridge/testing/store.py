@@ -8,7 +8,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bridge.core.records import EntryId, JournalEntry, Lease, taken_elsewhere
+from bridge.core.model import EVERY, ModelKey
+from bridge.core.records import EntryId, JournalEntry, Lease, Tally, taken_elsewhere
 from bridge.testing.copies import MemoryCopies, utc
 
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.changes import Change
-    from bridge.core.model import Alias, Hold, MappingRecord, ModelKey
-    from bridge.core.records import Intent, Outcome, Status
+    from bridge.core.model import Alias, Hold, MappingRecord, State
+    from bridge.core.records import Intent, Outcome, Status, Token
 
 
 class MemoryStore(MemoryCopies):
@@ -37,6 +38,8 @@ class MemoryStore(MemoryCopies):
         self._seen: dict[ModelKey, frozenset[Alias]] = {}
         self._statuses: dict[ModelKey, Status] = {}
         self._holds: defaultdict[ModelKey, dict[Alias, Hold]] = defaultdict(dict)
+        self._told: dict[tuple[ModelKey, str], str] = {}
+        self._tokens: dict[str, Token] = {}  # by name
         self._leases: dict[ModelKey, Lease] = {}  # the last one of each; no owner: it was given back
 
     # records and aliases
@@ -95,10 +98,13 @@ class MemoryStore(MemoryCopies):
         with self._lock:
             return tuple(self._journal[entry - 1] for entry, of in self._unfinished.items() if of == key)
 
-    def journal(self, key: ModelKey | None = None, limit: int = 100) -> tuple[JournalEntry, ...]:
-        """Return the newest entries, of one key or of all, newest first."""
+    def journal(
+        self, key: ModelKey | None = None, limit: int = 100, before: EntryId | None = None
+    ) -> tuple[JournalEntry, ...]:
+        """Return the newest entries, of one key or of all, newest first; with `before`, only older ones."""
         with self._lock:
-            return tuple(entry for entry in reversed(self._journal) if key in (None, entry.key))[:limit]
+            older = self._journal if before is None else self._journal[: before - 1]
+            return tuple(entry for entry in reversed(older) if key in (None, entry.key))[:limit]
 
     def intent(self, key: ModelKey, artifact_uri: str) -> Intent | None:
         """Return the open intent to register that folder, if there is one."""
@@ -163,7 +169,7 @@ class MemoryStore(MemoryCopies):
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""
         with self._lock:
-            of_key = tuple(self._holds[key].values())
+            of_key = (*self._holds[ModelKey(key.mapping, EVERY)].values(), *self._holds[key].values())
         return {hold.alias: hold for hold in of_key if hold.until is None or datetime.fromisoformat(hold.until) > at}
 
     def save_hold(self, key: ModelKey, hold: Hold) -> None:
@@ -177,6 +183,46 @@ class MemoryStore(MemoryCopies):
         """End a hold."""
         with self._lock:
             self._holds[key].pop(alias, None)
+
+    # for those who look on
+    def tally(self) -> tuple[Tally, ...]:
+        """Count the models by mapping and state."""
+        with self._lock:
+            found: defaultdict[tuple[str, State], list[int]] = defaultdict(list)
+            for status in self._statuses.values():
+                found[status.key.mapping, status.state].append(status.attempt)
+            return tuple(Tally(*group, len(tried), max(tried)) for group, tried in sorted(found.items()))
+
+    def tell(self, key: ModelKey, about: str, word: str) -> bool:
+        """Remember what people are told; False: it is what they were told last."""
+        with self._lock:
+            before = self._told.get((key, about))
+            self._told[key, about] = word
+            return before != word
+
+    def untell(self, key: ModelKey, about: str) -> bool:
+        """Forget what they were told; False: there was nothing."""
+        with self._lock:
+            return self._told.pop((key, about), None) is not None
+
+    # tokens
+    def tokens(self) -> tuple[Token, ...]:
+        """Return all tokens, by name."""
+        with self._lock:
+            return tuple(token for _, token in sorted(self._tokens.items()))
+
+    def add_token(self, token: Token) -> bool:
+        """Remember a token; False, and nothing happens, if one has its name."""
+        utc(token.created)
+        with self._lock:
+            is_new = token.name not in self._tokens
+            self._tokens.setdefault(token.name, token)
+            return is_new
+
+    def revoke_token(self, name: str) -> bool:
+        """Forget a token; False if there is none of that name."""
+        with self._lock:
+            return self._tokens.pop(name, None) is not None
 
     # leases
     def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:

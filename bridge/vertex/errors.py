@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from google.api_core import exceptions as api
@@ -27,7 +28,8 @@ def translated(what: str, limit: Limit) -> Iterator[None]:
     `limit` is told when Vertex asks for fewer requests.
     """
     try:
-        yield
+        with _counted(limit):
+            yield
     except api.NotFound:
         raise
     except _TURNED_AWAY as busy:
@@ -52,3 +54,20 @@ def translated(what: str, limit: Limit) -> Iterator[None]:
         ) from missing
     except api.GoogleAPICallError as refused:
         raise NeedsPerson(f"{what}: Vertex AI refuses it ({refused.message})", "mend what it names") from refused
+
+
+def status_of(problem: BaseException | None) -> int | None:
+    """Return how Vertex answered, in the words of HTTP; None: it did not."""
+    return int(problem.code) if isinstance(problem, api.GoogleAPICallError) and problem.code else None
+
+
+@contextlib.contextmanager
+def _counted(limit: Limit) -> Iterator[None]:
+    try:
+        yield
+    except api.RetryError:  # each of its tries was counted when it failed
+        raise
+    except Exception as problem:
+        limit.answered(status_of(problem) or status_of(problem.__cause__))
+        raise
+    limit.answered(HTTPStatus.OK)

@@ -8,6 +8,7 @@ client has no timeout of its own, so every call is given one.
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -24,7 +25,7 @@ from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion, TargetState
 from bridge.core.naming import OWNER_LABEL
 from bridge.core.records import Operation
-from bridge.vertex.errors import translated
+from bridge.vertex.errors import status_of, translated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -87,6 +88,7 @@ class VertexRegistry:
         for number, each in enumerate(pager):
             if number and number % _PAGE == 0:
                 self._limit.take()  # for the page that this one came with
+                self._limit.answered(HTTPStatus.OK)
             yield each
 
     def version(self, model: str, version_id: str) -> ModelVersion | None:
@@ -228,6 +230,7 @@ class VertexRegistry:
         return True
 
     def _heard(self, problem: Exception) -> None:
+        self._limit.answered(status_of(problem))
         if isinstance(problem, api.TooManyRequests):
             self._limit.slow()
 

@@ -40,6 +40,7 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
             "vertex": (480, timedelta(minutes=1)),
             "vertex_uploads": (60, timedelta(minutes=1)),
         },
+        notify={},
         connections={
             "acme": WandbConnection("acme", "https://api.wandb.ai", SecretRef(env="WANDB_API_KEY"), "acme"),
             "prod": VertexConnection("prod", "acme-prod", "europe-west4", "gs://acme-models-ew4/registry"),

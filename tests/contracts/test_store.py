@@ -11,6 +11,7 @@ import pytest
 
 from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
 from bridge.core.model import (
+    EVERY,
     Alias,
     Container,
     Facts,
@@ -21,7 +22,7 @@ from bridge.core.model import (
     State,
     VersionRef,
 )
-from bridge.core.records import EntryId, Intent, Outcome, Status
+from bridge.core.records import EntryId, Intent, Outcome, Scope, Status, Token
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -231,6 +232,10 @@ def test_the_journal_comes_newest_first_of_one_key_or_of_all(store: Store) -> No
     assert [entry.id for entry in store.journal(limit=1)] == [entries[2]]
     assert [entry.id for entry in store.journal(OTHER, limit=1)] == [entries[1]]
     assert store.journal(limit=0) == ()
+    assert [entry.id for entry in store.journal(before=entries[2])] == [entries[1], entries[0]]
+    assert [entry.id for entry in store.journal(KEY, before=entries[2])] == [entries[0]]
+    assert [entry.id for entry in store.journal(limit=1, before=entries[2])] == [entries[1]]
+    assert store.journal(before=entries[0]) == ()
 
 
 def test_the_journal_is_cut_at_a_hundred_unless_told_otherwise(store: Store) -> None:
@@ -407,6 +412,40 @@ def test_lifting_a_hold_twice_is_lifting_it_once(store: Store) -> None:
     assert set(store.holds(OTHER, NINE)) == {PRODUCTION}
 
 
+def test_a_hold_on_every_model_of_a_mapping_is_one_on_each_unless_a_model_has_its_own(store: Store) -> None:
+    of_mapping, own = Hold(EVERY, "ada", "incident", None), Hold(EVERY, "grace", "a comparison", TEN.isoformat())
+    store.save_hold(KEY, own)
+    store.save_hold(ModelKey(KEY.mapping, EVERY), of_mapping)
+    store.save_hold(OTHER, Hold(STAGING, "ada", "rollback", None))
+
+    assert store.holds(KEY, NINE) == {EVERY: own}
+    assert store.holds(KEY, TEN) == {EVERY: of_mapping}
+    assert store.holds(OTHER, NINE) == {EVERY: of_mapping, STAGING: Hold(STAGING, "ada", "rollback", None)}
+    assert store.holds(ModelKey("another", KEY.model), NINE) == {}
+    store.lift_hold(ModelKey(KEY.mapping, EVERY), EVERY)
+    assert store.holds(KEY, TEN) == {}
+
+
+# tokens
+def test_tokens_come_by_name_and_one_of_a_name_that_is_taken_changes_nothing(store: Store) -> None:
+    ci, ann = (Token(name, Scope.SYNC, name * 32, NINE.isoformat()) for name in ("ci", "an"))
+    assert store.tokens() == ()
+    assert store.add_token(ci)
+    assert store.add_token(ann)
+    assert not store.add_token(replace(ci, scope=Scope.ADMIN, digest="other"))
+    assert not store.add_token(ci)
+
+    assert store.tokens() == (ann, ci)
+
+
+def test_a_token_is_revoked_once(store: Store) -> None:
+    store.add_token(Token("ci", Scope.READ, "digest", NINE.isoformat()))
+
+    assert store.revoke_token("ci")
+    assert not store.revoke_token("ci")
+    assert store.tokens() == ()
+
+
 # times and texts
 @pytest.mark.parametrize(
     "save",
@@ -416,9 +455,10 @@ def test_lifting_a_hold_twice_is_lifting_it_once(store: Store) -> None:
         lambda store, at: store.save_record(record("v7", first_seen=at)),
         lambda store, at: store.save_intent(replace(intent("v7"), sent_at=at.isoformat())),
         lambda store, at: store.save_status(replace(status(), looked_at=at.isoformat())),
+        lambda store, at: store.add_token(Token("ci", Scope.READ, "digest", at.isoformat())),
         lambda store, at: store.save_hold(KEY, Hold(PRODUCTION, "ada", "rollback", at.isoformat())),
     ],
-    ids=["begin", "finish", "record", "intent", "status", "hold"],
+    ids=["begin", "finish", "record", "intent", "status", "token", "hold"],
 )
 def test_a_time_that_is_not_in_utc_is_refused(store: Store, save: Callable[[Store, datetime], object]) -> None:
     for at in (NAIVE, ABROAD):

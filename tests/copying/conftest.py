@@ -56,12 +56,22 @@ class Bucket:
         return answer.content
 
 
+@dataclass
+class Arrived:
+    """One request, and how many bytes have come along with it."""
+
+    method: str
+    query: str
+    size: int = 0
+
+
 class Faults:
     """Stands at the server's front door. `next_answers` are sent instead of its own to those requests that fit."""
 
     def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
         self._pass_on = world.gcs.front.before_answer
         self._status: int | None = None
+        self._body = b""
         self._headers: dict[str, str] = {}
         self._left = 0
         self._fits = ("", "")
@@ -70,10 +80,21 @@ class Faults:
         self._meanwhile: Callable[[], object] | None = None
         self._meanwhile_fits = ("", "")
         self.seen: list[str] = []  # the methods of all requests
+        self.arrived: list[Arrived] = []
         monkeypatch.setattr(world.gcs.front, "before_answer", self._before_answer)
 
-    def answer(self, status: int, *, times: int = 1 << 30, method: str = "", query: str = "", **headers: str) -> None:
+    def answer(
+        self,
+        status: int,
+        *,
+        times: int = 1 << 30,
+        method: str = "",
+        query: str = "",
+        body: bytes = b"",
+        **headers: str,
+    ) -> None:
         """Answer the next requests by a status, without telling the server of them."""
+        self._body = body
         self._status, self._left, self._fits, self._late = status, times, (method, query), False
         self._headers = headers
 
@@ -97,6 +118,7 @@ class Faults:
         if act is not None and method == self._meanwhile_fits[0] and self._meanwhile_fits[1] in query:
             self._meanwhile = None
             await asyncio.to_thread(act)
+        receive = self._counted(receive, method, query)
         fits = self._fits[0] in ("", method) and self._fits[1] in query
         if self._status is None or not fits or self._left <= 0:
             await self._pass_on(scope, self._flipped(receive) if self._flips and method == "PUT" else receive, send)
@@ -108,9 +130,20 @@ class Faults:
             while (await receive()).get("more_body"):
                 pass
         headers = [(name.lower().encode(), value.encode()) for name, value in self._headers.items()]
-        headers += [(b"content-length", b"0")]
+        headers += [(b"content-length", str(len(self._body)).encode())]
         await send({"type": "http.response.start", "status": self._status, "headers": headers})
-        await send({"type": "http.response.body", "body": b""})
+        await send({"type": "http.response.body", "body": self._body})
+
+    def _counted(self, receive: Receive, method: str, query: str) -> Receive:
+        arrived = Arrived(method, query)
+        self.arrived.append(arrived)
+
+        async def counted() -> MutableMapping[str, Any]:
+            message = await receive()
+            arrived.size += len(message.get("body") or b"")
+            return message
+
+        return counted
 
     def _flipped(self, receive: Receive) -> Receive:
         async def flipped() -> MutableMapping[str, Any]:

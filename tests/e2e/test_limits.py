@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,12 +32,16 @@ class Counting:
 
     taken: int = 0
     slowed: int = 0
+    answers: list[int | None] = field(default_factory=list)
 
     def take(self) -> None:
         self.taken += 1
 
     def slow(self, after: float | None = None) -> None:  # noqa: ARG002  the port's
         self.slowed += 1
+
+    def answered(self, status: int | None) -> None:
+        self.answers.append(status)
 
 
 def test_requests_to_wandb_are_counted_and_silence_is_heard(desk: Desk) -> None:
@@ -54,6 +58,7 @@ def test_requests_to_wandb_are_counted_and_silence_is_heard(desk: Desk) -> None:
 
     assert len(session.call(versions)) == 3
     assert (limit.taken, limit.slowed) == (3, 0)
+    assert limit.answers == [200] * 3
     desk.world.traffic.faults.arm(Fault("wandb", "status", status=429, count=None))
     try:
         with pytest.raises(TryAgain, match="did not answer within 1 s"):
@@ -61,6 +66,7 @@ def test_requests_to_wandb_are_counted_and_silence_is_heard(desk: Desk) -> None:
     finally:
         desk.world.traffic.faults.disarm()
     assert limit.slowed == 1
+    assert limit.answers[-1] is None
 
 
 def test_requests_to_vertex_are_counted_and_too_many_are_heard(desk: Desk) -> None:
@@ -78,6 +84,7 @@ def test_requests_to_vertex_are_counted_and_too_many_are_heard(desk: Desk) -> No
         registry.observe(desk.model)
         registry.version(desk.model, "1")
         assert (limit.taken, limit.slowed) == (2, 0)
+        assert limit.answers == [200, 200]
         desk.world.traffic.faults.arm(Fault("vertex", "status", status=429, count=None))
         try:
             with pytest.raises(TryAgain, match="asks to come back later") as refused:
@@ -86,6 +93,7 @@ def test_requests_to_vertex_are_counted_and_too_many_are_heard(desk: Desk) -> No
             desk.world.traffic.faults.disarm()
     assert refused.value.nothing_happened
     assert (limit.slowed > 1, uploads.slowed) == (True, 0), "it was read again and again"
+    assert limit.answers[2:] == [429] * limit.slowed
 
 
 def test_requests_to_mlflow_are_counted_and_too_many_are_heard(
@@ -96,7 +104,9 @@ def test_requests_to_mlflow_are_counted_and_too_many_are_heard(
         selector = CollectionSelector("ml", "models:", "nobody", is_pattern=True)
         source.sweep([selector])
         assert (limit.taken >= 1, limit.slowed) == (True, 0)
+        assert limit.answers == [200] * limit.taken
         mlflow_traffic.faults.arm(Fault("mlflow", "status", status=429, retry_after=7, count=None))
         with pytest.raises(TryAgain):
             source.sweep([selector])
     assert limit.slowed >= 1
+    assert 429 in limit.answers

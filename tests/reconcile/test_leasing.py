@@ -56,6 +56,8 @@ def test_a_lease_is_given_back_when_its_work_is_done_or_fails() -> None:
     ours = leases(store, clock, "a")
     with ours.of(KEY):
         assert [lease.owner for lease in store.leases()] == ["a"]
+        assert ours.held == 1
+    assert ours.held == 0
     assert store.leases() == ()
     with pytest.raises(ValueError, match="a bug"), ours.of(KEY):
         raise ValueError("a bug")

@@ -18,6 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
+from xml.etree import ElementTree as ET
 
 import google_crc32c
 import pytest
@@ -30,6 +31,7 @@ from google.cloud.storage._media.requests import XMLMPUPart  # noqa: TID251  the
 from google.cloud.storage.exceptions import DataCorruption  # noqa: TID251  the same
 
 from bridge.sandbox.clock import SandboxClock
+from bridge.sandbox.gcs import routes_xml
 from bridge.sandbox.gcs.database import CHECKPOINT_EVERY
 from bridge.sandbox.gcs.hashes import Digests, crc32c_of_joined
 from bridge.sandbox.gcs.server import GcsServer
@@ -1126,7 +1128,6 @@ def test_a_wrong_hash_through_xml_is_a_bad_digest(bucket: Bucket, http: Http, he
         ("POST", "/{}/x", {"x-goog-resumable": "start"}),
         ("POST", "/{}/x?compose", {}),
         ("PUT", "/{}/x?acl", {}),
-        ("GET", "/{}/x?uploadId=1", {}),
         ("GET", "/{}", {}),
         ("PUT", "/{}/", {}),
         ("GET", "/", {}),
@@ -1219,6 +1220,54 @@ def test_parts_must_be_in_order_large_and_listed(bucket: Bucket, http: Http) -> 
     assert xml_code(http("POST", path, data=b"<")) == "MalformedXML"
     conditional = http("POST", f"{parts.path}?uploads", headers={"x-goog-if-generation-match": "0"})
     assert xml_code(conditional) == "InvalidArgument"
+
+
+def listed(answer: requests.Response) -> tuple[list[tuple[str, str, str]], dict[str, str]]:
+    """Read a list of parts: number, ETag and size of each, and all else that it says."""
+    root = ET.fromstring(answer.text)  # noqa: S314  the stand-in's own
+    said = {child.tag.rpartition("}")[2]: child.text or "" for child in root}
+    parts = [tuple(part.findtext(f"{{*}}{tag}", "") for tag in ("PartNumber", "ETag", "Size")) for part in root]
+    return [(number, etag, size) for number, etag, size in parts if number], said
+
+
+def test_parts_that_were_sent_are_listed_by_number(bucket: Bucket, http: Http) -> None:
+    parts = Parts(http, bucket.name)
+    tags = {number: parts.put(number, b"x" * number).headers["ETag"] for number in (7, 2, 11)}
+    found, said = listed(http("GET", f"{parts.path}?uploadId={parts.id}"))
+    assert found == [(str(number), tags[number], str(number)) for number in (2, 7, 11)]
+    assert (said["Bucket"], said["Key"], said["UploadId"]) == (bucket.name, "x", parts.id)
+    assert (said["IsTruncated"], said["PartNumberMarker"]) == ("false", "0")
+    assert "NextPartNumberMarker" not in said
+
+
+def test_a_list_of_parts_comes_in_pages(bucket: Bucket, http: Http, monkeypatch: pytest.MonkeyPatch) -> None:
+    parts = Parts(http, bucket.name)
+    for number in (1, 2, 3, 4, 5):
+        parts.put(number, b"x")
+
+    def page(more: str) -> tuple[list[str], str, str]:
+        found, said = listed(http("GET", f"{parts.path}?uploadId={parts.id}{more}"))
+        return [number for number, _, _ in found], said["IsTruncated"], said.get("NextPartNumberMarker", "")
+
+    assert page("&max-parts=2") == (["1", "2"], "true", "2")
+    assert page("&max-parts=2&part-number-marker=2") == (["3", "4"], "true", "4")
+    assert page("&max-parts=2&part-number-marker=4") == (["5"], "false", "")
+    assert page("&part-number-marker=5") == ([], "false", "")
+    monkeypatch.setattr(routes_xml, "MOST_LISTED", 3)
+    assert page("") == (["1", "2", "3"], "true", "3")
+    assert page("&max-parts=99") == (["1", "2", "3"], "true", "3")
+
+
+def test_an_upload_has_an_empty_list_before_it_has_parts_and_none_when_it_has_ended(bucket: Bucket, http: Http) -> None:
+    parts = Parts(http, bucket.name)
+    path = f"{parts.path}?uploadId={parts.id}"
+    assert listed(http("GET", path))[0] == []
+    for wrong in (f"{parts.path}?uploadId=1", f"/{bucket.name}/other?uploadId={parts.id}"):
+        assert xml_code(http("GET", wrong)) == "NoSuchUpload"
+    for wrong in ("&max-parts=x", "&part-number-marker=-1"):
+        assert xml_code(http("GET", path + wrong)) == "InvalidArgument"
+    http("DELETE", path)
+    assert xml_code(http("GET", path)) == "NoSuchUpload"
 
 
 def test_an_aborted_upload_leaves_no_bytes(bucket: Bucket, http: Http) -> None:

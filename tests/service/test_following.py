@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -232,6 +233,39 @@ def test_a_sweep_that_is_under_way_is_not_begun_again() -> None:
     made.sweep("wandb")
 
     assert count == 2
+
+
+def test_who_asks_for_a_look_gets_one_that_began_after_they_asked() -> None:
+    world, made = synced()
+    under_way, goes_on = threading.Event(), threading.Event()
+    count = 0
+
+    class Slow(MemorySource):
+        def sweep(self, selectors: Sequence[CollectionSelector]) -> Sweep:
+            nonlocal count
+            count += 1
+            under_way.set()
+            goes_on.wait()
+            return world.source.sweep(selectors)
+
+    made.passes = replace(world.passes, source=lambda _connection: Slow())
+    made.queue = Waiting()
+    sweep = threading.Thread(target=made.sweep, args=("wandb",))
+    sweep.start()
+    under_way.wait()
+    look = threading.Thread(target=made.look, args=("fraud", "a person asks"), kwargs={"full": True})
+    look.start()
+    goes_on.set()
+    for thread in (sweep, look):
+        thread.join()
+
+    assert count == 2
+    assert made.queue.submitted == [(KEY, "a person asks", True)]
+
+
+def test_a_look_for_a_mapping_that_is_no_more_does_nothing() -> None:
+    _, made = synced()
+    made.look("gone", "a person asks", full=True)
 
 
 # comparing with Vertex

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import re
 from typing import TYPE_CHECKING
 
 import urllib3
@@ -25,6 +27,11 @@ MARK = {"managed-by": "registry-bridge"}  # metadata of all that is written here
 
 OURS = "give the bridge's account the role roles/storage.objectAdmin on the bucket"
 THEIRS = "give the bridge's account the role roles/storage.objectViewer on that bucket"
+
+RATES = frozenset({"rateLimitExceeded", "userRateLimitExceeded"})  # what a 403 can mean, too: later
+_QUOTAS = frozenset({"quotaExceeded", "dailyLimitExceeded"})
+
+_REASON = re.compile(r'"reason":\s*"(\w+)"')
 
 _UNWELL = (
     api.TooManyRequests,
@@ -57,6 +64,11 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, name
 
 
+def reasons(text: str) -> set[str]:
+    """Return the service's own words for a refusal, out of an answer in JSON."""
+    return set(_REASON.findall(text))
+
+
 @contextlib.contextmanager
 def translated(
     what: str, *, rights: str = OURS, absent: str = "create it, or mend 'bucket' of the connection"
@@ -69,6 +81,14 @@ def translated(
     try:
         yield
     except (api.Forbidden, api.Unauthorized) as denied:
+        said = reasons(f"{denied.message} {json.dumps(denied.errors)}")  # of a download only the text says it
+        if said & RATES:
+            raise TryAgain(f"{what}: Google Cloud Storage has had too many requests (HTTP {denied.code})") from denied
+        if said & _QUOTAS:
+            raise NeedsPerson(
+                f"{what}: the project's quota of Google Cloud Storage is used up (HTTP {denied.code})",
+                "ask Google for a larger one, or sync again when it is renewed",
+            ) from denied
         raise NeedsPerson(f"{what}: Google Cloud Storage refuses access (HTTP {denied.code})", rights) from denied
     except api.NotFound as gone:
         raise NeedsPerson(f"{what}: the bucket does not exist", absent) from gone

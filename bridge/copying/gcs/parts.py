@@ -11,7 +11,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, replace
 from html import unescape
 from http import HTTPStatus
@@ -21,14 +21,15 @@ from urllib.parse import quote, unquote
 import google_crc32c
 
 from bridge.copying.gcs.client import MARK
-from bridge.copying.gcs.uploading import TYPE, Held, Place, Uploader, held, later
+from bridge.copying.gcs.uploading import TYPE, Held, Place, Uploader, held, is_of_digests, later
 from bridge.copying.gcs.wire import Unwell
-from bridge.core.errors import IntegrityError
+from bridge.copying.parallel import in_parallel
+from bridge.core.errors import IntegrityError, TryAgain
 from bridge.core.records import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from concurrent.futures import Future
+    from collections.abc import Generator
+    from threading import Event
 
     from bridge.copying.verifying import VerifiedStream
     from bridge.core.settings import CopySettings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 AT_A_TIME = 4  # parts that are sent; one more is being read
 MOST = 10_000  # parts of an upload
 _STEP = 256 << 10
+_GONE = (HTTPStatus.OK, HTTPStatus.NO_CONTENT, HTTPStatus.NOT_FOUND, HTTPStatus.PRECONDITION_FAILED)  # after a DELETE
 
 _UPLOAD_ID = re.compile(rb"<UploadId>([^<]+)</UploadId>")
 _PART = re.compile(rb"<Part>(.*?)</Part>", re.DOTALL)
@@ -56,15 +58,11 @@ def memory_for_parts(size: int, settings: CopySettings) -> int:
 
 @dataclass(frozen=True, slots=True)
 class _Started:
-    """An upload in parts: where, and what the bucket has of it: number -> (size, ETag)."""
+    """An upload in parts: for which object, where, and what the bucket has of it: number -> (size, ETag)."""
 
-    target: str
+    place: Place
+    address: str
     has: dict[int, tuple[int, str]]
-
-    @property
-    def temporary(self) -> Place:
-        bucket, _, name = unquote(self.target.partition("?")[0]).removeprefix("/").partition("/")
-        return Place(bucket, name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,42 +83,57 @@ class PartsUploader:
             try:
                 if started is None:
                     started = self._begun(place, aside, stream)
-                there = self._lying(started.temporary)
+                temporary = _temporary(started.address)
+                there = self._lying(temporary)
                 if there is None:
                     self._complete(started, self._sent(started, stream))
-                    there = self._lying(started.temporary)
+                    there = self._lying(temporary)
+                if there is None:
+                    raise _ended(place)
                 sealed = stream.seal()
             except IntegrityError:
                 self.forget(place)
                 raise
-            if there is None or (there.size, there.crc32c) != (sealed.size, sealed.crc32c):
+            if (there.size, there.crc32c) != (sealed.size, sealed.crc32c):
                 self.forget(place)
                 raise IntegrityError(
                     f"{place}: other bytes arrived in the bucket than were sent; they are removed again",
                     "run the sync again; if it happens again, look for what changes bytes on the way",
                 )
-            return started.temporary, there
+            return temporary, there
 
     def forget(self, place: Place) -> None:
         """End the upload for that place, if there is one, and remove what lies under its temporary name."""
-        upload = self.uploader.uploads.upload(str(place))
-        if upload is not None and upload.kind == "parts":
+        upload = self._begun_before(place)
+        if upload is not None:
             self.remove(upload.address)
             self.uploader.uploads.forget_upload(str(place))
 
     def remove(self, address: str) -> int:
-        """Abort an upload, and remove the object that it may have become, if any: how many. Raises Unwell."""
-        self.uploader.wire.insist("DELETE", address, {"Content-Length": "0"})
-        temporary = _Started(address, {}).temporary
+        """
+        Abort an upload, and remove the object that it may have become, if any: how many.
+
+        Raises Unwell, and google.api_core's exceptions for any refusal.
+        """
+        self._delete(address)
+        temporary = _temporary(address)
         there = self._lying(temporary)
         if there is not None:
-            target = f"{_object(temporary)}?ifGenerationMatch={there.generation}"
-            self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
+            self._delete(f"{_object(temporary)}?ifGenerationMatch={there.generation}")
         return int(there is not None)
 
-    def _taken_up(self, place: Place, stream: VerifiedStream) -> _Started | None:
+    def _delete(self, target: str) -> None:
+        answer = self.uploader.wire.insist("DELETE", target, {"Content-Length": "0"})
+        if answer.status not in _GONE:
+            raise answer.refusal()
+
+    def _begun_before(self, place: Place) -> Upload | None:
         upload = self.uploader.uploads.upload(str(place))
-        if upload is None or upload.kind != "parts":
+        return upload if upload is not None and upload.kind == "parts" else None
+
+    def _taken_up(self, place: Place, stream: VerifiedStream) -> _Started | None:
+        upload = self._begun_before(place)
+        if upload is None:
             return None
         if (upload.size, upload.digest) != (stream.file.size, stream.file.digest):
             self.forget(place)
@@ -131,14 +144,15 @@ class PartsUploader:
         after = 0
         while True:
             answer = self.uploader.wire.insist("GET", f"{upload.address}&part-number-marker={after}", {})
-            if answer.status != HTTPStatus.OK:  # it was completed, or is gone
-                started = _Started(upload.address, {})
-                return started if self._lying(started.temporary) else None
+            if answer.status == HTTPStatus.NOT_FOUND:  # it was completed, or is gone
+                return _Started(place, upload.address, {}) if self._lying(_temporary(upload.address)) else None
+            if answer.status != HTTPStatus.OK:
+                raise answer.refusal()
             for text in _PART.findall(answer.body):
                 number, size, etag = (_first(which, text) for which in (_NUMBER, _SIZE, _ETAG))
                 has[int(number)] = (int(size), etag)
             if _MORE not in answer.body:
-                return _Started(upload.address, has)
+                return _Started(place, upload.address, has)
             after = int(_first(_NEXT, answer.body))
 
     def _begun(self, place: Place, aside: str, stream: VerifiedStream) -> _Started:
@@ -152,32 +166,20 @@ class PartsUploader:
         begun = self.uploader.clock.now().isoformat()
         file = stream.file
         self.uploader.uploads.save_upload(Upload(str(place), address, "parts", file.size, file.digest, begun))
-        return _Started(address, {})
+        return _Started(place, address, {})
 
     def _sent(self, started: _Started, stream: VerifiedStream) -> list[str]:
         """Send the parts that the bucket has not; return the ETags of all. Nothing new is sent after an error."""
-        tags: list[Future[str] | str] = []
-        with ThreadPoolExecutor(AT_A_TIME, thread_name_prefix="part") as pool:
-            under_way: set[Future[str]] = set()
-            try:
-                for number, part in enumerate(_parts(stream, part_size(stream.file.size, self.uploader.settings)), 1):
-                    size, tag = started.has.get(number, (-1, ""))
-                    if size == sum(map(len, part)):
-                        tags.append(tag)
-                        continue
-                    if len(under_way) == AT_A_TIME:
-                        ended, under_way = wait(under_way, return_when=FIRST_COMPLETED)
-                        for each in ended:
-                            each.result()
-                    sending = pool.submit(self._send_part, f"{started.target}&partNumber={number}", part)
-                    under_way.add(sending)
-                    tags.append(sending)
-                return [tag if isinstance(tag, str) else tag.result() for tag in tags]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
 
-    def _send_part(self, target: str, part: tuple[bytes, ...]) -> str:
+        def send(numbered: tuple[int, tuple[bytes, ...]], _: Event) -> tuple[int, str]:
+            number, part = numbered
+            size, tag = started.has.get(number, (-1, ""))
+            return number, tag if size == sum(map(len, part)) else self._send_part(started, number, part)
+
+        with closing(_parts(stream, part_size(stream.file.size, self.uploader.settings))) as parts:
+            return [tag for _, tag in sorted(in_parallel(send, enumerate(parts, 1), parallel=AT_A_TIME + 1))]
+
+    def _send_part(self, started: _Started, number: int, part: tuple[bytes, ...]) -> str:
         checksum = google_crc32c.Checksum()
         for piece in part:
             checksum.update(piece)
@@ -185,7 +187,14 @@ class PartsUploader:
             "Content-Length": str(sum(map(len, part))),
             "X-Goog-Hash": f"crc32c={base64.b64encode(checksum.digest()).decode()}",
         }
-        answer = self.uploader.wire.insist("PUT", target, headers, part)
+        answer = self.uploader.wire.insist("PUT", f"{started.address}&partNumber={number}", headers, part)
+        if answer.status == HTTPStatus.NOT_FOUND:
+            raise _ended(started.place)
+        if is_of_digests(answer):
+            raise IntegrityError(
+                f"{started.place}: the bucket refused a part of it, since other bytes arrived than were sent",
+                "run the sync again; if it happens again, look for what changes bytes on the way",
+            )
         if answer.status != HTTPStatus.OK:
             raise answer.refusal()
         return answer.headers.get("ETag", "")
@@ -196,7 +205,7 @@ class PartsUploader:
         )
         text = f"<CompleteMultipartUpload>{listed}</CompleteMultipartUpload>".encode()
         answer = self.uploader.wire.insist(
-            "POST", started.target, {"Content-Type": "application/xml", "Content-Length": str(len(text))}, (text,)
+            "POST", started.address, {"Content-Type": "application/xml", "Content-Length": str(len(text))}, (text,)
         )
         # A second asking, after a lost answer, finds the upload ended: whether it is whole, the object tells.
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
@@ -207,20 +216,31 @@ class PartsUploader:
         return None if answer.status == HTTPStatus.NOT_FOUND else held(answer)
 
 
-def _parts(stream: VerifiedStream, size: int) -> Iterator[tuple[bytes, ...]]:
+def _parts(stream: VerifiedStream, size: int) -> Generator[tuple[bytes, ...]]:
     """Cut what passes into parts of exactly that size, but for the last."""
     part: list[bytes] = []
     room = size
-    for piece in stream.pieces():
-        rest = piece
-        while len(rest) >= room:
-            yield (*part, rest[:room])
-            rest, part, room = rest[room:], [], size
-        if rest:
-            part.append(rest)
-            room -= len(rest)
+    with closing(stream.pieces()) as pieces:
+        for piece in pieces:
+            rest = piece
+            while len(rest) >= room:
+                yield (*part, rest[:room])
+                rest, part, room = rest[room:], [], size
+            if rest:
+                part.append(rest)
+                room -= len(rest)
     if part:
         yield tuple(part)
+
+
+def _temporary(address: str) -> Place:
+    """Return the object that an upload is to become."""
+    bucket, _, name = unquote(address.partition("?")[0]).removeprefix("/").partition("/")
+    return Place(bucket, name)
+
+
+def _ended(place: Place) -> TryAgain:
+    return TryAgain(f"{place}: somebody has ended its upload; it is begun anew the next time")
 
 
 def _object(place: Place) -> str:

@@ -96,15 +96,17 @@ def _accept(source: storage.Blob, target: storage.Blob) -> None:
         raise changed(_uri(source)) from absent
     same_md5 = None in (source.md5_hash, target.md5_hash) or source.md5_hash == target.md5_hash
     if (target.size, target.crc32c) != (source.size, source.crc32c) or not same_md5:
-        raise taken(_uri(target))
+        raise Taken(_uri(target))
 
 
-def taken(uri: str) -> NeedsPerson:
-    """Say that another object has the name."""
-    return NeedsPerson(
-        f"{uri} is already there with other bytes",
-        "find out who wrote it; if nobody needs the folder, remove it",
-    )
+class Taken(NeedsPerson):
+    """Another object has the name."""
+
+    def __init__(self, uri: str) -> None:
+        super().__init__(
+            f"{uri} is already there with other bytes",
+            "find out who wrote it; if nobody needs the folder, remove it",
+        )
 
 
 def _is_live(source: storage.Blob) -> bool:

@@ -15,10 +15,11 @@ from urllib.parse import quote
 
 from google.api_core import exceptions as api
 
+from bridge.copying.gcs.agreeing import agreed
 from bridge.copying.gcs.client import MARK, TIMEOUT, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
-from bridge.copying.gcs.rewriting import rewrite, taken
+from bridge.copying.gcs.rewriting import Taken, rewrite
 from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, held, later
 from bridge.copying.gcs.wire import Wire
 from bridge.copying.manifests import ManifestText, NotAManifest, read_header, read_manifest
@@ -27,6 +28,7 @@ from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
+from bridge.net.lines import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -56,12 +58,13 @@ class GcsStorage(GcsObjects):
         clock: Clock,
         uploads: Uploads,
         budget: Budget,
+        answered: Callable[[int | None], None] = lambda _status: None,
     ) -> None:
-        """Keep what is begun and not finished in `uploads`, so that a later process goes on with it."""
+        """Keep what is begun and not finished in `uploads`, for a later process; `answered`: see Wire."""
         super().__init__(project, endpoint)
         self._settings = budget.settings
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
-        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host)
+        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, answered)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
         self._parts = PartsUploader(self._uploader)
         self._is_slow = False  # one stream is slower than the settings allow, as the last large file has shown
@@ -130,7 +133,7 @@ class GcsStorage(GcsObjects):
                 return self._kept(place, stream, self._lying(place))
             if isinstance(made, StoredFile):
                 return made
-            stored = _agreed(made, stream)
+            stored = agreed(made, stream)
             if stored is None:
                 self._refuse_other_bytes(place, made)
             return stored
@@ -138,7 +141,7 @@ class GcsStorage(GcsObjects):
     def weight(self, file: ArtifactFile) -> int:
         """See the port."""
         if file.size <= self._settings.one_request:
-            return 2 * file.size  # its pieces, and all of them put together
+            return file.size + min(file.size, JOINED)
         return memory_for_parts(file.size, self._settings) if self._may_go_in_parts(file) else PIECES
 
     def _send(self, place: Place, aside: str, stream: VerifiedStream) -> Held | StoredFile:
@@ -146,8 +149,11 @@ class GcsStorage(GcsObjects):
         if file.size <= self._settings.one_request:
             return self._uploader.at_once(place, stream)
         may_go_in_parts = self._may_go_in_parts(file)
-        if not (may_go_in_parts and self._is_slow):
+        begun = self._uploader.uploads.upload(str(place))  # which is gone on with, or all that it has would be lost
+        if not (may_go_in_parts and (self._is_slow if begun is None else begun.kind == "parts")):
             try:
+                with later(place):
+                    self._parts.forget(place)
                 return self._uploader.streamed(place, stream, watched=may_go_in_parts)
             except SlowStream:
                 self._is_slow = True
@@ -160,9 +166,12 @@ class GcsStorage(GcsObjects):
         sealed = stream.seal()
         target = self._client.bucket(place.bucket).blob(place.name)
         source = self._client.bucket(temporary.bucket).blob(temporary.name, generation=there.generation)
-        copied = rewrite(source, target, ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c)))
-        with later(place):
-            self._parts.forget(place)
+        try:
+            copied = rewrite(source, target, ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c)))
+        except Taken:
+            self._forget(place)
+            raise
+        self._forget(place)
         return replace(sealed, md5=copied.md5)  # which it has none of: manifests say what the bucket can compare
 
     def _may_go_in_parts(self, file: ArtifactFile) -> bool:
@@ -171,11 +180,17 @@ class GcsStorage(GcsObjects):
 
     def _kept(self, place: Place, stream: VerifiedStream, there: Held) -> StoredFile:
         """Take an object that is already there for ours if its bytes are: it can come from our own success."""
-        stored = _agreed(there, stream)
+        self._forget(place)
+        stored = agreed(there, stream)
         if stored is None:
-            raise taken(str(place))
-        self._uploader.uploads.forget_upload(str(place))
+            raise Taken(str(place))
         return stored
+
+    def _forget(self, place: Place) -> None:
+        """End what was begun for a place that has its object by now, and remove what is left of it."""
+        with later(place):
+            self._parts.forget(place)
+        self._uploader.uploads.forget_upload(str(place))
 
     def _lying(self, place: Place) -> Held:
         target = f"/storage/v1/b/{quote(place.bucket, safe='')}/o/{quote(place.name, safe='')}"
@@ -270,28 +285,3 @@ def _aside(folder: str) -> str:
 def _is_ours(blob: storage.Blob, before: datetime) -> bool:
     """Whether an object was written here, before that time; else it is somebody's."""
     return (blob.metadata or {}).items() >= MARK.items() and blob.time_created < before
-
-
-def _agreed(there: Held, stream: VerifiedStream) -> StoredFile | None:
-    """
-    Compare an object with what the source promises, and with the bytes that passed here; None if it is another.
-
-    What the bucket itself took of the whole, md5 or crc32c, is proof if the source promises the same. Else all bytes
-    are read, once. Raises IntegrityError if the bytes that passed here are not those that the source promises.
-    """
-    file, promised = stream.file, stream.file.digest
-    if there.size != file.size:
-        return None
-    taken_there = {"md5": there.md5, "crc32c": there.crc32c}
-    if promised is None or taken_there.get(promised.algorithm) is None:
-        read = VerifiedStream(file, stream.read, md5=True) if promised and promised.algorithm == "md5" else stream
-        sealed = read.seal()
-        return replace(sealed, md5=there.md5) if sealed.crc32c == there.crc32c else None
-    if taken_there[promised.algorithm] != promised.value:
-        return None
-    if stream.whole and stream.seal().crc32c != there.crc32c:
-        raise IntegrityError(
-            f"{file.path!a}: the source promises {promised.algorithm} {promised.value}, and its bytes have another",
-            "the version is not registered; log it again, or look at the source's storage",
-        )
-    return StoredFile(file.path, file.size, there.crc32c, md5=there.md5)

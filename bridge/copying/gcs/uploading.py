@@ -84,7 +84,8 @@ class Uploader:
 
         Raises as `streamed` does.
         """
-        content = b"".join(stream.pieces())
+        # Not put together: one large block after the other, in many threads, is memory that malloc does not give back.
+        content = tuple(stream.pieces())
         described = {**self._described(place, stream.file), "crc32c": stream.seal().crc32c}
         boundary = secrets.token_hex(16)  # 128 random bits are in no content
         head = (
@@ -94,11 +95,11 @@ class Uploader:
         tail = f"\r\n--{boundary}--".encode()
         headers = {
             "Content-Type": f'multipart/related; boundary="{boundary}"',
-            "Content-Length": str(len(head) + len(content) + len(tail)),
+            "Content-Length": str(len(head) + stream.file.size + len(tail)),
         }
         with later(place):
-            answer = self.wire.insist("POST", _target(place, "multipart"), headers, (head, content, tail))
-            if _is_of_digests(answer):
+            answer = self.wire.insist("POST", _target(place, "multipart"), headers, (head, *content, tail))
+            if is_of_digests(answer):
                 raise _differ(place, stream.file, content)
             return held(answer)
 
@@ -117,7 +118,7 @@ class Uploader:
                 self._give_up(place)
                 raise
             self.uploads.forget_upload(str(place))
-            if _is_of_digests(answer):
+            if is_of_digests(answer):
                 raise _differ(place, stream.file, None)
             return held(answer)
 
@@ -250,15 +251,19 @@ def _kept(answer: Answer) -> int:
     return int(found[1]) + 1 if found else 0
 
 
-def _is_of_digests(answer: Answer) -> bool:
-    # Whether a 400 is of digests, only its text says, and that may say anything.
+def is_of_digests(answer: Answer) -> bool:
+    """Whether the bucket has refused bytes since they are not those that were promised."""
+    # Only the text of a 400 says so, and that may say anything.
     return answer.status == HTTPStatus.BAD_REQUEST and _DIGESTS.search(answer.body) is not None
 
 
-def _differ(place: Place, file: ArtifactFile, content: bytes | None) -> IntegrityError:
+def _differ(place: Place, file: ArtifactFile, content: tuple[bytes, ...] | None) -> IntegrityError:
     """Say whose fault it is that the bucket refused bytes, as far as that can be known."""
     if content is not None and file.digest is not None:
-        found = base64.b64encode(hashlib.md5(content, usedforsecurity=False).digest()).decode()
+        md5 = hashlib.md5(usedforsecurity=False)
+        for piece in content:
+            md5.update(piece)
+        found = base64.b64encode(md5.digest()).decode()
         if file.digest.algorithm == "md5" and found != file.digest.value:
             return IntegrityError(
                 f"{file.path!a}: the source promises md5 {file.digest.value}, and its bytes have {found}",

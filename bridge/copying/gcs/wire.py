@@ -18,11 +18,12 @@ from google.api_core import exceptions as api
 from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.transport.requests import Request
 
+from bridge.copying.gcs.client import RATES, reasons
 from bridge.net.insisting import insist
 from bridge.net.lines import UNWELL, Broken, Lines, retry_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from bridge.copying.pace import Pace
 
@@ -64,15 +65,33 @@ class Answer:
     def refusal(self) -> Exception:
         """Say what the status means in the words of Google's client, which are translated in one place."""
         known = self.status in HTTPStatus._value2member_map_
-        refusal: Exception = api.from_http_status(self.status, HTTPStatus(self.status).phrase if known else "unknown")
+        phrase = HTTPStatus(self.status).phrase if known else "unknown"
+        refusal: Exception = api.from_http_status(self.status, phrase, errors=[{"reason": why} for why in self.reasons])
         return refusal
+
+    @property
+    def reasons(self) -> set[str]:
+        """The service's own words for a refusal."""
+        return reasons(self.body.decode(errors="replace"))
 
 
 class Wire:
     """One origin, many connections. Threads may share it. Redirects are not followed."""
 
-    def __init__(self, origin: str, credentials: Credentials, pace: Pace, per_host: int) -> None:
-        """Take an origin like "https://storage.googleapis.com", without a path; `pace` learns how it answers."""
+    def __init__(
+        self,
+        origin: str,
+        credentials: Credentials,
+        pace: Pace,
+        per_host: int,
+        answered: Callable[[int | None], None] = lambda _status: None,
+    ) -> None:
+        """
+        Take an origin like "https://storage.googleapis.com", without a path.
+
+        `pace` learns when it is too busy, `answered` every status, and None if there was no answer.
+        """
+        self._answered = answered
         self._origin = origin.rstrip("/")
         self._lines = Lines(per_host)
         self._pace = pace
@@ -99,10 +118,15 @@ class Wire:
             reply = self._lines.ask(method, self._origin + target, sent, body)
             answer = Answer(reply.status, reply.headers, reply.read())
         except Broken as broken:
+            self._answered(None)
             raise Unwell(str(broken)) from broken
-        if answer.status in _BUSY:
+        self._answered(answer.status)
+        is_busy = answer.status in _BUSY or (
+            answer.status == HTTPStatus.FORBIDDEN and not RATES.isdisjoint(answer.reasons)
+        )
+        if is_busy:
             self._pace.refused()
-        if answer.status in UNWELL:
+        if is_busy or answer.status in UNWELL:
             raise Unwell(f"HTTP {answer.status}", retry_after(answer.headers))
         return answer
 

@@ -67,6 +67,15 @@ class GcsServer:
             )
             return [name for (name,) in rows]
 
+    def unfinished(self, bucket: str, prefix: str = "") -> list[str]:
+        """Return the names of what is being uploaded in parts, as often as it is; from any thread."""
+        with closing(connect(self._data / "metadata.sqlite")) as connection:
+            rows = connection.execute(
+                "SELECT name FROM multiparts WHERE bucket = ? AND substr(name, 1, ?) = ? ORDER BY name",
+                (bucket, len(prefix), prefix),
+            )
+            return [name for (name,) in rows]
+
     def corrupt_object(self, bucket: str, name: str, *, offset: int = 0) -> None:
         """
         Flip one stored byte of a live object, whose digests stay what they were; copies made inside share its bytes.

@@ -163,6 +163,13 @@ def is_untold(problem: BaseException) -> bool:
     return isinstance(said, dict) and not said.get("error_code")
 
 
+def status_in(problem: BaseException) -> int | None:
+    """Return the HTTP status that an error of MLflow's client tells of, as far as it does; None: no answer."""
+    if is_untold(problem):
+        return _status(str(problem))
+    return _status(str(problem)) or _STATUS_OF.get(str(getattr(problem, "error_code", None)))
+
+
 def _chain(problem: BaseException) -> Iterator[BaseException]:
     """Go through an error and all that it was raised under, which urllib3 also keeps as `reason` and as arguments."""
     seen: set[int] = set()

@@ -21,7 +21,7 @@ import requests
 from bridge.core.errors import BridgeError
 from bridge.core.limits import UNLIMITED
 from bridge.net.lines import retry_after
-from bridge.sources.mlflow.failures import Failures, broke, is_untold
+from bridge.sources.mlflow.failures import Failures, broke, is_untold, status_in
 from bridge.sources.mlflow.records import Model, Run, Version
 
 if TYPE_CHECKING:
@@ -134,6 +134,10 @@ class MlflowSession:
         model = self._call(f"logged model {model_id!a}", lambda client: client.get_logged_model(model_id))
         return model.name, model.artifact_location
 
+    def call(self, what: str, work: Callable[[MlflowClient], T]) -> T:
+        """Let the client do what no method here does."""
+        return self._call(what, work)
+
     # plain HTTP, with the connection's credentials
 
     def get(
@@ -167,12 +171,16 @@ class MlflowSession:
                         stream=stream,
                     )
             except Exception as problem:  # noqa: BLE001  plug-ins may raise anything
+                if not stream:
+                    self._limit.answered(None)
                 under = problem.__cause__ or problem.__context__
                 if stream and isinstance(under, requests.RequestException):
                     raise under from None
                 if is_last or not broke(problem):
                     raise self.failures.of(problem, "a file") from None  # its text may hold a password
             else:
+                if not stream:
+                    self._limit.answered(response.status_code)
                 return response
         raise AssertionError  # the second round returns or raises
 
@@ -199,12 +207,16 @@ class MlflowSession:
             self._limit.take()
             try:
                 with self._inside():
-                    return work(self._client())
+                    answer = work(self._client())
             except BridgeError:
                 raise
             except Exception as problem:  # noqa: BLE001  plug-ins may raise anything
+                self._limit.answered(status_in(problem))
                 if is_last or not broke(problem):
                     raise self._translated(problem, what, route) from None  # its text may hold a password
+            else:
+                self._limit.answered(requests.codes.ok)
+                return answer
         raise AssertionError  # the second round returns or raises
 
     def _paged(self, what: str, search: Callable[..., Any]) -> Iterator[Any]:

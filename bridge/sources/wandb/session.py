@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import wandb
@@ -92,10 +93,14 @@ class WandbSession:
             self._limit.take()
             try:
                 api = self._connected()
-                return work(api)
+                answer = work(api)
             except _ERRORS as problem:
+                self._limit.answered(_status(problem))
                 if believed or not _core_is_lost(problem):
                     raise self._translated(problem) from problem
+            else:
+                self._limit.answered(HTTPStatus.OK)
+                return answer
             self._revive(api)
         raise AssertionError  # the second round returns or raises
 
@@ -104,6 +109,7 @@ class WandbSession:
         for number, each in enumerate(found):
             if number and number % size == 0:
                 self._limit.take()  # for the page that has just come: the SDK does not tell before it asks
+                self._limit.answered(HTTPStatus.OK)
             yield each
 
     def _connected(self) -> Api:
@@ -124,7 +130,7 @@ class WandbSession:
     def _translated(self, problem: Exception) -> BridgeError:
         where = f"W&B connection {self._name!r} ({self._base_url})"
         cause = _cause(problem)
-        status = getattr(getattr(cause, "response", None), "http_status", None) or None
+        status = _status(problem)
         if isinstance(cause, ValueError) and any(text in str(cause) for text in _NOT_FOUND):
             kind = NoSuchVersion if str(cause).startswith(_NO_SUCH_VERSION) else NotFound
             return kind(f"{where}: {cause}", "check the name, and that the API key's account may see it")
@@ -153,6 +159,13 @@ def manifest_url(artifact: Artifact) -> str:
         return str(said["artifact"]["currentManifest"]["file"]["directUrl"])
     except (LookupError, TypeError):
         raise ValueError(f"W&B gives no URL for the manifest of {artifact.name}") from None
+
+
+def _status(problem: Exception) -> int | None:
+    """Return the HTTP status that W&B gave, 200 if it said no in JSON; None: it did not answer."""
+    cause = _cause(problem)
+    status: int | None = getattr(getattr(cause, "response", None), "http_status", None) or None
+    return HTTPStatus.OK if status is None and isinstance(cause, ValueError) else status
 
 
 def _cause(problem: Exception) -> BaseException:

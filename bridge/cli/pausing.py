@@ -1,0 +1,133 @@
+"""`bridge pause`, `bridge resume` and `bridge retry`: at a running service, or on the store beside it."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config
+from bridge.cli.outcome import finish
+from bridge.cli.printing import say, say_json
+from bridge.cli.remote import server
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import timedelta
+    from pathlib import Path
+
+    from bridge.core.model import ModelKey
+    from bridge.core.ports import Store
+    from bridge.reconcile.pausing import Pauses
+
+Subject = Annotated[str, typer.Argument(metavar="MAPPING[/MODEL]", help="A mapping, or one of its models.")]
+
+
+def pause(
+    subject: Subject,
+    config: ConfigPath = DEFAULT_CONFIG,
+    *,
+    reason: Annotated[str, typer.Option("--reason", help="Why; everybody who asks is told.")],
+    lasts: Annotated[str | None, typer.Option("--for", metavar="8h", help="It ends by itself after that.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let nothing of a mapping or a model be changed in Vertex, until the time is over or it is resumed."""
+    if not reason.strip():
+        raise typer.BadParameter("say why", param_hint="--reason")
+    span = _span(lasts)
+    mapping, model = _parts(subject)
+    if (service := server()) is not None:
+        until = service.pause(mapping, model, lasts, reason)["until"]
+    else:
+        with _pauses(config, mapping, model) as (pauses, key):
+            until = pauses.begin(key, f"{getpass.getuser()}@{socket.gethostname()}", reason.strip(), span).until
+    if as_json:
+        say_json({"mapping": mapping, "model": model, "until": until, "reason": reason})
+    else:
+        say(f"{subject} is paused until {until or 'it is resumed'}")
+
+
+def resume(subject: Subject, config: ConfigPath = DEFAULT_CONFIG, *, as_json: Json = False) -> None:
+    """End the pause of a mapping and all its models, or of one model; what has changed since follows."""
+    mapping, model = _parts(subject)
+    if (service := server()) is not None:
+        was_paused = service.resume(mapping, model)["was_paused"]
+    else:
+        with _pauses(config, mapping, model) as (pauses, key):
+            was_paused = pauses.end(key)
+    if as_json:
+        say_json({"mapping": mapping, "model": model, "was_paused": was_paused})
+    else:
+        say(f"{subject} {'is resumed' if was_paused else 'was not paused'}")
+
+
+def retry(
+    subject: Annotated[str, typer.Argument(metavar="MAPPING/MODEL", help="A model, as bridge status shows it.")],
+    config: ConfigPath = DEFAULT_CONFIG,
+    *,
+    as_json: Json = False,
+) -> None:
+    """Try a model again now, whenever its next try is due."""
+    mapping, model = _parts(subject)
+    if model is None:
+        raise typer.BadParameter("name one model, as MAPPING/MODEL", param_hint="MAPPING/MODEL")
+    if (service := server()) is not None:
+        answer = service.retry(mapping, model)
+        if as_json:
+            say_json(answer)
+        else:
+            say(f"{subject} {'is tried again' if answer['queued'] else 'was to be tried again anyhow'}")
+        return
+    from bridge.app import Bridge
+    from bridge.cli.following import following
+
+    with Bridge(load_config(config)) as opened, following(opened) as bridge, bridge.renewing():
+        specs = bridge.specs([mapping])
+        key = _known(bridge.store, mapping, model)
+        reports = bridge.passes.sync(specs, why="bridge retry", full=True, only=(key,))
+    finish(reports, as_json=as_json)
+
+
+def _span(text: str | None) -> timedelta | None:
+    from bridge.config import units
+
+    try:
+        return units.duration(text) if text is not None else None
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--for") from wrong
+
+
+def _parts(subject: str) -> tuple[str, str | None]:
+    mapping, _, model = subject.partition("/")
+    return mapping, model or None
+
+
+@contextmanager
+def _pauses(config: Path, mapping: str, model: str | None) -> Iterator[tuple[Pauses, ModelKey]]:
+    from bridge.app import chosen, store_url
+    from bridge.core.model import EVERY, ModelKey
+    from bridge.reconcile.pausing import Pauses
+    from bridge.run.clock import SystemClock
+    from bridge.store.sql import open_store
+
+    loaded = load_config(config)
+    chosen(loaded, [mapping])
+    store = open_store(store_url(loaded))
+    try:
+        key = ModelKey(mapping, EVERY) if model is None else _known(store, mapping, model)
+        yield Pauses(store, SystemClock()), key
+    finally:
+        store.close()
+
+
+def _known(store: Store, mapping: str, model: str) -> ModelKey:
+    from bridge.core.errors import NotFound
+    from bridge.core.model import ModelKey
+
+    key = ModelKey(mapping, model)
+    if store.status(key) is None:
+        raise NotFound(f"the store knows no model {model!a} of mapping {mapping!a}", "see what it knows: bridge status")
+    return key

@@ -1,0 +1,59 @@
+"""A person pauses a mapping or one of its models, and resumes it; beside whatever process works on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from bridge.core.changes import refuse_paused
+from bridge.core.model import EVERY, Hold, ModelKey, State
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from bridge.core.ports import Clock, Store
+    from bridge.core.records import Status
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """
+    Pauses of a mapping, whose key has EVERY for a model, or of one model.
+
+    They are kept in the store as holds of EVERY alias, which whoever works on a model looks at before each change.
+    """
+
+    store: Store
+    clock: Clock
+
+    def begin(self, key: ModelKey, who: str, why: str, lasts: timedelta | None) -> Hold:
+        """Let nothing be changed from now on, for so long or until it is resumed; in place of an earlier pause."""
+        until = (self.clock.now() + lasts).isoformat() if lasts is not None else None
+        hold = Hold(EVERY, who, why, until)
+        self.store.save_hold(key, hold)
+        for status in self._statuses(key):
+            said = refuse_paused(f"model {status.key.model}", hold, status.key)
+            held = replace(due(status), state=State.HELD, message=f"{said.about}: {said.reason}", remedy=said.remedy)
+            self.store.save_status(replace(held, next_try=until))
+        return hold
+
+    def end(self, key: ModelKey) -> bool:
+        """End a pause, and with a mapping's those of its models; False if there was none. Each is looked at again."""
+        statuses = self._statuses(key)
+        was_paused = False
+        for each in (key, *(status.key for status in statuses)):
+            was_paused |= EVERY in self.store.holds(each, self.clock.now())
+            self.store.lift_hold(each, EVERY)
+        for status in statuses:
+            # After the lifting: a pass that still saw the pause says so before this, or sees that it has ended.
+            self.store.save_status(replace(due(status), state=State.PENDING, message="it was resumed", remedy=""))
+        return was_paused
+
+    def _statuses(self, key: ModelKey) -> list[Status]:
+        of_mapping = (status for status in self.store.statuses() if status.key.mapping == key.mapping)
+        return [status for status in of_mapping if key.model in (EVERY, status.key.model)]
+
+
+def due(status: Status) -> Status:
+    """Return a status of which neither says that all is well nor that it was tried, so that it is, once more."""
+    return replace(status, fingerprint=None, attempt=0, next_try=None, tried=None)

@@ -1,0 +1,282 @@
+"""What can be asked of a running service, and told to it: /v1."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from fastapi.responses import StreamingResponse
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from bridge.config import units
+from bridge.core.model import EVERY, ModelKey
+from bridge.core.records import EntryId, Scope
+from bridge.reconcile.pausing import Pauses
+from bridge.service.events import progress_row
+from bridge.service.refusing import Refused
+from bridge.service.views import entry_row, mapping_row, model_page, model_row
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from starlette.types import Message, Send
+
+    from bridge.core.errors import BridgeError
+    from bridge.core.model import Hold, MappingSpec
+    from bridge.core.ports import Clock, Queue, Store
+    from bridge.core.records import Status
+    from bridge.service.events import Events, Listener
+    from bridge.service.following import Following
+    from bridge.service.tokens import Keeper
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT = 15.0  # seconds; proxies take a connection that is silent for longer for dead
+PATIENCE = 30.0  # seconds that a listener's connection may take nothing
+NAME = Path(max_length=200)
+
+
+def _duration(text: str) -> str:
+    units.duration(text)
+    return text
+
+
+class Pause(BaseModel):
+    """A pause: of the whole mapping, or of one model of it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    for_: Annotated[str, AfterValidator(_duration)] | None = Field(None, alias="for")  # none: until it is resumed
+    model: str | None = None
+
+
+class Resume(BaseModel):
+    """The end of a pause: of the mapping and all its models, or of one model."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The configuration that is in force, and what works by it."""
+
+    specs: Sequence[MappingSpec]
+    store: Store
+    clock: Clock
+    following: Following
+    queue: Queue  # of models
+    looks: Queue  # of mappings, whose key has EVERY for a model: their source is looked at, then their models
+
+    def spec(self, name: str) -> MappingSpec:
+        """Return a mapping. Raises Refused."""
+        for spec in self.specs:
+            if spec.name == name:
+                return spec
+        choices = ", ".join(sorted(spec.name for spec in self.specs)) or "(none)"
+        raise Refused(404, f"there is no mapping {name!a}", f"choose from: {choices}")
+
+    def status(self, mapping: str, model: str) -> Status:
+        """Return what is known of a model. Raises Refused."""
+        self.spec(mapping)
+        status = self.store.status(ModelKey(mapping, model))
+        if status is None:
+            raise Refused(
+                404, f"the store knows no model {model!a} of mapping {mapping!a}", "see what it knows: GET /v1/models"
+            )
+        return status
+
+    def scope(self, mapping: str, model: str | None) -> ModelKey:
+        """Return what a pause is of. Raises Refused."""
+        self.spec(mapping)
+        return ModelKey(mapping, EVERY) if model is None else self.status(mapping, model).key
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """What the API is made of."""
+
+    now: Callable[[], InForce]
+    events: Events
+    reload: Callable[[], BridgeError | None]  # why not, if it was refused
+    keeper: Keeper
+
+
+def make_routers(door: Door) -> list[APIRouter]:
+    """Return all routes, a router for each scope."""
+    return [_reading(door), _listening(door), _syncing(door), _governing(door)]
+
+
+def _reading(door: Door) -> APIRouter:
+    router = APIRouter(prefix="/v1", route_class=door.keeper.route(Scope.READ))
+
+    @router.get("/mappings")
+    def mappings() -> list[dict[str, Any]]:
+        """List the mappings of the configuration that is in force."""
+        return [mapping_row(spec) for spec in door.now().specs]
+
+    @router.get("/models")
+    def models(
+        mapping: str | None = None, after: str = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
+    ) -> dict[str, Any]:
+        """List models with their states and aliases, by mapping and model; go on with `after` the last one's `next`."""
+        here = door.now()
+        names = {spec.name for spec in ([here.spec(mapping)] if mapping is not None else here.specs)}
+        mark = ModelKey(*after.partition("/")[::2])
+        found = [each for each in here.store.statuses() if each.key.mapping in names and each.key > mark]
+        shown, more = found[:limit], len(found) > limit
+        return {
+            "models": [model_row(here.store, status) for status in shown],
+            "next": str(shown[-1].key) if more else None,
+        }
+
+    @router.get("/models/{mapping}/{model}")
+    def model(mapping: Annotated[str, NAME], model: Annotated[str, NAME]) -> dict[str, Any]:
+        """Say all that is known of one model."""
+        here = door.now()
+        status = here.status(mapping, model)
+        copies = door.events.copies(status.collection)
+        return model_page(here.store, status, here.clock.now()) | {"copies": [progress_row(each) for each in copies]}
+
+    @router.get("/journal")
+    def journal(
+        mapping: str | None = None,
+        model: str | None = None,
+        before: Annotated[int | None, Query(ge=1, lt=1 << 63)] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> dict[str, Any]:
+        """Tell what was done, newest first, of all models or of one; go on with `before` the last one's `next`."""
+        if (mapping is None) != (model is None):
+            raise Refused(422, "the journal of one model is asked for by mapping and model", "give both, or none")
+        key = None if mapping is None or model is None else ModelKey(mapping, model)
+        older = None if before is None else EntryId(before)
+        entries = door.now().store.journal(key, limit + 1, older)
+        shown = entries[:limit]
+        return {
+            "entries": [{"id": entry.id} | entry_row(entry) for entry in shown],
+            "next": shown[-1].id if len(entries) > limit else None,
+        }
+
+    return router
+
+
+def _listening(door: Door) -> APIRouter:
+    router = APIRouter(prefix="/v1", route_class=door.keeper.route(Scope.READ))
+
+    @router.get("/events", response_class=StreamingResponse)
+    async def events(last_event_id: Annotated[str | None, Header(max_length=100)] = None) -> Stream:
+        """
+        Tell states and the progress of copies as server-sent events, from now on, or since `Last-Event-ID`.
+
+        Best effort: who reads too slowly is cut off, and may miss some. GET /v1/models is the truth.
+        """
+        listener = door.events.listen(last_event_id)
+        if listener is None:
+            raise Refused(503, "there are too many listeners, or the service is stopping", "ask again later")
+        return Stream(_told(door.events, listener), headers={"Cache-Control": "no-store"})
+
+    return router
+
+
+def _syncing(door: Door) -> APIRouter:
+    router = APIRouter(prefix="/v1", route_class=door.keeper.route(Scope.SYNC))
+
+    @router.post("/mappings/{name}/sync", status_code=202)
+    def sync(request: Request, name: Annotated[str, NAME], *, full: bool = False) -> dict[str, Any]:
+        """
+        Have a mapping's source looked at, and its models brought up to date, soon; asking twice is asking once.
+
+        With `full` models are compared with Vertex even where their source is as it was.
+        """
+        here = door.now()
+        key = ModelKey(here.spec(name).name, EVERY)
+        return {"mapping": name, "queued": here.looks.submit(key, _why(request), full=full)}
+
+    @router.post("/models/{mapping}/{model}/retry", status_code=202)
+    def retry(request: Request, mapping: Annotated[str, NAME], model: Annotated[str, NAME]) -> dict[str, Any]:
+        """Have a model worked on now, whenever its next try is due."""
+        here = door.now()
+        status = here.status(mapping, model)
+        if (hold := here.store.holds(status.key, here.clock.now()).get(EVERY)) is not None:
+            raise Refused(
+                409, f"{status.key} is paused by {hold.who}: {hold.why}", f"resume it: bridge resume {mapping}"
+            )
+        if not here.following.follows(status.key):
+            why = f": {status.message}" if status.message else ""
+            raise Refused(409, f"{status.key} is not followed now{why}", f"look at its source: bridge sync {mapping}")
+        return {"mapping": mapping, "model": model, "queued": here.queue.submit(status.key, _why(request), full=True)}
+
+    return router
+
+
+def _governing(door: Door) -> APIRouter:
+    router = APIRouter(prefix="/v1", route_class=door.keeper.route(Scope.ADMIN))
+
+    @router.post("/mappings/{name}/pause")
+    def pause(request: Request, name: Annotated[str, NAME], asked: Pause) -> dict[str, Any]:
+        """Let nothing of a mapping, or of one of its models, be changed for a time, or until it is resumed."""
+        here = door.now()
+        key = here.scope(name, asked.model)
+        lasts = units.duration(asked.for_) if asked.for_ is not None else None
+        hold: Hold = Pauses(here.store, here.clock).begin(key, request.state.who, asked.reason, lasts)
+        log.info("%s is paused by %s: %s", key, hold.who, hold.why)
+        return {"mapping": name, "model": asked.model, "who": hold.who, "reason": hold.why, "until": hold.until}
+
+    @router.post("/mappings/{name}/resume")
+    def resume(request: Request, name: Annotated[str, NAME], asked: Resume | None = None) -> dict[str, Any]:
+        """End the pause of a mapping and of all its models, or of one model, and have it looked at."""
+        here = door.now()
+        key = here.scope(name, asked.model if asked else None)
+        was_paused = Pauses(here.store, here.clock).end(key)
+        here.looks.submit(ModelKey(name, EVERY), _why(request))
+        return {"mapping": name, "model": asked.model if asked else None, "was_paused": was_paused}
+
+    @router.post("/reload")
+    def reload() -> dict[str, Any]:
+        """Read the configuration again; if it is not valid, the last good one goes on."""
+        if (problem := door.reload()) is not None:
+            raise Refused(409, f"the new configuration is refused, and the last good one goes on: {problem}", "mend it")
+        return {"mappings": len(door.now().specs)}
+
+    return router
+
+
+def _why(request: Request) -> str:
+    return f"{request.state.who} asks"
+
+
+async def _told(events: Events, listener: Listener) -> AsyncIterator[str]:
+    try:
+        yield ": listening\n\n"
+        while not listener.is_over:
+            event = await listener.next(HEARTBEAT)
+            if event is not None:
+                yield str(event)
+            elif not listener.is_over:
+                yield ": still here\n\n"
+        if listener.is_too_slow:
+            yield ": this listener was too slow; some events are lost to it\n\n"
+    finally:
+        events.leave(listener)
+
+
+class Stream(StreamingResponse):
+    """Server-sent events; a connection that takes nothing for long is given up."""
+
+    media_type = "text/event-stream"
+
+    async def stream_response(self, send: Send) -> None:
+        """See Starlette."""
+
+        async def in_time(message: Message) -> None:
+            await asyncio.wait_for(send(message), PATIENCE)
+
+        try:
+            await super().stream_response(in_time)
+        except TimeoutError:
+            log.warning("a listener of events read nothing for %.0f seconds and was let go", PATIENCE)

@@ -1,0 +1,73 @@
+"""What the store knows of models, as JSON values: the same for the command line and over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from bridge.core.changes import change_to_json
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bridge.core.model import MappingSpec
+    from bridge.core.ports import Store
+    from bridge.core.records import JournalEntry, Status
+
+
+def mapping_row(spec: MappingSpec) -> dict[str, Any]:
+    """Return a mapping: what follows what."""
+    source = spec.source
+    return {
+        "name": spec.name,
+        "source": {"connection": source.connection, "collection": f"{source.place}/{source.name}"},
+        "target": asdict(spec.target),
+        "policy": spec.policy,
+        "origin": str(spec.origin),
+    }
+
+
+def model_row(store: Store, status: Status) -> dict[str, Any]:
+    """Return how a model is, and where its aliases are."""
+    labels = {record.version_id: record.source.label for record in store.records(status.key)}
+    aliases = {
+        alias: {"version": version_id, "label": labels.get(version_id)}
+        for alias, version_id in sorted(store.mirrored(status.key).items())
+    }
+    return {
+        "mapping": status.key.mapping,
+        "model": status.key.model,
+        "state": status.state,
+        "message": status.message,
+        "remedy": status.remedy,
+        "collection": status.collection,
+        "looked_at": status.looked_at,
+        "attempt": status.attempt,
+        "next_try": status.next_try,
+        "aliases": aliases,
+    }
+
+
+def model_page(store: Store, status: Status, now: datetime) -> dict[str, Any]:
+    """Return all that is known of one model."""
+    versions = [
+        {
+            "source": str(record.source),
+            "url": record.source.url,
+            "folder": record.artifact_uri,
+            "version": record.version_id,
+            "first_seen": record.first_seen,
+        }
+        for record in store.records(status.key)
+    ]
+    holds = [asdict(hold) for _, hold in sorted(store.holds(status.key, now).items())]
+    return model_row(store, status) | {"versions": versions, "holds": holds}
+
+
+def entry_row(entry: JournalEntry) -> dict[str, Any]:
+    """Return a line of the journal."""
+    return (
+        change_to_json(entry.change)
+        | {"mapping": entry.key.mapping, "model": entry.key.model, "why": entry.why, "begun": entry.begun}
+        | {"outcome": entry.outcome, "detail": entry.detail, "finished": entry.finished}
+    )

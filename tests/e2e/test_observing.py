@@ -1,0 +1,73 @@
+"""What a running service tells Prometheus and people, asked from outside."""
+
+from __future__ import annotations
+
+import json
+import signal
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.e2e.test_run import WAIT, running, until, write_config
+from tests.sources.servers import Reply, ScriptedServer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from tests.e2e.conftest import Desk
+    from tests.e2e.test_run import Running
+
+pytestmark = pytest.mark.sandbox
+
+SECRET = "hunter2"
+
+
+def metrics(service: Running) -> Mapping[str, float]:
+    """Return samples by name and labels."""
+    answer = requests.get(f"{service.url}/metrics", timeout=WAIT)
+    assert answer.status_code == 200
+    return {
+        sample.name + str(sorted(sample.labels.items()) or ""): sample.value
+        for family in text_string_to_metric_families(answer.text)
+        for sample in family.samples
+    }
+
+
+def test_a_move_is_measured_and_told_once_even_over_a_restart(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(lambda _: Reply(204)) as people:
+        monkeypatch.setenv("BRIDGE_NOTIFY_URL", f"{people.url}/{SECRET}")
+        write_config(desk)
+        with (desk.folder / "bridge.yaml").open("a") as file:
+            file.write("notify: {webhook: {url: {env: BRIDGE_NOTIFY_URL}}}\n")
+        desk.publish(b"12345", "production")
+        with running(desk) as service:
+            service.await_event("is SYNCED")
+            until(lambda: len(people.asked) == 2, "both aliases are told")
+            until(lambda: "bridge_ready" in metrics(service) and metrics(service)["bridge_ready"] == 1, "it is ready")
+            found = metrics(service)
+            assert found["bridge_models[('mapping', 'fraud'), ('state', 'SYNCED')]"] == 1
+            assert found["bridge_copied_bytes_total[('connection', 'acme')]"] == 5
+            assert found["bridge_alias_lag_seconds_count[('mapping', 'fraud')]"] == 2
+            assert found["bridge_upstream_requests_total[('api', 'gcs'), ('code', '200')]"] > 0
+            assert found["bridge_upstream_requests_total[('api', 'vertex'), ('code', '200')]"] > 0
+            assert found["bridge_upstream_requests_total[('api', 'vertex_uploads'), ('code', '200')]"] == 1
+            assert found["bridge_upstream_requests_total[('api', 'wandb'), ('code', '200')]"] > 0
+            assert found["bridge_leases_held"] == found["bridge_queue_depth"] == 0
+
+            good = (desk.folder / "mappings" / "fraud.yaml").read_text()
+            (desk.folder / "mappings" / "fraud.yaml").write_text(good.replace("policy:", "polcy:"))
+            service.tell(signal.SIGHUP)
+            service.await_event("the last good one goes on")
+            assert metrics(service)["bridge_config_valid"] == 0
+            assert metrics(service)["bridge_config_reloads_total[('result', 'refused')]"] == 1
+            (desk.folder / "mappings" / "fraud.yaml").write_text(good)
+            assert service.end() == 0
+        with running(desk) as again:
+            until(lambda: metrics(again).get("bridge_ready") == 1, "it is ready")
+            assert again.end() == 0
+
+    events = [(json.loads(asked.body)["event"], json.loads(asked.body)["alias"]) for asked in people.asked]
+    assert sorted(events) == [("moved", "default"), ("moved", "production")]
+    assert SECRET not in str(service.seen) + str(again.seen)

@@ -1,0 +1,168 @@
+"""What a person pauses stays as it is in Vertex, whoever works on it meanwhile, and follows when it is resumed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.core.changes import Kind
+from bridge.core.errors import NeedsPerson
+from bridge.core.model import EVERY, ModelKey, State
+from bridge.reconcile.pausing import Pauses
+from tests.worlds import KEY, REGISTRY, World, pattern
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bridge.core.model import MappingSpec
+
+FRAUD = ModelKey("fraud", EVERY)
+OCR, FACES = ModelKey("vision", "vision-ocr"), ModelKey("vision", "vision-faces")
+EIGHT_HOURS = timedelta(hours=8)
+
+
+def synced() -> World:
+    world = World()
+    world.publish("production")
+    world.sync()
+    return world
+
+
+def pauses(world: World) -> Pauses:
+    return Pauses(world.store, world.clock)
+
+
+def due(world: World) -> dict[ModelKey, str | None]:
+    before = world.passes.known()
+    orders = world.passes.look(world.specs, before).orders
+    return {order.key: why for order, why in world.passes.unsettled(orders, before)}
+
+
+def test_a_pause_is_shown_at_once() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "incident 7", EIGHT_HOURS)
+
+    status = world.status()
+    assert (status.state, status.next_try) == (State.HELD, "2026-01-05T17:00:00+00:00")
+    assert status.message == "model fraud: ann paused it until 2026-01-05T17:00:00+00:00: incident 7"
+    assert status.remedy == "it follows then; sooner: bridge resume fraud"
+
+
+def test_a_model_that_is_paused_does_not_change_in_any_way() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "incident 7", None)
+    world.publish("production", "staging")
+    before = world.registry.versions("fraud"), world.registry.aliases("fraud"), world.storage.objects.copy()
+
+    (plan,) = world.plans()
+    (report,) = world.sync()
+
+    assert (plan.changes, {refusal.kind for refusal in plan.refusals}) == ((), {Kind.HELD})
+    assert (report.status.state, report.status.next_try) == (State.HELD, None)
+    assert (world.registry.versions("fraud"), world.registry.aliases("fraud"), world.storage.objects) == before
+
+
+def test_a_model_that_is_paused_and_where_it_should_be_is_held_in_plan_sync_and_status() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "incident 7", None)
+
+    assert [each.status.state for each in world.passes.plan(world.specs)] == [State.HELD]
+    assert [each.status.state for each in world.sync()] == [State.HELD]
+    assert world.status().state is State.HELD
+    assert due(world) == {KEY: None}, "nobody looks again before it is resumed"
+
+
+def test_what_was_planned_before_a_pause_is_not_applied_in_it() -> None:
+    world = synced()
+    world.publish("production")
+    (plan,) = world.plans()
+    pauses(world).begin(FRAUD, "ann", "incident 7", None)
+
+    with pytest.raises(NeedsPerson, match="the world has moved"):
+        world.passes.apply(world.specs, {KEY: plan.checksum}, why="test")
+
+
+def test_a_pause_ends_by_itself() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "incident 7", EIGHT_HOURS)
+    world.publish("production")
+    world.sync()
+    assert due(world) == {KEY: None}
+    world.clock.advance(EIGHT_HOURS)
+    assert due(world) == {KEY: "what held it has ended"}
+    world.sync()
+
+    assert (world.names()["production"], world.status().state) == ("v1", State.SYNCED)
+
+
+def test_what_is_resumed_is_looked_at_again_and_follows() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "incident 7", EIGHT_HOURS)
+    world.publish("production")
+    world.sync()
+
+    assert pauses(world).end(FRAUD)
+    assert (world.status().state, due(world)) == (State.PENDING, {KEY: "it has changed"})
+    world.sync()
+    assert (world.names()["production"], world.status().state) == ("v1", State.SYNCED)
+    assert not pauses(world).end(FRAUD)
+
+
+def test_a_pause_that_begins_while_files_are_copied_holds_all_that_would_come_after() -> None:
+    world = synced()
+    world.publish("production")
+    world.source.meanwhile = lambda: pauses(world).begin(FRAUD, "ann", "incident 7", None)
+
+    (report,) = world.sync()
+
+    assert (world.names()["production"], len(world.registry.versions("fraud"))) == ("v0", 1)
+    assert report.status.state is State.HELD
+    assert due(world) == {KEY: "it has changed"}, "the pass began without the pause: what it wrote is looked at again"
+
+
+def test_a_pause_that_ends_while_a_pass_still_goes_by_it_is_not_taken_for_one_that_goes_on() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "incident 7", None)
+    world.publish("production")
+
+    def resumed(_spec: MappingSpec, _now: datetime) -> None:
+        pauses(world).end(FRAUD)  # the plan goes by the pause already, and the pass has not said how it went
+
+    slow = replace(world.passes, reconciler=lambda spec: replace(world.reconciler(spec), frozen=resumed))
+    (report,) = slow.sync(world.specs, why="test")
+
+    assert report.status.state is State.HELD
+    assert due(world) == {KEY: "it has changed"}
+
+
+def test_one_model_of_a_mapping_is_paused_and_resumed_alone_or_with_all() -> None:
+    world = World([pattern()])
+    for name in ("ocr", "faces"):
+        world.publish("production", collection=f"{REGISTRY}/vision-{name}")
+    world.sync()
+    pauses(world).begin(OCR, "ann", "a comparison", None)
+    for name in ("ocr", "faces"):
+        world.publish("production", collection=f"{REGISTRY}/vision-{name}")
+    world.sync()
+    assert (world.names(OCR.model)["production"], world.names(FACES.model)["production"]) == ("v0", "v1")
+    assert not pauses(world).end(FACES)
+    world.sync()
+    assert world.names(OCR.model)["production"] == "v0"
+
+    assert pauses(world).end(ModelKey("vision", EVERY))
+    world.sync()
+    assert world.names(OCR.model)["production"] == "v1"
+
+
+def test_a_sync_of_one_model_leaves_the_others() -> None:
+    world = World([pattern()])
+    for name in ("ocr", "faces"):
+        world.publish("production", collection=f"{REGISTRY}/vision-{name}")
+
+    reports = world.passes.sync(world.specs, why="test", full=True, only=(OCR,))
+
+    assert [report.key for report in reports] == [OCR]
+    assert (list(world.names(OCR.model)), world.names(FACES.model)) == (["default", "production"], {})

@@ -1,0 +1,79 @@
+"""Whom a service listens to, and how it is told to reload."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import pytest
+import requests
+
+from bridge.app import store_url
+from bridge.config.load import load
+from bridge.core.errors import NeedsPerson
+from bridge.core.records import Scope
+from bridge.run.clock import SystemClock
+from bridge.service.daemon import Daemon
+from bridge.service.tokens import issue
+from bridge.store.sql import open_store
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+WAIT = 10
+OPEN = "store: sqlite:///bridge.db\nservice: {listen: '0.0.0.0:0', grace: 0s}\n"
+LOCAL = OPEN.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  the point of these tests
+CONNECTIONS = "connections: {}\n"
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "bridge.yaml"
+    path.write_text(OPEN + CONNECTIONS)
+    (tmp_path / "mappings").mkdir()
+    (tmp_path / "mappings" / "none.yaml").write_text("mappings: []\n")
+    return path
+
+
+def test_a_service_does_not_listen_to_other_machines_before_there_is_a_token(config: Path) -> None:
+    with pytest.raises(NeedsPerson) as refused:
+        Daemon(partial(load, config))
+
+    assert refused.value.reason == (
+        "the service would listen on 0.0.0.0, where other machines reach it, and no token keeps them out"
+    )
+    assert "bridge token create" in refused.value.remedy
+
+
+def test_a_service_that_other_machines_reach_asks_this_one_for_a_token_too(config: Path) -> None:
+    store = open_store(store_url(load(config)))
+    text = issue(store, "ann", Scope.ADMIN, SystemClock().now())
+    store.close()
+    daemon = Daemon(partial(load, config))
+    daemon.start()
+    try:
+        url = f"http://127.0.0.1:{daemon.url.rpartition(':')[2]}"
+        assert requests.get(f"{url}/livez", timeout=WAIT).status_code == 200
+        assert requests.get(f"{url}/v1/mappings", timeout=WAIT).status_code == 401
+        held = {"Authorization": f"Bearer {text}"}
+        assert requests.get(f"{url}/v1/mappings", headers=held, timeout=WAIT).json() == []
+    finally:
+        daemon.stop()
+
+
+def test_a_reload_over_http_takes_what_is_valid_and_says_what_is_not(config: Path) -> None:
+    config.write_text(LOCAL + CONNECTIONS)
+    daemon = Daemon(partial(load, config))
+    daemon.start()
+    try:
+        assert requests.post(f"{daemon.url}/v1/reload", timeout=WAIT).json() == {"mappings": 0}
+        config.write_text(f"{LOCAL}{CONNECTIONS}pol_every: 1s\n")
+        refused = requests.post(f"{daemon.url}/v1/reload", timeout=WAIT)
+        assert refused.status_code == 409
+        assert "unknown key 'pol_every'" in refused.json()["error"]
+        config.write_text(OPEN + CONNECTIONS)
+        assert "no token keeps them out" in requests.post(f"{daemon.url}/v1/reload", timeout=WAIT).json()["error"]
+    finally:
+        daemon.stop()
+    assert daemon.reload() is None, "there is nothing to reload any more"
