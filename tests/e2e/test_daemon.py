@@ -44,7 +44,8 @@ def daemon(desk: Desk) -> Iterator[Daemon]:
     desk.write_config(SETTINGS)
     made = Daemon(partial(load, Path("bridge.yaml")))
     yield made
-    made.stop()
+    desk.world.traffic.faults.disarm()
+    until(made.stop, "all of it has ended, and its connections are closed")
 
 
 def has(desk: Desk, alias: str, version: str) -> bool:

@@ -46,17 +46,19 @@ class Counting:
 
 def test_requests_to_wandb_are_counted_and_silence_is_heard(desk: Desk) -> None:
     """The SDK tries again by itself what W&B answers 429 to, until its time is over: more is not seen of it."""
-    desk.publish(b"weights", "production")
+    for number in range(3):
+        desk.publish(f"weights {number}".encode())
     limit = Counting()
     session = WandbSession("acme", desk.world.wandb.url, lambda: API_KEY, timeout=1, limit=limit)
-    registry = {"name": "model"}
+    ours = {"name": desk.collection}
 
     def versions(api: Api) -> list[object]:
-        return list(session.paged(api.registries(ORGANIZATION, filter=registry).versions(per_page=1), 1))
+        found = api.registries(ORGANIZATION, filter={"name": "model"}).collections(filter=ours).versions(per_page=1)
+        return list(session.paged(found, 1))
 
-    found = session.call(versions)
-    assert (limit.taken, limit.slowed) == (len(found), 0)
-    assert limit.answers == [200] * len(found)
+    assert len(session.call(versions)) == 3
+    assert (limit.taken, limit.slowed) == (3, 0)
+    assert limit.answers == [200] * 3
     desk.world.traffic.faults.arm(Fault("wandb", "status", status=429, count=None))
     try:
         with pytest.raises(TryAgain, match="did not answer within 1 s"):
