@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bridge.reconcile.read_only import AskedCopier, AskedRegistry
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -13,13 +15,10 @@ if TYPE_CHECKING:
         Container,
         Facts,
         Manifest,
-        ManifestHeader,
-        ModelVersion,
         SourceVersion,
-        TargetState,
     )
-    from bridge.core.ports import Copier, Registry, Store
-    from bridge.core.records import Lease, Operation
+    from bridge.core.ports import Store
+    from bridge.core.records import Lease
     from bridge.reconcile.leasing import Leases
     from bridge.reconcile.reconciler import Reconciler
 
@@ -35,28 +34,11 @@ def fenced(reconciler: Reconciler, store: Store, lease: Lease, leases: Leases) -
 
 
 @dataclass(frozen=True, slots=True)
-class FencedRegistry:
+class FencedRegistry(AskedRegistry):
     """A registry that is written to only while a lease is held."""
 
-    registry: Registry
     lease: Lease
     leases: Leases
-
-    def observe(self, model: str) -> TargetState:
-        """See the port."""
-        return self.registry.observe(model)
-
-    def version(self, model: str, version_id: str) -> ModelVersion | None:
-        """See the port."""
-        return self.registry.version(model, version_id)
-
-    def operation(self, name: str) -> Operation:
-        """See the port."""
-        return self.registry.operation(name)
-
-    def running(self, model: str) -> tuple[str, ...]:
-        """See the port."""
-        return self.registry.running(model)
 
     def register(
         self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
@@ -77,10 +59,9 @@ class FencedRegistry:
 
 
 @dataclass(frozen=True, slots=True)
-class FencedCopier:
+class FencedCopier(AskedCopier):
     """A copier that begins a folder only while a lease is held; what has begun harms nobody: see Storage."""
 
-    copier: Copier
     lease: Lease
     leases: Leases
 
@@ -93,11 +74,3 @@ class FencedCopier:
         """See the port."""
         self.leases.check(self.lease)
         return self.copier.arrange(version, copied, folder, renames)
-
-    def manifest(self, folder: str) -> Manifest | None:
-        """See the port."""
-        return self.copier.manifest(folder)
-
-    def header(self, folder: str) -> ManifestHeader | None:
-        """See the port."""
-        return self.copier.header(folder)

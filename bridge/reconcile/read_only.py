@@ -1,4 +1,4 @@
-"""Ends for commands that only look: a write through them is a bug, and stops before it can do harm."""
+"""Ends that pass questions on; for commands that only look, a write is a bug, and stops before it can do harm."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def _refuse(*_: object, **__: object) -> NoReturn:
 
 
 @dataclass(frozen=True, slots=True)
-class ReadOnlyRegistry:
-    """A registry that only answers."""
+class AskedRegistry:
+    """What a registry answers; whoever stands before it says what becomes of writes."""
 
     registry: Registry
 
@@ -39,12 +39,17 @@ class ReadOnlyRegistry:
         """See the port."""
         return self.registry.running(model)
 
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyRegistry(AskedRegistry):
+    """A registry that only answers."""
+
     register = move_alias = remove_alias = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)
-class ReadOnlyCopier:
-    """A copier that only tells what is there."""
+class AskedCopier:
+    """What a copier tells; whoever stands before it says what becomes of writes."""
 
     copier: Copier
 
@@ -55,6 +60,11 @@ class ReadOnlyCopier:
     def header(self, folder: str) -> ManifestHeader | None:
         """See the port."""
         return self.copier.header(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOnlyCopier(AskedCopier):
+    """A copier that only tells what is there."""
 
     copy = arrange = staticmethod(_refuse)
 

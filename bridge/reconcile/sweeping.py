@@ -142,7 +142,7 @@ class Sweeper:
         lost = {
             replace(spec.source, name=name, is_pattern=False): status
             for name, status in names.items()
-            if re.fullmatch(spec.source.name, name)
+            if selects(spec.source, name)
         }
         if not lost:
             return []

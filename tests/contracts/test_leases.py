@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,13 +14,9 @@ from bridge.core.changes import RemoveAlias
 from bridge.core.errors import TakenElsewhere
 from bridge.core.model import Alias, ModelKey, State, VersionRef
 from bridge.core.records import Lease, Outcome, Status
-from bridge.store.sql import open_store
-from bridge.testing.store import MemoryStore
-from tests.store.databases import postgres_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from pathlib import Path
+    from collections.abc import Callable
 
     from bridge.core.ports import Store
 
@@ -30,19 +25,6 @@ NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 SOON, LATER = NINE + timedelta(seconds=30), NINE + timedelta(seconds=60)
 PRODUCTION = Alias("production")
 CHANGE = RemoveAlias(PRODUCTION, VersionRef("6", "v6"))
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    match request.param:
-        case "memory":
-            yield MemoryStore()
-        case "sqlite":
-            with closing(open_store(f"sqlite:///{tmp_path}/bridge.db")) as opened:
-                yield opened
-        case _:
-            with postgres_schema() as url, closing(open_store(url)) as opened:
-                yield opened
 
 
 def claimed(store: Store, owner: str = "a", now: datetime = NINE, until: datetime = SOON) -> Lease:

@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from typing import TYPE_CHECKING
-
-import pytest
 
 from bridge.core.model import ModelKey, State
 from bridge.core.records import Status, Tally
-from bridge.store.sql import open_store
-from bridge.testing.store import MemoryStore
-from tests.store.databases import postgres_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from bridge.core.ports import Store
 
 KEY, OTHER = ModelKey("fraud", "fraud"), ModelKey("vision", "vision-ocr")
 NINE = "2026-01-05T09:00:00+00:00"
-
-
-@pytest.fixture(params=["memory", "sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    match request.param:
-        case "memory":
-            yield MemoryStore()
-        case "sqlite":
-            with closing(open_store(f"sqlite:///{tmp_path}/bridge.db")) as opened:
-                yield opened
-        case _:
-            with postgres_schema() as url, closing(open_store(url)) as opened:
-                yield opened
 
 
 def status(key: ModelKey, state: State, attempt: int = 0) -> Status:

@@ -13,12 +13,17 @@ import wandb
 from bridge.cli.main import run
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJECT
 from bridge.vertex.registry import VertexRegistry
+from tests.sources.mlflow_people import mlflow_people
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from bridge.core.model import ModelVersion
+    from bridge.sandbox.mlflow.server import MlflowServer
+    from bridge.sandbox.traffic import Traffic
     from bridge.sandbox.world import World
+    from tests.sources.mlflow_people import MlflowPublisher
 
 _numbers = count(1)
 
@@ -127,3 +132,9 @@ def desk(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: 
     made.write_config()
     made.write_mapping()
     return made
+
+
+@pytest.fixture
+def mlflow(mlflow_server: MlflowServer, mlflow_traffic: Traffic) -> Iterator[MlflowPublisher]:
+    with mlflow_people(mlflow_server.url, mlflow_traffic) as people:
+        yield people

@@ -10,13 +10,9 @@ import pytest
 from bridge.sandbox.address import ORG_ENTITY, TEAM
 from tests.e2e.test_mlflow import follow, name_of
 from tests.e2e.test_run import running, until
-from tests.sources.mlflow_people import mlflow_people
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from bridge.sandbox.mlflow.server import MlflowServer
-    from bridge.sandbox.traffic import Traffic
     from tests.e2e.conftest import Desk
     from tests.sources.mlflow_people import MlflowPublisher
 
@@ -40,12 +36,6 @@ def watched(desk: Desk) -> Desk:
     connections = desk.world.connections().replace("env: WANDB_API_KEY}", f"env: WANDB_API_KEY}}, {webhook}")
     (desk.folder / "bridge.yaml").write_text(f"store: sqlite:///bridge.db\n{SETTINGS}{connections}")
     return desk
-
-
-@pytest.fixture
-def mlflow(mlflow_server: MlflowServer, mlflow_traffic: Traffic) -> Iterator[MlflowPublisher]:
-    with mlflow_people(mlflow_server.url, mlflow_traffic) as people:
-        yield people
 
 
 @pytest.fixture

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from tests.sources.mlflow_people import mlflow_people
 from tests.sources.servers import Reply, ScriptedServer
 
 if TYPE_CHECKING:
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.sandbox.mlflow.server import MlflowServer
-    from bridge.sandbox.traffic import Traffic
     from tests.e2e.conftest import Desk
     from tests.sources.mlflow_people import MlflowPublisher
 
@@ -34,12 +32,6 @@ flavors:
 }
 LIGHTGBM = {"MLmodel": b"flavors:\n  lightgbm: {lgb_version: 4.6.0}\n", "model.lgb": b"trees"}
 IMAGE = "image: 'europe-docker.pkg.dev/acme/serve/mlflow:1'"
-
-
-@pytest.fixture
-def mlflow(mlflow_server: MlflowServer, mlflow_traffic: Traffic) -> Iterator[MlflowPublisher]:
-    with mlflow_people(mlflow_server.url, mlflow_traffic) as people:
-        yield people
 
 
 @pytest.fixture
