@@ -101,20 +101,22 @@ class VerifiedStream:
         size, digest = self._file.size, self._file.digest
         if at != size or more or self._hashed > size:
             longer = at > size or more or self._hashed > size
-            raise self._mismatch(f"{size} bytes", f"more than {size}" if longer else str(at))
+            raise mismatch(self._file, f"{size} bytes", f"more than {size}" if longer else str(at))
         if blind:
             return
         actual = {"md5": self._md5, "xxh128": self._xxh128, "crc32c": self._crc32c}
         taken = actual[digest.algorithm] if digest else None
         if digest is not None and taken is not None and _base64(taken.digest()) != digest.value:
-            raise self._mismatch(f"{digest.algorithm} {digest.value}", _base64(taken.digest()))
+            raise mismatch(self._file, f"{digest.algorithm} {digest.value}", _base64(taken.digest()))
         self._whole = True
 
-    def _mismatch(self, promised: str, found: str) -> IntegrityError:
-        return IntegrityError(
-            f"{self._file.path!a}: the source promises {promised}, and its bytes have {found}",
-            "the version is not registered; log it again, or look at the source's storage",
-        )
+
+def mismatch(file: ArtifactFile, promised: str, found: str) -> IntegrityError:
+    """Say that a source's bytes are not what it promises."""
+    return IntegrityError(
+        f"{file.path!a}: the source promises {promised}, and its bytes have {found}",
+        "the version is not registered; log it again, or look at the source's storage",
+    )
 
 
 def _base64(raw: bytes) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from bridge.copying.verifying import VerifiedStream
-from bridge.core.errors import IntegrityError
+from bridge.copying.verifying import VerifiedStream, mismatch
 from bridge.core.model import StoredFile
 
 if TYPE_CHECKING:
@@ -31,8 +30,5 @@ def agreed(there: Held, stream: VerifiedStream) -> StoredFile | None:
     if taken_there[promised.algorithm] != promised.value:
         return None
     if stream.whole and stream.seal().crc32c != there.crc32c:
-        raise IntegrityError(
-            f"{file.path!a}: the source promises {promised.algorithm} {promised.value}, and its bytes have another",
-            "the version is not registered; log it again, or look at the source's storage",
-        )
+        raise mismatch(file, f"{promised.algorithm} {promised.value}", "another")
     return StoredFile(file.path, file.size, there.crc32c, md5=there.md5)

@@ -12,7 +12,7 @@ import base64
 import re
 import secrets
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from html import unescape
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from urllib.parse import quote, unquote
 import google_crc32c
 
 from bridge.copying.gcs.client import MARK
-from bridge.copying.gcs.uploading import TYPE, Held, Place, Uploader, held, is_of_digests, later
+from bridge.copying.gcs.uploading import TYPE, Held, Place, Uploader, is_of, is_of_digests, later, object_target
 from bridge.copying.gcs.wire import Unwell
 from bridge.copying.parallel import in_parallel
 from bridge.core.errors import IntegrityError, TryAgain
@@ -84,10 +84,10 @@ class PartsUploader:
                 if started is None:
                     started = self._begun(place, aside, stream)
                 temporary = _temporary(started.address)
-                there = self._lying(temporary)
+                there = self.uploader.lying(temporary)
                 if there is None:
                     self._complete(started, self._sent(started, stream))
-                    there = self._lying(temporary)
+                    there = self.uploader.lying(temporary)
                 if there is None:
                     raise _ended(place)
                 sealed = stream.seal()
@@ -117,9 +117,9 @@ class PartsUploader:
         """
         self._delete(address)
         temporary = _temporary(address)
-        there = self._lying(temporary)
+        there = self.uploader.lying(temporary)
         if there is not None:
-            self._delete(f"{_object(temporary)}?ifGenerationMatch={there.generation}")
+            self._delete(f"{object_target(temporary)}?ifGenerationMatch={there.generation}")
         return int(there is not None)
 
     def _delete(self, target: str) -> None:
@@ -135,17 +135,16 @@ class PartsUploader:
         upload = self._begun_before(place)
         if upload is None:
             return None
-        if (upload.size, upload.digest) != (stream.file.size, stream.file.digest):
+        if not is_of(upload, stream.file):
             self.forget(place)
             return None
-        now = self.uploader.clock.now().isoformat()
-        self.uploader.uploads.save_upload(replace(upload, begun=now))  # so that nobody removes it
+        self.uploader.go_on(upload)
         has: dict[int, tuple[int, str]] = {}
         after = 0
         while True:
             answer = self.uploader.wire.insist("GET", f"{upload.address}&part-number-marker={after}", {})
             if answer.status == HTTPStatus.NOT_FOUND:  # it was completed, or is gone
-                return _Started(place, upload.address, {}) if self._lying(_temporary(upload.address)) else None
+                return _Started(place, upload.address, {}) if self.uploader.lying(_temporary(upload.address)) else None
             if answer.status != HTTPStatus.OK:
                 raise answer.refusal()
             for text in _PART.findall(answer.body):
@@ -211,10 +210,6 @@ class PartsUploader:
         if answer.status not in (HTTPStatus.OK, HTTPStatus.NOT_FOUND):
             raise answer.refusal()
 
-    def _lying(self, temporary: Place) -> Held | None:
-        answer = self.uploader.wire.insist("GET", _object(temporary), {})
-        return None if answer.status == HTTPStatus.NOT_FOUND else held(answer)
-
 
 def _parts(stream: VerifiedStream, size: int) -> Generator[tuple[bytes, ...]]:
     """Cut what passes into parts of exactly that size, but for the last."""
@@ -241,10 +236,6 @@ def _temporary(address: str) -> Place:
 
 def _ended(place: Place) -> TryAgain:
     return TryAgain(f"{place}: somebody has ended its upload; it is begun anew the next time")
-
-
-def _object(place: Place) -> str:
-    return f"/storage/v1/b/{quote(place.bucket, safe='')}/o/{quote(place.name, safe='')}"
 
 
 def _first(which: re.Pattern[bytes], text: bytes) -> str:

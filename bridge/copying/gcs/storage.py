@@ -8,10 +8,8 @@ own success, when the first answer was lost and the client sent again; so it is 
 from __future__ import annotations
 
 from dataclasses import replace
-from http import HTTPStatus
 from itertools import chain
 from typing import TYPE_CHECKING, NoReturn, TypeVar
-from urllib.parse import quote
 
 from google.api_core import exceptions as api
 
@@ -20,7 +18,7 @@ from bridge.copying.gcs.client import MARK, TIMEOUT, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.rewriting import Taken, rewrite
-from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, held, later
+from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, later
 from bridge.copying.gcs.wire import Wire
 from bridge.copying.manifests import ManifestText, NotAManifest, read_header, read_manifest
 from bridge.copying.rereading import reread
@@ -152,8 +150,9 @@ class GcsStorage(GcsObjects):
         begun = self._uploader.uploads.upload(str(place))  # which is gone on with, or all that it has would be lost
         if not (may_go_in_parts and (self._is_slow if begun is None else begun.kind == "parts")):
             try:
-                with later(place):
-                    self._parts.forget(place)
+                if begun is not None and begun.kind == "parts":
+                    with later(place):
+                        self._parts.forget(place)
                 return self._uploader.streamed(place, stream, watched=may_go_in_parts)
             except SlowStream:
                 self._is_slow = True
@@ -193,12 +192,11 @@ class GcsStorage(GcsObjects):
         self._uploader.uploads.forget_upload(str(place))
 
     def _lying(self, place: Place) -> Held:
-        target = f"/storage/v1/b/{quote(place.bucket, safe='')}/o/{quote(place.name, safe='')}"
         with later(place):
-            answer = self._wire.insist("GET", target, {})
-            if answer.status == HTTPStatus.NOT_FOUND:
-                raise TryAgain(f"{place} was there, and vanished while it was compared")
-            return held(answer)
+            there = self._uploader.lying(place)
+        if there is None:
+            raise TryAgain(f"{place} was there, and vanished while it was compared")
+        return there
 
     def _refuse_other_bytes(self, place: Place, made: Held) -> NoReturn:
         self._client.bucket(place.bucket).blob(place.name).delete(if_generation_match=made.generation, timeout=TIMEOUT)

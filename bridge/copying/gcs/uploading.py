@@ -21,6 +21,7 @@ from urllib.parse import quote, urlsplit
 
 from bridge.copying.gcs.client import MARK
 from bridge.copying.gcs.wire import Unwell
+from bridge.copying.verifying import mismatch
 from bridge.core.errors import IntegrityError, TryAgain
 from bridge.core.records import Upload
 
@@ -160,9 +161,9 @@ class Uploader:
     def _taken_up(self, place: Place, file: ArtifactFile) -> tuple[str, Answer | None]:
         """Ask after a session that was begun before, for the same bytes; no answer if there is none."""
         upload = self.uploads.upload(str(place))
-        if upload is None or upload.kind != "session" or (upload.size, upload.digest) != (file.size, file.digest):
+        if upload is None or upload.kind != "session" or not is_of(upload, file):
             return "", None
-        self.uploads.save_upload(replace(upload, begun=self.clock.now().isoformat()))  # so that nobody removes it
+        self.go_on(upload)
         answer = self._asked(upload.address, file.size)
         return (upload.address, answer) if answer.status in _LIVE else ("", None)
 
@@ -186,6 +187,10 @@ class Uploader:
         self.uploads.save_upload(Upload(str(place), address, "session", file.size, file.digest, begun))
         return address
 
+    def go_on(self, upload: Upload) -> None:
+        """Say that an upload is gone on with, so that nobody removes it."""
+        self.uploads.save_upload(replace(upload, begun=self.clock.now().isoformat()))
+
     def _described(self, place: Place, file: ArtifactFile) -> dict[str, object]:
         described: dict[str, object] = {"name": place.name, "contentType": self.content_type, "metadata": MARK}
         if _bucket_compares(file):
@@ -204,6 +209,11 @@ class Uploader:
         """End a session; the bucket forgets what it was sent. Idempotent. Raises Unwell."""
         if upload.address:
             self.wire.insist("DELETE", upload.address, {"Content-Length": "0"})
+
+    def lying(self, place: Place) -> Held | None:
+        """Return what the bucket has under a name. Raises Unwell, and google.api_core's exceptions for a refusal."""
+        answer = self.wire.insist("GET", object_target(place), {})
+        return None if answer.status == HTTPStatus.NOT_FOUND else held(answer)
 
     def _timed(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         """Pass on what is sent, and end it if the other side takes it slowly; waiting for the source does not count."""
@@ -237,6 +247,16 @@ def held(answer: Answer) -> Held:
         raise Unwell("its answer tells of no object") from torn
 
 
+def object_target(place: Place) -> str:
+    """Spell path and query of an object's own resource."""
+    return f"/storage/v1/b/{quote(place.bucket, safe='')}/o/{quote(place.name, safe='')}"
+
+
+def is_of(upload: Upload, file: ArtifactFile) -> bool:
+    """Whether an upload was begun for these bytes."""
+    return (upload.size, upload.digest) == (file.size, file.digest)
+
+
 def _bucket_compares(file: ArtifactFile) -> bool:
     """Whether the bucket itself refuses bytes that are not the file's."""
     return file.digest is not None and file.digest.algorithm == "md5"
@@ -265,10 +285,7 @@ def _differ(place: Place, file: ArtifactFile, content: tuple[bytes, ...] | None)
             md5.update(piece)
         found = base64.b64encode(md5.digest()).decode()
         if file.digest.algorithm == "md5" and found != file.digest.value:
-            return IntegrityError(
-                f"{file.path!a}: the source promises md5 {file.digest.value}, and its bytes have {found}",
-                "the version is not registered; log it again, or look at the source's storage",
-            )
+            return mismatch(file, f"md5 {file.digest.value}", found)
     promised = f"the md5 {file.digest.value} that the source promises" if file.digest else "the digests they had here"
     return IntegrityError(
         f"{place}: the bucket refused it, since the bytes that arrived do not have {promised}",
