@@ -109,10 +109,9 @@ class Bridge:
     def reconciler(self, spec: MappingSpec) -> Reconciler:
         """Build what one mapping needs; ends are shared between the mappings of a connection."""
         target = self._vertex(spec.target.connection)
-        registry: Registry = self._end("registry", target.name, lambda: self._registry(target))
-        storage: Storage = self._end("storage", target.name, lambda: self._storage(target))
+        registry = self._registry(target)
         source = self.source(spec.source.connection)
-        copier: Copier = self._copier(source, storage)
+        copier = self._copier(source, self._storage(target))
         if self._read_only:
             registry, copier = ReadOnlyRegistry(registry), ReadOnlyCopier(copier)
         return Reconciler(
@@ -141,9 +140,7 @@ class Bridge:
                     "put the mapping back to verify them",
                 )
             vertex = self._vertex(specs[key.mapping].target.connection)
-            storage: Storage = self._end("storage", vertex.name, lambda: self._storage(vertex))
-            registry: Registry = self._end("registry", vertex.name, lambda: self._registry(vertex))
-            return ReadOnlyBucket(storage), ReadOnlyRegistry(registry)
+            return ReadOnlyBucket(self._storage(vertex)), ReadOnlyRegistry(self._registry(vertex))
 
         return Verifier(self.source, target, self.store)
 
@@ -155,7 +152,7 @@ class Bridge:
     def _storage_of(self, uri: str) -> Storage | None:
         for spec in self.config.connections.values():
             if isinstance(spec, VertexConnection) and uri.startswith(f"{spec.bucket}/"):
-                return self._end("storage", spec.name, partial(self._storage, spec))
+                return self._storage(spec)
         return None
 
     def target(self, spec: MappingSpec) -> str:
@@ -227,29 +224,35 @@ class Bridge:
             return MemoryStore()  # whoever only looks, before the first sync, sees a store that is empty
 
     def _registry(self, target: VertexConnection) -> Registry:
-        from bridge.vertex.registry import VertexRegistry
+        def made() -> Registry:
+            from bridge.vertex.registry import VertexRegistry
 
-        return VertexRegistry(
-            target.project,
-            target.location,
-            self.config.owner,
-            endpoint=target.endpoint,
-            insecure=target.insecure,
-            limit=self._buckets.at("vertex", target.place),
-            uploads=self._buckets.at("vertex_uploads", target.place),
-        )
+            return VertexRegistry(
+                target.project,
+                target.location,
+                self.config.owner,
+                endpoint=target.endpoint,
+                insecure=target.insecure,
+                limit=self._buckets.at("vertex", target.place),
+                uploads=self._buckets.at("vertex_uploads", target.place),
+            )
+
+        return self._end("registry", target.name, made)
 
     def _storage(self, target: VertexConnection) -> Storage:
-        from bridge.copying.gcs import GcsStorage
+        def made() -> Storage:
+            from bridge.copying.gcs import GcsStorage
 
-        return GcsStorage(
-            target.project,
-            target.storage_endpoint,
-            clock=self.clock,
-            uploads=self.store,
-            budget=self.budget,
-            answered=partial(self.audience.answered, "gcs"),
-        )
+            return GcsStorage(
+                target.project,
+                target.storage_endpoint,
+                clock=self.clock,
+                uploads=self.store,
+                budget=self.budget,
+                answered=partial(self.audience.answered, "gcs"),
+            )
+
+        return self._end("storage", target.name, made)
 
     def _copier(self, source: Source, storage: Storage) -> Copier:
         from bridge.copying.copier import StreamingCopier

@@ -1,4 +1,4 @@
-"""Looking things up in the store, for commands that need nothing else."""
+"""The store, for commands that need nothing else; and looking things up in it."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ SCANNED = 10_000  # journal entries of a model that are searched for one version
 
 
 @contextmanager
-def looking(config: Path) -> Iterator[tuple[Config, Store]]:
-    """Open the store for reading, for as long as the block lasts."""
+def opened(config: Config, *, read_only: bool = False) -> Iterator[Store]:
+    """Open the store of a configuration for as long as the block lasts."""
     from bridge.app import store_url
     from bridge.store.sql import open_store
 
-    loaded = load_config(config)
-    store = open_store(store_url(loaded), read_only=True)
+    store = open_store(store_url(config), read_only=read_only)
     try:
-        yield loaded, store
+        yield store
     finally:
         store.close()
+
+
+@contextmanager
+def looking(config: Path) -> Iterator[tuple[Config, Store]]:
+    """Open the store for reading, for as long as the block lasts."""
+    loaded = load_config(config)
+    with opened(loaded, read_only=True) as store:
+        yield loaded, store
 
 
 def records_of(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from bridge.cli.lookup import opened
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config
 from bridge.cli.outcome import finish
 from bridge.cli.printing import say, say_json
@@ -84,7 +85,7 @@ def retry(
     from bridge.app import Bridge
     from bridge.cli.following import following
 
-    with Bridge(load_config(config)) as opened, following(opened) as bridge, bridge.renewing():
+    with Bridge(load_config(config)) as built, following(built) as bridge, bridge.renewing():
         specs = bridge.specs([mapping])
         key = _known(bridge.store, mapping, model)
         reports = bridge.passes.sync(specs, why="bridge retry", full=True, only=(key,))
@@ -107,20 +108,16 @@ def _parts(subject: str) -> tuple[str, str | None]:
 
 @contextmanager
 def _pauses(config: Path, mapping: str, model: str | None) -> Iterator[tuple[Pauses, ModelKey]]:
-    from bridge.app import chosen, store_url
+    from bridge.app import chosen
     from bridge.core.model import EVERY, ModelKey
     from bridge.reconcile.pausing import Pauses
     from bridge.run.clock import SystemClock
-    from bridge.store.sql import open_store
 
     loaded = load_config(config)
     chosen(loaded, [mapping])
-    store = open_store(store_url(loaded))
-    try:
+    with opened(loaded) as store:
         key = ModelKey(mapping, EVERY) if model is None else _known(store, mapping, model)
         yield Pauses(store, SystemClock()), key
-    finally:
-        store.close()
 
 
 def _known(store: Store, mapping: str, model: str) -> ModelKey:

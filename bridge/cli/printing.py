@@ -64,15 +64,9 @@ def size(count: int) -> str:
 def report_to_json(report: Report) -> dict[str, Any]:
     """Return a report as JSON values: its state, and the plan's fields if there is one."""
     from bridge.core.changes import plan_to_json
+    from bridge.core.records import status_to_json
 
-    status = report.status
-    data = {
-        "mapping": status.key.mapping,
-        "model": status.key.model,
-        "state": status.state,
-        "message": status.message,
-        "remedy": status.remedy,
-        "collection": status.collection,
+    data = status_to_json(report.status) | {
         "compared": report.plan is not None,
         "changes": [],
         "refusals": [],

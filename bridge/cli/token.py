@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import re
-from contextlib import contextmanager
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from bridge.cli.lookup import opened
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config
 from bridge.cli.printing import say, say_aside, say_json, table
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
-    from bridge.core.ports import Store
 
 app = typer.Typer(no_args_is_help=True, help="Make, list and revoke tokens for the service's HTTP API.")
 
@@ -44,7 +38,7 @@ def create(
 
     if name is not None and not re.fullmatch(r"[a-zA-Z0-9][a-zA-Z0-9._-]{0,62}", name):
         raise typer.BadParameter("use 1 to 63 letters, digits and any of . _ -", param_hint="--name")
-    with _store(config) as store:
+    with opened(load_config(config)) as store:
         taken = {token.name for token in store.tokens()}
         free = (f"{scope}-{number}" for number in range(1, len(taken) + 2))
         name = name or next(each for each in free if each not in taken)
@@ -59,7 +53,7 @@ def create(
 @app.command("list")
 def list_(config: ConfigPath = DEFAULT_CONFIG, *, as_json: Json = False) -> None:
     """Show which tokens there are."""
-    with _store(config, read_only=True) as store:
+    with opened(load_config(config), read_only=True) as store:
         rows = [{"name": each.name, "scope": each.scope, "created": each.created} for each in store.tokens()]
     if as_json:
         say_json(rows)
@@ -73,19 +67,7 @@ def revoke(name: str, config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Let nobody in with a token any more, from the next request on."""
     from bridge.core.errors import NotFound
 
-    with _store(config) as store:
+    with opened(load_config(config)) as store:
         if not store.revoke_token(name):
             raise NotFound(f"there is no token {name!a}", "see which there are: bridge token list")
     say(f"token {name} is revoked")
-
-
-@contextmanager
-def _store(config: Path, *, read_only: bool = False) -> Iterator[Store]:
-    from bridge.app import store_url
-    from bridge.store.sql import open_store
-
-    store = open_store(store_url(load_config(config)), read_only=read_only)
-    try:
-        yield store
-    finally:
-        store.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal, NewType
+from typing import TYPE_CHECKING, Any, Literal, NewType
 
 from bridge.core.errors import TakenElsewhere
 
@@ -126,6 +126,18 @@ class Token:
     scope: Scope
     digest: str  # SHA-256 of the token, in hex
     created: str  # ISO 8601, UTC
+
+
+def status_to_json(status: Status) -> dict[str, Any]:
+    """Return how a model is, as JSON values: the same wherever it is shown."""
+    return {
+        "mapping": status.key.mapping,
+        "model": status.key.model,
+        "state": status.state,
+        "message": status.message,
+        "remedy": status.remedy,
+        "collection": status.collection,
+    }
 
 
 @dataclass(frozen=True, slots=True)

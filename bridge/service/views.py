@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.changes import change_to_json
+from bridge.core.records import status_to_json
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -34,13 +35,7 @@ def model_row(store: Store, status: Status) -> dict[str, Any]:
         alias: {"version": version_id, "label": labels.get(version_id)}
         for alias, version_id in sorted(store.mirrored(status.key).items())
     }
-    return {
-        "mapping": status.key.mapping,
-        "model": status.key.model,
-        "state": status.state,
-        "message": status.message,
-        "remedy": status.remedy,
-        "collection": status.collection,
+    return status_to_json(status) | {
         "looked_at": status.looked_at,
         "attempt": status.attempt,
         "next_try": status.next_try,
