@@ -26,8 +26,8 @@ def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
     set_up_logging(sys.stderr)
     daemon = Daemon(partial(load_config, config))
     daemon.start()
-    while (number := os.read(told, 1)[0]) not in (signal.SIGTERM, signal.SIGINT):
-        if number == signal.SIGHUP:
+    while (heard := os.read(told, 1)[0]) not in {int(signal.SIGTERM), int(signal.SIGINT)}:
+        if heard == signal.SIGHUP:
             daemon.reload()
     daemon.stop()
     logging.shutdown()
