@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections import deque
@@ -111,7 +112,9 @@ class _Crew(Generic[T, R]):
 
     def _grow(self, parallel: int) -> None:
         while self._at_work < max(1, parallel):
-            thread = threading.Thread(target=self._run, name=f"copy-{len(self._threads)}", daemon=True)
+            context = contextvars.copy_context()  # what is logged there belongs to what is logged here
+            name = f"copy-{len(self._threads)}"
+            thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
             self._threads.append(thread)
             self._at_work += 1
             thread.start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from itertools import count
 from typing import TYPE_CHECKING
@@ -53,6 +54,12 @@ def test_every_item_has_its_result(parallel: int) -> None:
 
     assert sorted(run(watched, iter(range(200)), parallel=parallel)) == [-item for item in range(199, -1, -1)]
     assert watched.most <= parallel
+
+
+def test_threads_know_what_whoever_has_called_knows() -> None:
+    about = contextvars.ContextVar("about", default="nothing")
+    about.set("a copy")
+    assert set(in_parallel(lambda _item, _halted: about.get(), range(20), parallel=lambda: 4)) == {"a copy"}
 
 
 def test_nothing_to_do_is_done() -> None:
