@@ -22,8 +22,6 @@ from bridge.sandbox.address import TEAM, environment
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import wandb
-
     from benchmarks.table import Row
 
 MODELS, MOVES = 25, 100
@@ -91,19 +89,11 @@ def _moved() -> list[float]:
             assert before is not None
             at[model] = 1 - at[model]
             waiting[model] = (before, time.monotonic())
-            _tag(artifacts[model, at[model]])
+            stage.tag(artifacts[model, at[model]])
     stage.until(lambda: not waiting)
     over.set()
     watching.join()
     return arrived
-
-
-def _tag(artifact: wandb.Artifact) -> None:
-    # The SDK sends the difference to what it believes; another move has taken the alias away meanwhile.
-    artifact.aliases = [alias for alias in artifact.aliases if alias != "production"]
-    artifact._saved_aliases = artifact.aliases.copy()  # noqa: SLF001  as if it had been fetched again
-    artifact.aliases.append("production")
-    artifact.save()
 
 
 def _let_wandb_tell(folder: Path, url: str) -> None:

@@ -26,7 +26,7 @@ from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJEC
 from bridge.sandbox.world import World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 PORTS = 28470
 REGISTRY = f"{ORG_ENTITY}/wandb-registry-model"
@@ -34,8 +34,6 @@ PATIENCE = 600  # seconds after which something has gone wrong
 _TICKS = os.sysconf("SC_CLK_TCK")
 _CONNECTIONS = f"""\
 connections:
-  acme: {{kind: wandb, base_url: {environment(PORTS)["WANDB_BASE_URL"]}, organization: acme, \
-api_key: {{env: WANDB_API_KEY}}%s}}
   prod: {{kind: vertex, project: {PROJECT}, location: {LOCATION}, bucket: gs://{BUCKET}/registry, \
 endpoint: {environment(PORTS)["BRIDGE_SANDBOX_VERTEX_GRPC"]}, insecure: true, \
 storage_endpoint: {environment(PORTS)["STORAGE_EMULATOR_HOST"]}}}
@@ -79,6 +77,15 @@ def api() -> wandb.Api:
     return wandb.Api(overrides={"base_url": environment(PORTS)["WANDB_BASE_URL"]}, api_key=API_KEY, timeout=60)
 
 
+def tag(artifact: wandb.Artifact) -> None:
+    """Move `production` to a version of W&B, whoever has it now."""
+    # The SDK sends the difference to what it believes; another move has taken the alias away meanwhile.
+    artifact.aliases = [alias for alias in artifact.aliases if alias != "production"]
+    artifact._saved_aliases = artifact.aliases.copy()  # noqa: SLF001  as if it had been fetched again
+    artifact.aliases.append("production")
+    artifact.save()
+
+
 @contextmanager
 def vertex() -> Iterator[v1.ModelServiceClient]:
     """Give Vertex's own client."""
@@ -106,20 +113,27 @@ def until(condition: Callable[[], bool], pause: float = 0.05) -> float:
     return time.monotonic() - begun
 
 
-def write_config(folder: Path, mappings: str, settings: str = "", webhook: str = "") -> None:
-    """Write bridge.yaml and the mappings; `webhook` goes into the connection to W&B."""
+_WANDB = f"kind: wandb, base_url: {environment(PORTS)['WANDB_BASE_URL']}, organization: acme"
+
+
+def write_config(
+    folder: Path, mappings: str, settings: str = "", webhook: str = "", others: Sequence[str] = ()
+) -> None:
+    """Write bridge.yaml and the mappings; `webhook` goes into connection `acme`, and `others` are like it without."""
+    more = "".join(f"  {name}: {{{_WANDB}, api_key: {{env: WANDB_API_KEY}}}}\n" for name in others)
+    connections = f"{_CONNECTIONS}  acme: {{{_WANDB}, api_key: {{env: WANDB_API_KEY}}{webhook}}}\n{more}"
     (folder / "mappings").mkdir(exist_ok=True)
     (folder / "mappings" / "all.yaml").write_text(f"mappings:\n{mappings}")
     (folder / "bridge.yaml").write_text(
-        f"store: sqlite:///bridge.db\nservice: {{listen: '127.0.0.1:0'}}\n{settings}{_CONNECTIONS % webhook}"
+        f"store: sqlite:///bridge.db\nservice: {{listen: '127.0.0.1:0'}}\n{settings}{connections}"
     )
 
 
-def one_mapping(pattern: str, name: str = "all") -> str:
-    """Spell a mapping of all collections of a pattern, each to a model of its own name."""
+def one_mapping(pattern: str, name: str = "all", model: str = "{name}") -> str:
+    """Spell a mapping of all collections of a pattern, each to a model of its own."""
     return (
         f"  - name: {name}\n    source: {{from: acme, registry: model, collection: {{regex: '(?P<name>{pattern})'}}}}\n"
-        "    target: {to: prod, model: '{name}'}\n    policy: sync\n    aliases: {production: production}\n"
+        f"    target: {{to: prod, model: '{model}'}}\n    policy: sync\n    aliases: {{production: production}}\n"
         "    serving: {image: an/image}\n"
     )
 
@@ -156,6 +170,9 @@ class Service:
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
+            if not line.startswith("{"):
+                sys.stderr.write(line)
+                continue
             said = json.loads(line)
             self.said.append(said)
             if said["event"].startswith("listening on "):
