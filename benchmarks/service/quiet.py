@@ -30,22 +30,31 @@ if TYPE_CHECKING:
     from bridge.core.model import MappingSpec
 
 COLLECTIONS = 10_000
+IN_A_FILE = 1_000  # mappings
 POLL = 10  # seconds
 
 
 def measure(folder: Path, cycles: int = 20) -> list[Row]:
-    """Watch for that many cycles."""
+    """Watch for that many cycles; each collection has a mapping of its own."""
     stage.seed(folder / "sandbox", COLLECTIONS, "quiet", versions=1)
-    mappings = "".join(
-        f"  - {{name: m{n}, source: {{from: acme, registry: model, collection: quiet-{n:05}, aliases: [production]}}, "
-        f"target: {{to: prod, model: quiet-{n:05}}}, policy: sync, serving: {{image: an/image}}}}\n"
-        for n in range(COLLECTIONS)
-    )
-    stage.write_config(folder, mappings, f"poll_every: {POLL}s\nlimits: {{wandb: 1000/s}}\n")
+    stage.write_config(folder, "", f"poll_every: {POLL}s\nlimits: {{wandb: 1000/s}}\n")
+    (folder / "mappings" / "all.yaml").unlink()
+    for some in range(0, COLLECTIONS, IN_A_FILE):
+        lines = [_mapping(number) for number in range(some, some + IN_A_FILE)]
+        (folder / "mappings" / f"{some:05}.yaml").write_text(f"mappings:\n{''.join(lines)}")
     with stage.sandbox(folder / "sandbox", "--no-mlflow"):
         _settle(folder)
         with stage.Service(folder) as service:
             return _watched(service, cycles)
+
+
+def _mapping(number: int) -> str:
+    return (
+        f"  - name: m{number}\n"
+        f"    source: {{from: acme, registry: model, collection: quiet-{number:05}}}\n"
+        f"    target: {{to: prod, model: quiet-{number:05}}}\n"
+        "    policy: sync\n    aliases: {production: production}\n    serving: {image: an/image}\n"
+    )
 
 
 def _settle(folder: Path) -> None:
