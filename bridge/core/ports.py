@@ -250,6 +250,15 @@ class Copier(Protocol):
 class Registry(Protocol):
     """The Vertex AI Model Registry of one project and location. TryAgain means: it may have happened, look again."""
 
+    def models(self) -> tuple[str, ...]:
+        """
+        Name the models that show our mark, in the order of their names.
+
+        A model shows the labels of its own and of its `default` version; one that has versions of ours and shows no
+        mark is not among them.
+        """
+        ...
+
     def observe(self, model: str) -> TargetState:
         """Look at a model with all its versions; absent is `exists=False`. `committed` is left empty."""
         ...

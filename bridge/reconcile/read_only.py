@@ -23,6 +23,10 @@ class AskedRegistry:
 
     registry: Registry
 
+    def models(self) -> tuple[str, ...]:
+        """See the port."""
+        return self.registry.models()
+
     def observe(self, model: str) -> TargetState:
         """See the port."""
         return self.registry.observe(model)

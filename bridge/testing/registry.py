@@ -156,6 +156,12 @@ class MemoryRegistry:
 
     # the port
 
+    def models(self) -> tuple[str, ...]:
+        """See the port."""
+        with self._lock:
+            self._begin("models")
+            return tuple(sorted(model for model, there in self._models.items() if self._shows_mark(there)))
+
     def observe(self, model: str) -> TargetState:
         """See the port."""
         with self._lock:
@@ -257,6 +263,9 @@ class MemoryRegistry:
             return TargetState(model, exists=False)
         listed = (self._shown(there, each) for each in there.versions if each.listed_from <= self._clock.now())
         return TargetState(model, exists=True, versions=tuple(listed))
+
+    def _shows_mark(self, model: _Model) -> bool:
+        return any(DEFAULT in version.aliases and self._shown(model, version).marked for version in model.versions)
 
     def _shown(self, model: _Model, version: _Version) -> ModelVersion:
         shared = model.marked and self.label_scope == "model"

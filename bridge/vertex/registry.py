@@ -71,6 +71,17 @@ class VertexRegistry:
         """Close the channel."""
         self._client.transport.close()
 
+    def models(self) -> tuple[str, ...]:
+        """See the port."""
+        with self._asking(f"listing the models of {self._parent}"):
+            ours = f"labels.{OWNER_LABEL}={self._owner}"
+            request = v1.ListModelsRequest(parent=self._parent, filter=ours, page_size=_PAGE)
+            try:
+                listed = list(self._paged(self._client.list_models(request, timeout=TIMEOUT, retry=self._retry)))
+            except api.NotFound:
+                return ()
+        return tuple(sorted(model.name.rpartition("/")[2] for model in listed))
+
     def observe(self, model: str) -> TargetState:
         """See the port."""
         with self._asking(f"listing the versions of model {model}"):

@@ -157,6 +157,35 @@ def end(request: pytest.FixtureRequest) -> Iterator[End]:
     yield from request.param(request, f"contract-{uuid.uuid4().hex[:12]}")
 
 
+# models
+
+
+@pytest.mark.parametrize("scope", ["model", "version"])
+def test_models_of_ours_are_named_and_nobody_elses(end: End, scope: str) -> None:
+    end.mood(label_scope=scope)
+    model, theirs = end.model, f"{end.model}-theirs"
+    end.add()
+    end.model = theirs
+    end.add_foreign(end.folder("v1"))
+
+    named = end.registry.models()
+
+    assert model in named
+    assert theirs not in named
+    assert list(named) == sorted(named)
+
+
+def test_models_are_named_however_many_there_are(end: End) -> None:
+    end.mood(commit_delay=0)  # not with the real service: it takes hours
+    name, wanted = end.model, set()
+    for number in range(101):
+        end.model = f"{name}-{number}"
+        wanted.add(end.model)
+        end.register()
+
+    assert wanted <= set(end.registry.models())
+
+
 # observe
 
 

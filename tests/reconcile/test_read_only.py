@@ -26,6 +26,7 @@ def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
     world.sync()
     end = ReadOnlyRegistry(world.registry)
 
+    assert end.models() == world.registry.models() == ("fraud",)
     assert end.observe("fraud") == world.registry.observe("fraud")
     assert end.version("fraud", "1") == world.registry.version("fraud", "1")
     assert end.running("fraud") == ()
