@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.cli import (
+    adopt,
     apply,
     check,
     demo,
@@ -39,24 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (
-    check,
-    plan,
-    apply,
-    sync,
-    run_command,
-    status,
-    explain,
-    where,
-    verify,
-    history,
-    leftovers,
-    rebuild,
-    demo,
-):
+for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(hooks.app, name="hooks")
-for on_call in (pausing.pause, pausing.resume, pausing.retry):
+for on_call in (pausing.pause, pausing.resume, pausing.retry, adopt.adopt, rebuild.rebuild):
     app.command()(on_call)
 app.add_typer(token.app, name="token")
 app.add_typer(sandbox.app, name="sandbox")

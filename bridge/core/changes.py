@@ -52,6 +52,20 @@ class RegisterVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptVersion:
+    """Take a version that a person registered for that of a source version, whose bytes it has."""
+
+    version: SourceVersion
+    artifact_uri: str  # the person's folder, in which nothing is written
+    version_id: str  # in Vertex
+    why: str = ""
+    deep: bool = False  # bytes are compared where no digest tells
+
+    def __str__(self) -> str:
+        return f"+ adopted  @{self.version_id} = {self.version.label}{f' ({self.why})' if self.why else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class MoveAlias:
     """Make an alias name a version and no other; `previous` is who had it, None if nobody."""
 
@@ -78,7 +92,7 @@ class RemoveAlias:
         return f"- alias    {self.alias} ({_spell(self.previous)})"
 
 
-Change = CopyFiles | ArrangeFiles | RegisterVersion | MoveAlias | RemoveAlias
+Change = CopyFiles | ArrangeFiles | RegisterVersion | AdoptVersion | MoveAlias | RemoveAlias
 
 
 class Kind(StrEnum):
@@ -143,7 +157,7 @@ def refuse_frozen(change: Change, until: datetime) -> Refusal:
 
 
 def change_kind(change: Change) -> str:
-    """Name a change for journals and JSON: "copy", "arrange", "register", "move-alias", "remove-alias"."""
+    """Name a change for journals and JSON: "copy", "arrange", "register", "adopt", "move-alias", "remove-alias"."""
     match change:
         case CopyFiles():
             return "copy"
@@ -151,6 +165,8 @@ def change_kind(change: Change) -> str:
             return "arrange"
         case RegisterVersion():
             return "register"
+        case AdoptVersion():
+            return "adopt"
         case MoveAlias():
             return "move-alias"
         case RemoveAlias():
@@ -164,6 +180,8 @@ def version_of(change: Change) -> SourceVersion | None:
     match change:
         case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version) | MoveAlias(to=version):
             return version
+        case AdoptVersion(version):
+            return version
         case RemoveAlias():
             return None
         case _:
@@ -173,7 +191,7 @@ def version_of(change: Change) -> SourceVersion | None:
 def subject_of(change: Change) -> str:
     """Name what a change is about, as refusals do: "version v7", "alias production"."""
     match change:
-        case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version):
+        case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version) | AdoptVersion(version):
             return f"version {version.label}"
         case MoveAlias(alias) | RemoveAlias(alias):
             return f"alias {alias}"

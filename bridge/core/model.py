@@ -335,6 +335,8 @@ class ModelVersion:
     artifact_uri: str
     aliases: frozenset[Alias]
     marked: bool  # carries our owner label; proof of ownership only together with a record
+    owner: str | None = None  # whose owner label it carries, if that is somebody else's
+    duplicate: bool = False  # carries our label for one too many
 
 
 @dataclass(frozen=True, slots=True)

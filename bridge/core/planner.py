@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
@@ -19,15 +20,16 @@ from bridge.core.changes import (
     refuse_held,
 )
 from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnDrift, VersionRef
-from bridge.core.naming import OWNER_LABEL, artifact_uri, folders, serving_uri
+from bridge.core.naming import artifact_uri, serving_uri
+from bridge.core.ownership import homes
 from bridge.core.policy import permit
 from bridge.core.serving import plain_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bridge.core.desired import Desired
-    from bridge.core.model import MappingSpec, ModelVersion, SourceVersion, TargetState
+    from bridge.core.model import MappingRecord, MappingSpec, ModelVersion, SourceVersion, TargetState
 
 
 def make_plan(
@@ -81,13 +83,19 @@ def make_plan(
     return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum, notes)
 
 
-def took_effect(change: Change, actual: TargetState) -> bool:
-    """Tell whether a change is visible in *actual*: how a pass settles what a crash left open."""
+def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:
+    """
+    Tell whether a change is visible in *actual*: how a pass settles what a crash left open.
+
+    A version is adopted when its record is written, which is done last.
+    """
     match change:
         case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
             return uri in actual.committed
         case RegisterVersion(artifact_uri=uri):
             return any(version.artifact_uri == uri and version.marked for version in actual.versions)
+        case AdoptVersion(artifact_uri=uri, version_id=version_id):
+            return any((record.artifact_uri, record.version_id) == (uri, version_id) for record in records)
         case MoveAlias(alias, artifact_uri=uri):
             holder = actual.holder(alias)
             return holder is not None and holder.artifact_uri == uri and holder.marked
@@ -136,12 +144,12 @@ class _Planner:
         own = ((record.artifact_uri, record.version_id) for record in self.known.records)
         return version.marked and (version.artifact_uri, version.id) in own
 
-    def folders(self, version: SourceVersion) -> tuple[str, ...]:
-        return folders(self.base, self.actual.model, version, self.spec.serving.layout)
+    def homes(self, version: SourceVersion) -> tuple[str, ...]:
+        return homes(self.base, self.actual.model, version, self.spec.serving.layout, self.known.records)
 
     def registered(self, version: SourceVersion) -> ModelVersion | None:
         ours = [there for there in self.actual.versions if self.is_ours(there)]
-        return next((there for uri in self.folders(version) for there in ours if there.artifact_uri == uri), None)
+        return next((there for uri in self.homes(version) for there in ours if there.artifact_uri == uri), None)
 
     def ref(self, version: ModelVersion) -> VersionRef:
         labels = (r.source.label for r in self.known.records if r.artifact_uri == version.artifact_uri)
@@ -158,13 +166,14 @@ class _Planner:
         return missing
 
     def arrive(self, version: SourceVersion) -> tuple[*tuple[Change, ...], RegisterVersion] | Refusal:
-        uris = self.folders(version)
-        if any(there.artifact_uri in uris for there in self.actual.versions):
+        uris = self.homes(version)
+        there = next((there for there in self.actual.versions if there.artifact_uri in uris), None)
+        if there is not None:
             return Refusal(
                 Kind.CONFLICT,
                 f"version {version.label}",
                 "Vertex has a version of its folder that does not carry the bridge's label or is in no record",
-                f"give that version the label {OWNER_LABEL} again, or delete it in Vertex",
+                f"have it taken over: bridge adopt {self.actual.model}@{there.id}; or delete it in Vertex",
             )
         if self.spec.drift is OnDrift.REPORT:
             gone = next((r for r in self.known.records if r.artifact_uri in uris), None)
@@ -193,7 +202,7 @@ class _Planner:
             Kind.CONFLICT,
             f"model {model}",
             f"Vertex model {model!r} exists, and none of its versions was registered by this bridge's store",
-            f"choose another target model ({self.spec.origin}), or delete the model in Vertex if nobody needs it",
+            f"choose another target model ({self.spec.origin}), or have its versions taken over: bridge adopt {model}",
         )
 
     # aliases
@@ -208,7 +217,7 @@ class _Planner:
                 Kind.CONFLICT,
                 f"alias {alias}",
                 f"it is on Vertex version @{holder.id}, which this bridge did not register",
-                "remove the alias from that version in Vertex, and the next pass sets it",
+                f"remove the alias there, or have that version taken over: bridge adopt {self.actual.model}@{holder.id}",
             )
         if self.spec.drift is OnDrift.REPORT and (drift := self.drift(alias, holder, to)):
             return drift

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
@@ -45,10 +46,10 @@ def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
     """
     Return the change if the mapping permits it, else why not; a refusal stays one.
 
-        policy       copy  register  set a new alias  move an alias  remove an alias
-        sync         yes   yes       yes              yes            yes
-        upsert-only  yes   yes       yes              yes            no
-        create-only  yes   yes       yes              no             no
+        policy       copy  register, adopt  set a new alias  move an alias  remove an alias
+        sync         yes   yes              yes              yes            yes
+        upsert-only  yes   yes              yes              yes            no
+        create-only  yes   yes              yes              no             no
     """
     match step:
         case RemoveAlias(alias) if policy is not Policy.SYNC:
@@ -57,7 +58,9 @@ def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
         case MoveAlias(alias, previous=previous) if policy is Policy.CREATE_ONLY and previous is not None:
             reason = f"it has moved at the source, but policy {policy} moves nothing"
             return Refusal(Kind.POLICY, f"alias {alias}", reason, "move it in Vertex, or set 'policy: sync'")
-        case CopyFiles() | ArrangeFiles() | RegisterVersion() | MoveAlias() | RemoveAlias() | Refusal():
+        case CopyFiles() | ArrangeFiles() | RegisterVersion() | AdoptVersion():
+            return step
+        case MoveAlias() | RemoveAlias() | Refusal():
             return step
         case _:
             assert_never(step)

@@ -238,6 +238,26 @@ class Copier(Protocol):
         """
         ...
 
+    def compare(self, version: SourceVersion, folder: str, *, deep: bool = False) -> Manifest:
+        """
+        Make sure that a folder which a person filled holds a version's files and no others; return their manifest.
+
+        By name, size and the digests that source and bucket keep. Where these do not tell, every byte is read if
+        `deep`, else NeedsPerson is raised. A folder that the bridge filled is compared with its own manifest, since
+        its files may have been arranged. Writes nothing. Raises IntegrityError if the files differ, and as
+        Source.describe does.
+        """
+        ...
+
+    def adopt(self, version: SourceVersion, folder: str, kept: str, *, deep: bool = False) -> Manifest:
+        """
+        Compare, as above, and write the manifest to `kept`, a folder of ours that holds nothing else. Idempotent.
+
+        The folder of a person stays as it is. Raises as `compare` does, and NeedsPerson if `kept` has a manifest
+        of other files.
+        """
+        ...
+
     def manifest(self, folder: str) -> Manifest | None:
         """Read a folder's manifest; None if the folder is not whole."""
         ...
@@ -296,6 +316,15 @@ class Registry(Protocol):
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """Take `alias` away from that version, if it has it. Idempotent; read back before it returns."""
+        ...
+
+    def mark_ours(self, model: str, version_id: str) -> None:
+        """
+        Put our mark on a version, beside the labels that it has, and take that of a duplicate away.
+
+        Idempotent; read back before it returns. Raises NotFound if the version is gone, and NeedsPerson if it carries
+        somebody else's mark; then nothing has happened.
+        """
         ...
 
 

@@ -9,10 +9,11 @@ from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, Refusal
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Facts, Fit, Layout
 from bridge.core.naming import artifact_uri, folders, serving_uri
+from bridge.core.ownership import homes
 from bridge.core.serving import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.core.model import (
         ManifestHeader,
@@ -43,8 +44,12 @@ class Observer:
     model: str  # Vertex model id
 
     def folders(self, version: SourceVersion) -> tuple[str, ...]:
-        """Return the folders that Vertex may have a version from, under the mapping's layout."""
+        """Return the folders that the bridge may register a version from, under the mapping's layout."""
         return folders(self.base, self.model, version, self.spec.serving.layout)
+
+    def homes(self, version: SourceVersion, records: Iterable[MappingRecord]) -> tuple[str, ...]:
+        """Return the folders that Vertex may have a version from: those, and what was adopted for it."""
+        return homes(self.base, self.model, version, self.spec.serving.layout, records)
 
     def observe(
         self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], unfinished: Sequence[JournalEntry]
@@ -56,7 +61,7 @@ class Observer:
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
-        meant = {folder for version in desired for folder in self.folders(version)}
+        meant = {folder for version in desired for folder in self.homes(version, records)}
         unlisted = [r for r in records if r.artifact_uri in meant and r.version_id not in listed]
         asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
         versions = (*actual.versions, *(version for version in asked if version is not None))
@@ -99,7 +104,7 @@ class Observer:
         """Return the desired versions that no record knows, or that Vertex no longer has."""
         there = {(version.artifact_uri, version.id) for version in versions}
         registered = {r.artifact_uri for r in records if (r.artifact_uri, r.version_id) in there}
-        return [version for version in desired if registered.isdisjoint(self.folders(version))]
+        return [version for version in desired if registered.isdisjoint(self.homes(version, records))]
 
     def _whole(self, missing: Sequence[SourceVersion], unfinished: Sequence[JournalEntry]) -> dict[str, ManifestHeader]:
         """Find the folders that hold just their version; if one holds another, copying says so."""

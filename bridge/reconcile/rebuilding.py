@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bridge.core.desired import desire, model_name
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import ModelKey, State
-from bridge.core.naming import model_id
+from bridge.core.model import ModelKey, SourceVersion, State
+from bridge.core.naming import adopted_uri, is_our_name, model_id
 from bridge.core.rebuilding import Rebuilding, Remains, rebuild
 from bridge.core.records import Status
 from bridge.reconcile.failing import known
@@ -110,25 +110,25 @@ class Rebuilder:
 
     def _unlisted(self, patterns: Sequence[MappingSpec], taken: set[str]) -> Iterator[_Subject]:
         """Find the models whose collection the source does not list any more: their manifests name it."""
-        registry, copier = self._ends(patterns[0])
+        registry, copier, base = self._ends(patterns[0])
         for model in registry.models():
             if model in taken:
                 continue
-            headers = _headers(copier, registry.observe(model), frozenset()).values()
+            headers = _headers(copier, base, registry.observe(model), frozenset()).values()
             collections = [header.collection for header in headers if not isinstance(header, str)]
             spec = next((spec for spec in patterns for each in collections if _leads_to(spec, each, model)), None)
             if spec is not None:
                 yield _Subject(spec, ModelKey(spec.name, model), None)
 
-    def _ends(self, spec: MappingSpec) -> tuple[Registry, Copier]:
+    def _ends(self, spec: MappingSpec) -> tuple[Registry, Copier, str]:
         reconciler = self.passes.reconciler(spec)
-        return ReadOnlyRegistry(reconciler.registry), ReadOnlyCopier(reconciler.copier)
+        return ReadOnlyRegistry(reconciler.registry), ReadOnlyCopier(reconciler.copier), reconciler.base
 
     # one model
 
     def _look(self, subject: _Subject, store: Store) -> Rebuilding:
         spec, key, state = subject.spec, subject.key, subject.state
-        registry, copier = self._ends(spec)
+        registry, copier, base = self._ends(spec)
         records = store.records(key)
         pending = frozenset(intent.artifact_uri for intent in store.intents(key))
         actual = registry.observe(key.model)
@@ -137,7 +137,7 @@ class Rebuilder:
             key=key,
             connection=spec.source.connection,
             actual=actual,
-            headers=_headers(copier, actual, known_folders),
+            headers=_headers(copier, base, actual, known_folders),
             published=state.versions if state else (),
             desired=desire(spec, state) if state else None,
             records=records,
@@ -164,15 +164,27 @@ class Rebuilder:
         return found
 
 
-def _headers(copier: Copier, actual: TargetState, known_folders: frozenset[str]) -> dict[str, ManifestHeader | str]:
+def _headers(
+    copier: Copier, base: str, actual: TargetState, known_folders: frozenset[str]
+) -> dict[str, ManifestHeader | str]:
     """Read the headers of the marked versions' folders, but for those that are known; a text says why there is none."""
     headers: dict[str, ManifestHeader | str] = {}
     for folder in {version.artifact_uri for version in actual.versions if version.marked} - known_folders:
         try:
-            headers[folder] = copier.header(folder) or f"{folder} has no manifest"
+            headers[folder] = _header(copier, base, actual.model, folder) or f"{folder} has no manifest"
         except NeedsPerson as problem:
             headers[folder] = problem.reason
     return headers
+
+
+def _header(copier: Copier, base: str, model: str, folder: str) -> ManifestHeader | None:
+    """Read what is known of a folder: its own manifest if the bridge filled it, else that which is kept of it."""
+    header = copier.header(folder)
+    if header is not None:
+        source = SourceVersion("", header.collection, header.label, header.source_id, header.source_digest, "")
+        if is_our_name(folder, model, source):
+            return header
+    return copier.header(adopted_uri(base, model, folder))
 
 
 def _leads_to(spec: MappingSpec, collection: str, model: str) -> bool:

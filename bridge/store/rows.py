@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     CopyFiles,
     MoveAlias,
@@ -226,6 +227,8 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
                 _container_from_json(values.get("container", {"image": ""})),  # entries from before there were layouts
                 values.get("why", ""),
             )
+        case "adopt":
+            return AdoptVersion(**{**_fields(values), "version": SourceVersion(**values["version"])})
         case "move-alias":
             previous = values["previous"]
             return MoveAlias(
@@ -241,6 +244,10 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
                 reason=f"the journal holds a change of the kind {kind!r}, which this bridge does not know",
                 remedy="upgrade the bridge: a newer one wrote it",
             )
+
+
+def _fields(values: Mapping[str, Any]) -> Row:
+    return {name: value for name, value in values.items() if name != "change"}
 
 
 def _container_from_json(values: Mapping[str, Any]) -> Container:

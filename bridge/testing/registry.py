@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.model import DEFAULT, Alias, ModelVersion, TargetState
 from bridge.core.records import Operation
+from bridge.testing.models import HeldModel, HeldUpload, HeldVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,37 +19,6 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError
     from bridge.core.model import Container, Facts, SourceVersion
     from bridge.core.ports import Clock
-
-
-@dataclass
-class _Version:
-    number: int
-    artifact_uri: str
-    marked: bool
-    listed_from: datetime
-    aliases: set[Alias] = field(default_factory=set)
-
-
-@dataclass
-class _Model:
-    name: str
-    marked: bool  # labels of the first upload belong to the model, where label_scope says so
-    versions: list[_Version] = field(default_factory=list)
-    given: int = 0  # version ids are never given twice
-
-    def version(self, version_id: str) -> _Version | None:
-        return next((version for version in self.versions if str(version.number) == version_id), None)
-
-
-@dataclass
-class _Upload:
-    name: str  # of the operation
-    model: str
-    display_name: str
-    artifact_uri: str
-    is_first: bool  # it asks for a new model
-    commits_at: datetime
-    end: Operation | None  # None: not yet; otherwise how it ends, once it is time
 
 
 class MemoryRegistry:
@@ -90,8 +59,8 @@ class MemoryRegistry:
         self.calls: list[str] = []
         self.served: dict[str, tuple[Container, Facts]] = {}
         self._clock = clock
-        self._models: dict[str, _Model] = {}
-        self._uploads: dict[str, _Upload] = {}
+        self._models: dict[str, HeldModel] = {}
+        self._uploads: dict[str, HeldUpload] = {}
         self._asked = 0
         self._lock = threading.RLock()
 
@@ -119,12 +88,19 @@ class MemoryRegistry:
     # what a person does by hand
 
     def add_by_hand(
-        self, model: str, artifact_uri: str = "gs://elsewhere/", aliases: Iterable[str] = (), *, marked: bool = False
+        self,
+        model: str,
+        artifact_uri: str = "gs://elsewhere/",
+        aliases: Iterable[str] = (),
+        *,
+        marked: bool = False,
+        owner: str | None = None,
     ) -> str:
-        """Register a version, of a new model if need be; return its id. `marked`: with the owner's label."""
+        """Register a version, of a new model if need be; return its id. `marked`: ours; `owner`: somebody else's."""
         with self._lock:
             self._settle()
             version = self._add(model, model, artifact_uri, marked=marked, at=self._clock.now())
+            version.owner = owner
             version.listed_from = self._clock.now()
             for alias in aliases:
                 self._name(self._models[model], Alias(alias), version)
@@ -191,7 +167,7 @@ class MemoryRegistry:
             self._begin("register")
             self._asked += 1
             self.served[artifact_uri] = (container, facts)
-            upload = _Upload(
+            upload = HeldUpload(
                 f"operations/{self._asked}",
                 model,
                 name,
@@ -246,6 +222,23 @@ class MemoryRegistry:
                 version.aliases.discard(alias)
             self._answer("remove_alias")
 
+    def mark_ours(self, model: str, version_id: str) -> None:
+        """See the port."""
+        with self._lock:
+            self._begin("mark_ours")
+            version = self._found(model, version_id)
+            if version.owner is not None:
+                raise NeedsPerson(f"version @{version_id} of model {model} belongs to {version.owner!r}", "ask them")
+            version.marked, version.duplicate_of = True, None
+            self._answer("mark_ours")
+
+    def _found(self, model: str, version_id: str) -> HeldVersion:
+        there = self._models.get(model)
+        version = there.version(version_id) if there else None
+        if version is None:
+            raise NotFound(f"model {model} has no version @{version_id}", "look which it has")
+        return version
+
     def _begin(self, method: str) -> None:
         self.calls.append(method)
         if method in self.problems:
@@ -264,13 +257,18 @@ class MemoryRegistry:
         listed = (self._shown(there, each) for each in there.versions if each.listed_from <= self._clock.now())
         return TargetState(model, exists=True, versions=tuple(listed))
 
-    def _shows_mark(self, model: _Model) -> bool:
+    def _shows_mark(self, model: HeldModel) -> bool:
         return any(DEFAULT in version.aliases and self._shown(model, version).marked for version in model.versions)
 
-    def _shown(self, model: _Model, version: _Version) -> ModelVersion:
-        shared = model.marked and self.label_scope == "model"
+    def _shown(self, model: HeldModel, version: HeldVersion) -> ModelVersion:
+        shared = model.marked and self.label_scope == "model" and version.owner is None
         return ModelVersion(
-            str(version.number), version.artifact_uri, frozenset(version.aliases), version.marked or shared
+            str(version.number),
+            version.artifact_uri,
+            frozenset(version.aliases),
+            version.marked or shared,
+            version.owner,
+            version.duplicate_of is not None,
         )
 
     def _settle(self) -> None:
@@ -280,7 +278,7 @@ class MemoryRegistry:
             if upload.commits_at <= self._clock.now():
                 upload.end = self._end(upload)
 
-    def _end(self, upload: _Upload) -> Operation:
+    def _end(self, upload: HeldUpload) -> Operation:
         if self.failing:
             return self.failing.pop(0)
         if upload.is_first and upload.model in self._models:
@@ -288,16 +286,16 @@ class MemoryRegistry:
         version = self._add(upload.model, upload.display_name, upload.artifact_uri, marked=True, at=upload.commits_at)
         return Operation(done=True, version_id=str(version.number))
 
-    def _add(self, model: str, name: str, artifact_uri: str, *, marked: bool, at: datetime) -> _Version:
-        there = self._models.setdefault(model, _Model(name, marked))
+    def _add(self, model: str, name: str, artifact_uri: str, *, marked: bool, at: datetime) -> HeldVersion:
+        there = self._models.setdefault(model, HeldModel(name, marked))
         there.given += 1
-        version = _Version(there.given, artifact_uri, marked, at + timedelta(seconds=self.list_lag))
+        version = HeldVersion(there.given, artifact_uri, marked, at + timedelta(seconds=self.list_lag))
         if not there.versions:
             version.aliases.add(DEFAULT)
         there.versions.append(version)
         return version
 
-    def _name(self, model: _Model, alias: Alias, version: _Version | None) -> None:
+    def _name(self, model: HeldModel, alias: Alias, version: HeldVersion | None) -> None:
         for each in model.versions:
             each.aliases.discard(alias)
         if version is not None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
 from bridge.core.model import (
     EVERY,
     Alias,
@@ -60,6 +60,7 @@ COPY = CopyFiles(version("v7"), URI)
 CONTAINER = Container("mlflow/server", (8080,), "/invocations", "/ping", (("A", "1"), ("B", "é")))
 REGISTER = RegisterVersion(version("v7", digest=None), URI, CONTAINER, "it is xgboost")
 ARRANGE = ArrangeFiles(version("v7"), URI, f"{URI}-prebuilt/", (("model.ubj", "model.bst"), ("a b", "c")))
+ADOPT = AdoptVersion(version("v7"), "gs://team/july/", "9", "bridge adopt", deep=True)
 MOVE = MoveAlias(PRODUCTION, version("v7"), URI, VersionRef("6", "v6"))
 FIRST_MOVE = MoveAlias(PRODUCTION, version("v7"), URI, previous=None)
 REMOVE = RemoveAlias(PRODUCTION, VersionRef("6", label=None))
@@ -174,7 +175,7 @@ def test_what_was_returned_does_not_change_afterwards(store: Store) -> None:
 
 
 # journal
-@pytest.mark.parametrize("change", [COPY, ARRANGE, REGISTER, MOVE, FIRST_MOVE, REMOVE], ids=str)
+@pytest.mark.parametrize("change", [COPY, ARRANGE, REGISTER, ADOPT, MOVE, FIRST_MOVE, REMOVE], ids=str)
 def test_what_was_begun_is_unfinished_and_says_what_who_and_when(
     store: Store, change: CopyFiles | RegisterVersion | MoveAlias | RemoveAlias
 ) -> None:

@@ -11,6 +11,7 @@ import hashlib
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
@@ -190,6 +191,11 @@ def register(label: str) -> RegisterVersion:
     return RegisterVersion(version(label), uri(label), Container(IMAGE))
 
 
+def adopt(label: str, at: str = "90", why: str = "") -> AdoptVersion:
+    """Return the adoption of a version that somebody else registered."""
+    return AdoptVersion(version(label), f"gs://elsewhere/{at}/", at, why)
+
+
 def move(alias: str, to: str, previous: str | None = None) -> MoveAlias:
     """Return the move of an alias, from a label or from nobody."""
     return MoveAlias(Alias(alias), version(to), uri(to), ref(previous) if previous else None)
@@ -228,6 +234,8 @@ def _in_words(change: Change) -> str:
             return f"arrange {to.label}"
         case RegisterVersion(to):
             return f"register {to.label}"
+        case AdoptVersion(to, version_id=at):
+            return f"adopt @{at} as {to.label}"
         case MoveAlias(alias, to, previous=previous):
             return f"move {alias} {_spelled(previous)} -> {to.label}"
         case RemoveAlias(alias, previous):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
 from bridge.core.desired import Desired, desire
 from bridge.core.model import (
     DEFAULT,
@@ -85,6 +85,8 @@ class World:
                 return replace(self, actual=replace(self.actual, committed=self.actual.committed | {folder}))
             case RegisterVersion():
                 return self._registered(change)
+            case AdoptVersion():
+                raise AssertionError("nobody has it adopted")
             case MoveAlias(alias, artifact_uri=folder):
                 [to] = [each for each in self.actual.versions if each.artifact_uri == folder and self.ours(each)]
                 return self._with_alias(alias, to.id)

@@ -28,6 +28,7 @@ from bridge.core.model import Alias, SourceVersion, VersionRef
 from tests.core.builders import (
     COLLECTION,
     IMAGE,
+    adopt,
     copy,
     desired,
     move,
@@ -48,6 +49,7 @@ CONTAINER: dict[str, object] = {"image": IMAGE, "ports": [], "predict_route": No
 CHANGES: dict[str, Change] = {
     "copy": copy("v7"),
     "register": register("v7"),
+    "adopt": adopt("v7"),
     "move-alias": move("production", "v7", "v6"),
     "remove-alias": remove("staging", "v6"),
 }
@@ -72,6 +74,8 @@ CHANGES: dict[str, Change] = {
             "+ serving  v7 -> gs://b/f/ (m.pkl and 2 more)",
             id="arrange many",
         ),
+        pytest.param(adopt("v7"), "+ adopted  @90 = v7", id="adopt"),
+        pytest.param(adopt("v7", why="bridge adopt"), "+ adopted  @90 = v7 (bridge adopt)", id="adopt, why"),
         pytest.param(move("production", "v7"), "~ alias    production (- -> v7)", id="set"),
         pytest.param(move("production", "v7", "v6"), "~ alias    production (v6 -> v7)", id="move"),
         pytest.param(move("production", "v7", "v7"), "~ alias    production (v7 @7 -> v7)", id="move, one label"),
@@ -128,6 +132,14 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
         "changes": [
             {"change": "copy", "version": V7, "artifact_uri": uri("v7")},
             {"change": "register", "version": V7, "artifact_uri": uri("v7"), "container": CONTAINER, "why": ""},
+            {
+                "change": "adopt",
+                "version": V7,
+                "artifact_uri": "gs://elsewhere/90/",
+                "version_id": "90",
+                "why": "",
+                "deep": False,
+            },
             {
                 "change": "move-alias",
                 "alias": "production",
@@ -210,6 +222,7 @@ def test_a_checksum_does_not_depend_on_the_order_of_a_dict() -> None:
         (copy("v7"), version("v7"), "version v7"),
         (ArrangeFiles(version("v7"), uri("v7"), "gs://b/f/", ()), version("v7"), "version v7"),
         (register("v7"), version("v7"), "version v7"),
+        (adopt("v7"), version("v7"), "version v7"),
         (move("production", "v7", "v6"), version("v7"), "alias production"),
         (remove("staging", "v6"), None, "alias staging"),
     ],

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from bridge.core.changes import Change, Kind, Refusal
 from bridge.core.model import Policy, RemovalGuard, State
 from bridge.core.policy import guard_removals, is_settled, permit, state_after
-from tests.core.builders import copy, move, plan_with, register, remove, says
+from tests.core.builders import adopt, copy, move, plan_with, register, remove, says
 from tests.core.small_worlds import World, worlds
 
 if TYPE_CHECKING:
@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 CHANGES: dict[str, Change] = {
     "copy": copy("v7"),
     "register": register("v7"),
+    "adopt": adopt("v7"),
     "set a new alias": move("production", "v7"),
     "move an alias": move("production", "v7", "v6"),
     "remove an alias": remove("production", "v6"),
 }
 TABLE = {  # permit's, in the order of CHANGES
-    Policy.SYNC: (True, True, True, True, True),
-    Policy.UPSERT_ONLY: (True, True, True, True, False),
-    Policy.CREATE_ONLY: (True, True, True, False, False),
+    Policy.SYNC: (True, True, True, True, True, True),
+    Policy.UPSERT_ONLY: (True, True, True, True, True, False),
+    Policy.CREATE_ONLY: (True, True, True, True, False, False),
 }
 ROWS = [
     pytest.param(policy, change, allowed, id=f"{policy}: {name}{'' if allowed else ' is refused'}")

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
@@ -34,6 +35,7 @@ kinds: dict[type[Change], st.SearchStrategy[Change]] = {
     CopyFiles: st.builds(CopyFiles, versions, words),
     ArrangeFiles: st.builds(ArrangeFiles, versions, words, words, pairs),
     RegisterVersion: st.builds(RegisterVersion, versions, words, containers, words),
+    AdoptVersion: st.builds(AdoptVersion, versions, words, words, words, st.booleans()),
     MoveAlias: st.builds(MoveAlias, aliases, versions, words, st.none() | references),
     RemoveAlias: st.builds(RemoveAlias, aliases, references),
 }
