@@ -92,7 +92,18 @@ class RemoveAlias:
         return f"- alias    {self.alias} ({_spell(self.previous)})"
 
 
-Change = CopyFiles | ArrangeFiles | RegisterVersion | AdoptVersion | MoveAlias | RemoveAlias
+@dataclass(frozen=True, slots=True)
+class MarkDuplicate:
+    """Say on a version of ours that it is one too many: another one was made from the same folder."""
+
+    version_id: str  # in Vertex, and so is the next
+    of: str
+
+    def __str__(self) -> str:
+        return f"+ mark     @{self.version_id} (a duplicate of @{self.of})"
+
+
+Change = CopyFiles | ArrangeFiles | RegisterVersion | AdoptVersion | MoveAlias | RemoveAlias | MarkDuplicate
 
 
 class Kind(StrEnum):
@@ -107,6 +118,7 @@ class Kind(StrEnum):
     GUARD = "guard"  # it looks like an accident
     WAITING = "waiting"  # not yet: the next pass may
     HELD = "held"  # a person paused it
+    DOUBLE = "double"  # it is one too many: made twice, marked, and left to a person
     POLICY = "policy"  # the mapping does not permit it; this is how it is meant to be
 
 
@@ -156,8 +168,8 @@ def refuse_frozen(change: Change, until: datetime) -> Refusal:
     return Refusal(Kind.HELD, subject_of(change), reason, remedy, until.isoformat())
 
 
-def change_kind(change: Change) -> str:
-    """Name a change for journals and JSON: "copy", "arrange", "register", "adopt", "move-alias", "remove-alias"."""
+def change_kind(change: Change) -> str:  # noqa: PLR0911  one word a kind
+    """Name a change for journals and JSON: "copy", "arrange", "register", "adopt", "move-alias" and so on."""
     match change:
         case CopyFiles():
             return "copy"
@@ -171,6 +183,8 @@ def change_kind(change: Change) -> str:
             return "move-alias"
         case RemoveAlias():
             return "remove-alias"
+        case MarkDuplicate():
+            return "mark-duplicate"
         case _:
             assert_never(change)
 
@@ -182,7 +196,7 @@ def version_of(change: Change) -> SourceVersion | None:
             return version
         case AdoptVersion(version):
             return version
-        case RemoveAlias():
+        case RemoveAlias() | MarkDuplicate():
             return None
         case _:
             assert_never(change)
@@ -195,6 +209,8 @@ def subject_of(change: Change) -> str:
             return f"version {version.label}"
         case MoveAlias(alias) | RemoveAlias(alias):
             return f"alias {alias}"
+        case MarkDuplicate(version_id):
+            return f"version @{version_id}"
         case _:
             assert_never(change)
 

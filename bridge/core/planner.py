@@ -11,6 +11,7 @@ from bridge.core.changes import (
     Change,
     CopyFiles,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Plan,
     Refusal,
@@ -21,7 +22,7 @@ from bridge.core.changes import (
 )
 from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnDrift, VersionRef
 from bridge.core.naming import artifact_uri, serving_uri
-from bridge.core.ownership import homes
+from bridge.core.ownership import alive, homes, is_adopted
 from bridge.core.policy import permit
 from bridge.core.serving import plain_fit
 
@@ -72,6 +73,8 @@ def make_plan(
     record is a conflict, not registered twice. In a new model the version that
     `default` names is registered first, since Vertex gives `default` to the first one; if no container
     would load it, or the source is not clear about it yet, the others wait.
+    A second version of a folder that a record has, with our mark, is marked as one too many, and never has an alias of
+    ours: MarkDuplicate, and a refusal that says so for as long as it is there. It is removed by persons only.
     A model that holds versions and none of ours is refused as a whole. At last the policy strikes what the
     mapping does not permit.
     """
@@ -101,6 +104,8 @@ def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRe
             return holder is not None and holder.artifact_uri == uri and holder.marked
         case RemoveAlias(alias):
             return actual.holder(alias) is None
+        case MarkDuplicate(version_id):
+            return any(version.id == version_id and version.duplicate for version in actual.versions)
         case _:
             assert_never(change)
 
@@ -139,6 +144,7 @@ class _Planner:
             if move is not None:
                 yield self.unless_held(alias, move)
         yield from self.removals()
+        yield from self.duplicates()
 
     def is_ours(self, version: ModelVersion) -> bool:
         own = ((record.artifact_uri, record.version_id) for record in self.known.records)
@@ -217,7 +223,7 @@ class _Planner:
                 Kind.CONFLICT,
                 f"alias {alias}",
                 f"it is on Vertex version @{holder.id}, which this bridge did not register",
-                f"remove the alias there, or have that version taken over: bridge adopt {self.actual.model}@{holder.id}",
+                f"remove the alias there, or have the version taken over: bridge adopt {self.actual.model}@{holder.id}",
             )
         if self.spec.drift is OnDrift.REPORT and (drift := self.drift(alias, holder, to)):
             return drift
@@ -259,6 +265,19 @@ class _Planner:
             return RemoveAlias(alias, self.ref(holder))
         remedy = "it is removed when the next complete listing agrees"
         return Refusal(Kind.WAITING, f"alias {alias}", reason, remedy)
+
+    # duplicates
+
+    def duplicates(self) -> Iterator[Change | Refusal]:
+        ours = {record.artifact_uri: record for record in alive(self.known.records, self.actual)}
+        for version in self.actual.versions:
+            record = ours.get(version.artifact_uri)
+            if record is None or record.version_id == version.id or not version.marked or is_adopted(record):
+                continue  # a folder of theirs persons may register as often as they like
+            if not version.duplicate:
+                yield MarkDuplicate(version.id, record.version_id)
+            reason = f"it and @{record.version_id} are both of the folder of {record.source.label}, so it gets no alias"
+            yield Refusal(Kind.DOUBLE, f"version @{version.id}", reason, "delete it in Vertex if nothing uses it")
 
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
         hold = self.known.holds.get(alias)

@@ -12,6 +12,7 @@ from bridge.core.changes import (
     Change,
     CopyFiles,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Refusal,
     RegisterVersion,
@@ -39,6 +40,7 @@ _STATES = (  # the first kind that a plan holds decides
     (Kind.DRIFT, State.DRIFTED),
     (Kind.HELD, State.HELD),
     (Kind.WAITING, State.PENDING),
+    (Kind.DOUBLE, State.SYNCED),  # nothing serves it, and nothing waits for it
 )
 
 
@@ -60,7 +62,7 @@ def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
             return Refusal(Kind.POLICY, f"alias {alias}", reason, "move it in Vertex, or set 'policy: sync'")
         case CopyFiles() | ArrangeFiles() | RegisterVersion() | AdoptVersion():
             return step
-        case MoveAlias() | RemoveAlias() | Refusal():
+        case MoveAlias() | RemoveAlias() | MarkDuplicate() | Refusal():
             return step
         case _:
             assert_never(step)
@@ -129,4 +131,4 @@ def ends_at(plan: Plan) -> str | None:
 
 def is_settled(plan: Plan) -> bool:
     """Tell whether, once the plan's changes are made, looking again at the same source would find nothing to do."""
-    return all(refusal.kind is Kind.POLICY for refusal in plan.refusals)
+    return all(refusal.kind in (Kind.POLICY, Kind.DOUBLE) for refusal in plan.refusals)

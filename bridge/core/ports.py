@@ -327,6 +327,10 @@ class Registry(Protocol):
         """
         ...
 
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """Say on a version of ours that it is one too many, beside the version `of`. Otherwise as `mark_ours`."""
+        ...
+
 
 class Uploads(Protocol):
     """Uploads that have begun and not ended: who sends files saves them, so that a later process goes on with them."""

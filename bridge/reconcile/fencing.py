@@ -62,6 +62,11 @@ class FencedRegistry(AskedRegistry):
         self.leases.check(self.lease)
         self.registry.mark_ours(model, version_id)
 
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """See the port."""
+        self.leases.check(self.lease)
+        self.registry.mark_duplicate(model, version_id, of)
+
 
 @dataclass(frozen=True, slots=True)
 class FencedCopier(AskedCopier):

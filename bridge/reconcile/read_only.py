@@ -48,7 +48,7 @@ class AskedRegistry:
 class ReadOnlyRegistry(AskedRegistry):
     """A registry that only answers."""
 
-    register = move_alias = remove_alias = mark_ours = staticmethod(_refuse)
+    register = move_alias = remove_alias = mark_ours = mark_duplicate = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)

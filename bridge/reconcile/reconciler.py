@@ -11,6 +11,7 @@ from bridge.core.changes import (
     ArrangeFiles,
     CopyFiles,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Refusal,
     RegisterVersion,
@@ -212,7 +213,7 @@ class Reconciler:
         self.store.finish(entry, Outcome.APPLIED, detail, self.clock.now())
         self.witness.made(order.key, change)
 
-    def _effect(self, order: Order, change: Change) -> str:
+    def _effect(self, order: Order, change: Change) -> str:  # noqa: PLR0911  one kind a case
         key = order.key
         match change:
             case CopyFiles(version, folder):
@@ -240,6 +241,9 @@ class Reconciler:
                 self.registry.remove_alias(key.model, alias, previous.version_id)
                 self.store.save_mirrored(key, alias, None)
                 return f"was on @{previous.version_id}"
+            case MarkDuplicate(version_id, of):
+                self.registry.mark_duplicate(key.model, version_id, of)
+                return f"one too many beside @{of}"
             case _:
                 assert_never(change)
 

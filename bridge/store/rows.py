@@ -10,6 +10,7 @@ from bridge.core.changes import (
     AdoptVersion,
     ArrangeFiles,
     CopyFiles,
+    MarkDuplicate,
     MoveAlias,
     RegisterVersion,
     RemoveAlias,
@@ -207,7 +208,7 @@ def content_of(row: RowMapping) -> Content:
     return Content(Digest(row["algorithm"], row["digest"]), file, row["uri"])
 
 
-def change_from_json(values: Mapping[str, Any]) -> Change:
+def change_from_json(values: Mapping[str, Any]) -> Change:  # noqa: PLR0911  one kind a case
     """
     Read what `change_to_json` wrote.
 
@@ -239,6 +240,8 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
             )
         case "remove-alias":
             return RemoveAlias(Alias(values["alias"]), VersionRef(**values["previous"]))
+        case "mark-duplicate":
+            return MarkDuplicate(**_fields(values))
         case kind:
             raise NeedsPerson(
                 reason=f"the journal holds a change of the kind {kind!r}, which this bridge does not know",

@@ -38,6 +38,13 @@ class HeldModel:
         """Return the version with that id."""
         return next((version for version in self.versions if str(version.number) == version_id), None)
 
+    def give(self, alias: Alias, version: HeldVersion | None) -> None:
+        """Let an alias name a version and no other; None: nobody."""
+        for each in self.versions:
+            each.aliases.discard(alias)
+        if version is not None:
+            version.aliases.add(alias)
+
 
 @dataclass
 class HeldUpload:

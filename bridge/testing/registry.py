@@ -103,7 +103,7 @@ class MemoryRegistry:
             version.owner = owner
             version.listed_from = self._clock.now()
             for alias in aliases:
-                self._name(self._models[model], Alias(alias), version)
+                self._models[model].give(Alias(alias), version)
             return str(version.number)
 
     def move_by_hand(self, model: str, alias: str, version_id: str | None) -> None:
@@ -111,7 +111,7 @@ class MemoryRegistry:
         with self._lock:
             self._settle()
             there = self._models[model]
-            self._name(there, Alias(alias), there.version(version_id) if version_id else None)
+            there.give(Alias(alias), there.version(version_id) if version_id else None)
 
     def delete_by_hand(self, model: str, version_id: str) -> None:
         """Delete a version with its aliases; `default` goes to the latest, and the model with its last version."""
@@ -148,9 +148,8 @@ class MemoryRegistry:
         """See the port. `list_lag` is of lists alone."""
         with self._lock:
             self._begin("version")
-            there = self._models.get(model)
-            version = there.version(version_id) if there else None
-            return None if there is None or version is None else self._shown(there, version)
+            version = self._find(model, version_id)
+            return None if version is None else self._shown(self._models[model], version)
 
     def register(
         self,
@@ -205,17 +204,16 @@ class MemoryRegistry:
             if there is None or version is None:
                 raise TryAgain(f"version @{version_id} of model {model} is gone")
             if self.alias_conflict == "reject" and alias != DEFAULT and alias not in version.aliases:
-                self._name(there, alias, None)
+                there.give(alias, None)
                 self.interrupt()
-            self._name(there, alias, version)
+            there.give(alias, version)
             self._answer("move_alias")
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """See the port."""
         with self._lock:
             self._begin("remove_alias")
-            there = self._models.get(model)
-            version = there.version(version_id) if there else None
+            version = self._find(model, version_id)
             if version is not None and alias in version.aliases:
                 if alias == DEFAULT:
                     raise NeedsPerson(f"model {model} must have a 'default'", "move it instead")
@@ -224,20 +222,26 @@ class MemoryRegistry:
 
     def mark_ours(self, model: str, version_id: str) -> None:
         """See the port."""
+        self._mark("mark_ours", model, version_id, None)
+
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """See the port."""
+        self._mark("mark_duplicate", model, version_id, of)
+
+    def _mark(self, method: str, model: str, version_id: str, duplicate_of: str | None) -> None:
         with self._lock:
-            self._begin("mark_ours")
-            version = self._found(model, version_id)
+            self._begin(method)
+            version = self._find(model, version_id)
+            if version is None:
+                raise NotFound(f"model {model} has no version @{version_id}", "look which it has")
             if version.owner is not None:
                 raise NeedsPerson(f"version @{version_id} of model {model} belongs to {version.owner!r}", "ask them")
-            version.marked, version.duplicate_of = True, None
-            self._answer("mark_ours")
+            version.marked, version.duplicate_of = version.marked or duplicate_of is None, duplicate_of
+            self._answer(method)
 
-    def _found(self, model: str, version_id: str) -> HeldVersion:
+    def _find(self, model: str, version_id: str) -> HeldVersion | None:
         there = self._models.get(model)
-        version = there.version(version_id) if there else None
-        if version is None:
-            raise NotFound(f"model {model} has no version @{version_id}", "look which it has")
-        return version
+        return there.version(version_id) if there else None
 
     def _begin(self, method: str) -> None:
         self.calls.append(method)
@@ -294,9 +298,3 @@ class MemoryRegistry:
             version.aliases.add(DEFAULT)
         there.versions.append(version)
         return version
-
-    def _name(self, model: HeldModel, alias: Alias, version: HeldVersion | None) -> None:
-        for each in model.versions:
-            each.aliases.discard(alias)
-        if version is not None:
-            version.aliases.add(alias)

@@ -220,8 +220,12 @@ class VertexRegistry:
         """See the port."""
         self._label(model, version_id, OWNER_LABEL, self._owner)
 
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """See the port."""
+        self._label(model, version_id, DUPLICATE_LABEL, of)
+
     def _label(self, model: str, version_id: str, label: str, value: str) -> None:
-        """Set one of our labels; a version that is ours and has the other one is none of its kind any more."""
+        """Set one of our labels; that of a duplicate stays only where it is the one that is set."""
         name = f"{self._name(model)}@{version_id}"
         there = self._model(name, f"asking for version @{version_id} of model {model}")
         if there is None:

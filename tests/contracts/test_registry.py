@@ -560,3 +560,29 @@ def test_a_mark_whose_reply_was_lost_is_set_by_marking_again(end: End) -> None:
     end.registry.mark_ours(end.model, version_id)
 
     assert end.versions()[0].marked
+
+
+def test_a_version_is_marked_as_a_duplicate_until_it_is_taken_for_ours_again(end: End) -> None:
+    first, second = end.add("v1"), end.add("v1")
+
+    for _ in range(2):
+        end.registry.mark_duplicate(end.model, second, first)
+
+    assert [(version.id, version.marked, version.duplicate) for version in end.versions()] == [
+        (first, True, False),
+        (second, True, True),
+    ]
+    end.registry.mark_ours(end.model, second)
+    assert [version.duplicate for version in end.versions()] == [False, False]
+
+
+def test_what_is_not_there_or_another_owners_is_not_marked_as_a_duplicate(end: End) -> None:
+    end.add_foreign(end.folder("v1"))
+    before = end.versions()
+
+    with pytest.raises(NeedsPerson):
+        end.registry.mark_duplicate(end.model, "1", "2")
+    with pytest.raises(NotFound):
+        end.registry.mark_duplicate(end.model, "99", "1")
+
+    assert end.versions() == before

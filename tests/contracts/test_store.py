@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    AdoptVersion,
+    ArrangeFiles,
+    CopyFiles,
+    MarkDuplicate,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.model import (
     EVERY,
     Alias,
@@ -64,6 +72,7 @@ ADOPT = AdoptVersion(version("v7"), "gs://team/july/", "9", "bridge adopt", deep
 MOVE = MoveAlias(PRODUCTION, version("v7"), URI, VersionRef("6", "v6"))
 FIRST_MOVE = MoveAlias(PRODUCTION, version("v7"), URI, previous=None)
 REMOVE = RemoveAlias(PRODUCTION, VersionRef("6", label=None))
+DOUBLE = MarkDuplicate("9", "7")
 
 
 # records
@@ -175,7 +184,7 @@ def test_what_was_returned_does_not_change_afterwards(store: Store) -> None:
 
 
 # journal
-@pytest.mark.parametrize("change", [COPY, ARRANGE, REGISTER, ADOPT, MOVE, FIRST_MOVE, REMOVE], ids=str)
+@pytest.mark.parametrize("change", [COPY, ARRANGE, REGISTER, ADOPT, MOVE, FIRST_MOVE, REMOVE, DOUBLE], ids=str)
 def test_what_was_begun_is_unfinished_and_says_what_who_and_when(
     store: Store, change: CopyFiles | RegisterVersion | MoveAlias | RemoveAlias
 ) -> None:

@@ -15,6 +15,7 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    MarkDuplicate,
     MoveAlias,
     Plan,
     Refusal,
@@ -226,7 +227,7 @@ def says(plan: Plan) -> list[str]:
     return [*map(_in_words, plan.changes), *(f"refuse {each.kind}: {each.about}" for each in plan.refusals)]
 
 
-def _in_words(change: Change) -> str:
+def _in_words(change: Change) -> str:  # noqa: PLR0911  one kind a case
     match change:
         case CopyFiles(to):
             return f"copy {to.label}"
@@ -240,6 +241,8 @@ def _in_words(change: Change) -> str:
             return f"move {alias} {_spelled(previous)} -> {to.label}"
         case RemoveAlias(alias, previous):
             return f"remove {alias} from {_spelled(previous)}"
+        case MarkDuplicate(version_id, of):
+            return f"mark @{version_id} as a duplicate of @{of}"
         case _:
             assert_never(change)
 

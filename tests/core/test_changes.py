@@ -14,6 +14,7 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Refusal,
     RemoveAlias,
@@ -52,6 +53,7 @@ CHANGES: dict[str, Change] = {
     "adopt": adopt("v7"),
     "move-alias": move("production", "v7", "v6"),
     "remove-alias": remove("staging", "v6"),
+    "mark-duplicate": MarkDuplicate("8", "7"),
 }
 
 
@@ -74,6 +76,7 @@ CHANGES: dict[str, Change] = {
             "+ serving  v7 -> gs://b/f/ (m.pkl and 2 more)",
             id="arrange many",
         ),
+        pytest.param(MarkDuplicate("8", "7"), "+ mark     @8 (a duplicate of @7)", id="mark"),
         pytest.param(adopt("v7"), "+ adopted  @90 = v7", id="adopt"),
         pytest.param(adopt("v7", why="bridge adopt"), "+ adopted  @90 = v7 (bridge adopt)", id="adopt, why"),
         pytest.param(move("production", "v7"), "~ alias    production (- -> v7)", id="set"),
@@ -148,6 +151,7 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
                 "previous": {"version_id": "6", "label": "v6"},
             },
             {"change": "remove-alias", "alias": "staging", "previous": {"version_id": "6", "label": "v6"}},
+            {"change": "mark-duplicate", "version_id": "8", "of": "7"},
             {"change": "move-alias", "alias": "champion", "to": V7, "artifact_uri": uri("v7"), "previous": None},
         ],
         "refusals": [
@@ -225,6 +229,7 @@ def test_a_checksum_does_not_depend_on_the_order_of_a_dict() -> None:
         (adopt("v7"), version("v7"), "version v7"),
         (move("production", "v7", "v6"), version("v7"), "alias production"),
         (remove("staging", "v6"), None, "alias staging"),
+        (MarkDuplicate("8", "7"), None, "version @8"),
     ],
 )
 def test_a_change_is_about_something_and_may_bring_a_version(

@@ -8,11 +8,21 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.core.changes import ArrangeFiles, Change, Kind, MoveAlias, Refusal, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    ArrangeFiles,
+    Change,
+    Kind,
+    MarkDuplicate,
+    MoveAlias,
+    Refusal,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.desired import Desired, desire
 from bridge.core.errors import Position
-from bridge.core.model import DEFAULT, Alias, Fit, Known, MappingSpec, Serving, TargetState
+from bridge.core.model import DEFAULT, Alias, Fit, Known, MappingSpec, Serving, State, TargetState
 from bridge.core.planner import make_plan, took_effect
+from bridge.core.policy import is_settled, state_after
 from tests.core.builders import (
     BASE,
     KEY,
@@ -49,6 +59,7 @@ if TYPE_CHECKING:
 NOTHING: list[str] = []
 ARRIVE = ["copy v7", "register v7"]
 DRIFT = ["refuse drift: alias production"]
+DOUBLE = replace(ours("v7", at="8"), duplicate=True)  # of @7
 CONFLICT = ["refuse conflict: alias production"]
 
 
@@ -644,6 +655,8 @@ def test_a_checksum_does_not_depend_on_where_the_mapping_is_written() -> None:
         ),
         pytest.param(remove("production", "v6"), vertex(ours("v6", "staging")), True, id="removed"),
         pytest.param(remove("production", "v6"), vertex(), True, id="removed with the model"),
+        pytest.param(MarkDuplicate("8", "7"), vertex(DOUBLE), True, id="marked as a duplicate"),
+        pytest.param(MarkDuplicate("8", "7"), vertex(ours("v7", at="8")), False, id="not marked yet"),
         pytest.param(remove("production", "v6"), vertex(ours("v6", "production")), False, id="not removed"),
         pytest.param(
             remove("production", "v6"), vertex(ours("v6"), ours("v7", "production")), False, id="put elsewhere since"
@@ -654,6 +667,53 @@ def test_a_change_took_effect_if_vertex_or_the_bucket_shows_it(
     change: Change, actual: TargetState, *, expected: bool
 ) -> None:
     assert took_effect(change, actual) is expected
+
+
+# Duplicates
+
+
+@pytest.mark.parametrize("policy", ["sync", "upsert-only", "create-only"])
+def test_a_second_version_of_a_folder_is_marked_and_told(policy: str) -> None:
+    actual = vertex(ours("v7", "production"), ours("v7", at="8"))
+    plan = planned(desired({"production": "v7"}), actual, known("v7"), spec(policy))
+    assert says(plan) == ["mark @8 as a duplicate of @7", "refuse double: version @8"]
+    assert str(plan.refusals[0]) == (
+        "! double   version @8: it and @7 are both of the folder of v7, so it gets no alias; "
+        "delete it in Vertex if nothing uses it"
+    )
+
+
+def test_a_duplicate_that_is_marked_is_told_for_as_long_as_it_is_there() -> None:
+    plan = planned(desired({"production": "v7"}), vertex(ours("v7", "production"), DOUBLE), known("v7"))
+    assert says(plan) == ["refuse double: version @8"]
+    assert (state_after(plan)[0], is_settled(plan)) == (State.SYNCED, True)
+
+
+def test_no_alias_moves_to_a_duplicate_or_follows_it() -> None:
+    remembered = known("v6", "v7", mirrored={"production": "6"})
+    plan = planned(desired({"production": "v7"}), vertex(ours("v6", "production"), ours("v7"), DOUBLE), remembered)
+    assert says(plan) == ["move production v6 -> v7", "refuse double: version @8"]
+
+
+def test_an_alias_that_a_person_gave_to_a_duplicate_is_a_conflict() -> None:
+    remembered = known("v7", mirrored={"production": "7"})
+    double = replace(DOUBLE, aliases=frozenset({Alias("production")}))
+    assert says(planned(desired({"production": "v7"}), vertex(ours("v7"), double), remembered)) == [
+        "refuse conflict: alias production",
+        "refuse double: version @8",
+    ]
+
+
+def test_a_second_version_of_a_folder_that_is_not_marked_ours_is_somebody_elses() -> None:
+    actual = vertex(ours("v7", "production"), ours("v7", at="8", marked=False))
+    assert says(planned(desired({"production": "v7"}), actual, known("v7"))) == NOTHING
+
+
+def test_a_persons_folder_that_is_registered_twice_is_their_affair() -> None:
+    theirs = "gs://team/july/"
+    actual = vertex(ours("v7", "production", at="8", folder=theirs), ours("v7", at="9", folder=theirs))
+    remembered = Known(records=(record("v7", "8", theirs),))
+    assert says(planned(desired({"production": "v7"}), actual, remembered)) == NOTHING
 
 
 # In every small world

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.changes import AdoptVersion, ArrangeFiles, Change, CopyFiles, MoveAlias, RemoveAlias
+from bridge.core.changes import AdoptVersion, ArrangeFiles, Change, CopyFiles, MarkDuplicate, MoveAlias, RemoveAlias
 from bridge.core.model import Alias, AliasRules, MappingRecord, VersionRef
 from bridge.core.naming import serving_uri
 from bridge.core.refs import Ref, concerns, find, may_mean, parse_ref
@@ -117,3 +117,8 @@ def test_an_adoption_concerns_the_version_that_was_adopted() -> None:
     adopted = [replace(RECORDS[1], artifact_uri="gs://team/july/")]
     change = AdoptVersion(version("v7"), "gs://team/july/", "9")
     assert (concerns(change, adopted), concerns(change, [RECORDS[1]])) == (True, False)
+
+
+def test_a_duplicate_concerns_the_version_that_it_doubles() -> None:
+    [double, other] = [MarkDuplicate("9", RECORDS[1].version_id), MarkDuplicate(RECORDS[1].version_id, "9")]
+    assert (concerns(double, [RECORDS[1]]), concerns(other, [RECORDS[1]])) == (True, False)

@@ -14,6 +14,7 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    MarkDuplicate,
     MoveAlias,
     RegisterVersion,
     RemoveAlias,
@@ -38,6 +39,7 @@ kinds: dict[type[Change], st.SearchStrategy[Change]] = {
     AdoptVersion: st.builds(AdoptVersion, versions, words, words, words, st.booleans()),
     MoveAlias: st.builds(MoveAlias, aliases, versions, words, st.none() | references),
     RemoveAlias: st.builds(RemoveAlias, aliases, references),
+    MarkDuplicate: st.builds(MarkDuplicate, words, words),
 }
 
 
