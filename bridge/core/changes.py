@@ -73,12 +73,13 @@ class MoveAlias:
     to: SourceVersion
     artifact_uri: str  # of `to`: what finds it in Vertex, since it may have no id yet
     previous: VersionRef | None
+    why: str = ""  # if it is taken from a version that is not ours
 
     def __str__(self) -> str:
         before = _spell(self.previous)
         if self.previous is not None and before == self.to.label:
             before = f"{before} @{self.previous.version_id}"  # of another folder, or of another model of that name
-        return f"~ alias    {self.alias} ({before} -> {self.to.label})"
+        return f"~ alias    {self.alias} ({before} -> {self.to.label}{f'; {self.why}' if self.why else ''})"
 
 
 @dataclass(frozen=True, slots=True)

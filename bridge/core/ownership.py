@@ -9,7 +9,7 @@ from bridge.core.naming import folders, is_our_name
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bridge.core.model import Layout, MappingRecord, ModelVersion, SourceVersion, TargetState
+    from bridge.core.model import Layout, MappingRecord, ModelVersion, SourceVersion
 
 
 def is_adopted(record: MappingRecord) -> bool:
@@ -31,7 +31,7 @@ def whose(records: Iterable[MappingRecord], model: str, version: ModelVersion) -
     return next((each for each in records if (each.key.model, each.artifact_uri, each.version_id) == at), None)
 
 
-def alive(records: Iterable[MappingRecord], actual: TargetState) -> list[MappingRecord]:
+def alive(records: Iterable[MappingRecord], versions: Iterable[ModelVersion]) -> list[MappingRecord]:
     """Return the records whose version is in Vertex and carries our mark: those are ours."""
-    there = {(version.artifact_uri, version.id) for version in actual.versions if version.marked}
+    there = {(version.artifact_uri, version.id) for version in versions if version.marked}
     return [record for record in records if (record.artifact_uri, record.version_id) in there]

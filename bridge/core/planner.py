@@ -20,7 +20,7 @@ from bridge.core.changes import (
     checksum_of,
     refuse_held,
 )
-from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnDrift, VersionRef
+from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnConflict, OnDrift, VersionRef
 from bridge.core.naming import artifact_uri, serving_uri
 from bridge.core.ownership import alive, homes, is_adopted
 from bridge.core.policy import permit
@@ -40,14 +40,14 @@ def make_plan(
     actual: TargetState,
     known: Known,
     *,
-    fits: Mapping[str, Fit | Refusal] | None = None,
+    fits: Mapping[str, Fit | AdoptVersion | Refusal] | None = None,
 ) -> Plan:
     """
     Decide what brings *actual* to *desired*: pure, total, deterministic.
 
     `base` is the bucket's folder, `gs://bucket/prefix`. `fits` says, by SourceVersion.id, how versions that are not
-    registered would be served, or why not; a mapping with layout `mirror` needs none. "set" is where the bridge
-    last put the alias; "ours" is a version with our mark *and* a record.
+    registered would be served or are adopted, or why not; a mapping with layout `mirror` needs none. "set" is where
+    the bridge last put the alias; "ours" is a version with our mark *and* a record.
 
         alias       desired  actual    set  plan
         production  v7       -         -    CopyFiles v7, RegisterVersion v7, MoveAlias - -> v7
@@ -57,7 +57,7 @@ def make_plan(
         production  v7       v6        -    Refusal: drift, the same: a person put it there
         production  v7       -         v7   Refusal: drift, the same: a person took it away
         production  v7       -         v6   MoveAlias - -> v7: nobody has it, and the source has moved on
-        production  v7       not ours  any  Refusal: conflict
+        production  v7       not ours  any  Refusal: conflict (with on_conflict: overwrite MoveAlias @9 -> v7)
         production  -        v6        v6   RemoveAlias, if absent from two complete listings; else Refusal: waiting
         production  -        v6        v5   (nothing: what is there now is not what we set)
         production  -        v6        -    (nothing: hands off)
@@ -75,7 +75,10 @@ def make_plan(
     would load it, or the source is not clear about it yet, the others wait.
     A second version of a folder that a record has, with our mark, is marked as one too many, and never has an alias of
     ours: MarkDuplicate, and a refusal that says so for as long as it is there. It is removed by persons only.
-    A model that holds versions and none of ours is refused as a whole. At last the policy strikes what the
+    With on_conflict: adopt, a desired version whose bytes a version of nobody's has is that one: AdoptVersion, instead
+    of copying and registering it; an alias that is there already needs no move.
+    A model that holds versions and none of ours is refused as a whole, unless on_conflict lets it be overwritten, or
+    one of them be adopted. At last the policy strikes what the
     mapping does not permit.
     """
     steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known, fits or {}).steps()]
@@ -87,11 +90,7 @@ def make_plan(
 
 
 def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:
-    """
-    Tell whether a change is visible in *actual*: how a pass settles what a crash left open.
-
-    A version is adopted when its record is written, which is done last.
-    """
+    """Tell whether a change is visible in *actual*, or is recorded: how a pass settles what a crash left open."""
     match change:
         case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
             return uri in actual.committed
@@ -117,10 +116,10 @@ class _Planner:
     desired: Desired
     actual: TargetState
     known: Known
-    fits: Mapping[str, Fit | Refusal] = field(default_factory=dict)
+    fits: Mapping[str, Fit | AdoptVersion | Refusal] = field(default_factory=dict)
 
     def steps(self) -> Iterator[Change | Refusal]:
-        if self.actual.versions and not any(self.is_ours(version) for version in self.actual.versions):
+        if not self.may_join():
             if self.desired.versions:
                 yield self.foreign_model()
             return
@@ -146,6 +145,13 @@ class _Planner:
         yield from self.removals()
         yield from self.duplicates()
 
+    def may_join(self) -> bool:
+        """Tell whether versions of ours may be in this model."""
+        versions = self.actual.versions
+        overwrites = self.spec.on_conflict is OnConflict.OVERWRITE
+        ours = not versions or overwrites or any(self.is_ours(version) for version in versions)
+        return ours or any(isinstance(fit, AdoptVersion) for fit in self.fits.values())
+
     def is_ours(self, version: ModelVersion) -> bool:
         own = ((record.artifact_uri, record.version_id) for record in self.known.records)
         return version.marked and (version.artifact_uri, version.id) in own
@@ -169,9 +175,13 @@ class _Planner:
         if not self.actual.exists and first in missing:
             missing.remove(first)
             missing.insert(0, first)
-        return missing
+        # What is adopted makes the model ours, so that others may be registered in it.
+        return sorted(missing, key=lambda version: not isinstance(self.fits.get(version.id), AdoptVersion))
 
-    def arrive(self, version: SourceVersion) -> tuple[*tuple[Change, ...], RegisterVersion] | Refusal:
+    def arrive(self, version: SourceVersion) -> tuple[*tuple[Change, ...], RegisterVersion | AdoptVersion] | Refusal:
+        fit = self.fits.get(version.id) or plain_fit(self.spec.serving)
+        if isinstance(fit, AdoptVersion):
+            return (fit,)
         uris = self.homes(version)
         there = next((there for there in self.actual.versions if there.artifact_uri in uris), None)
         if there is not None:
@@ -190,7 +200,6 @@ class _Planner:
                     f"Vertex version @{gone.version_id}, which the bridge registered for it, was deleted by hand",
                     "set 'drift: heal' in the mapping to have it registered again, or move its aliases at the source",
                 )
-        fit = self.fits.get(version.id) or plain_fit(self.spec.serving)
         return fit if isinstance(fit, Refusal) else self.serve(version, fit)
 
     def serve(self, version: SourceVersion, fit: Fit) -> tuple[*tuple[Change, ...], RegisterVersion]:
@@ -204,12 +213,9 @@ class _Planner:
 
     def foreign_model(self) -> Refusal:
         model = self.actual.model
-        return Refusal(
-            Kind.CONFLICT,
-            f"model {model}",
-            f"Vertex model {model!r} exists, and none of its versions was registered by this bridge's store",
-            f"choose another target model ({self.spec.origin}), or have its versions taken over: bridge adopt {model}",
-        )
+        reason = f"Vertex model {model!r} exists, and none of its versions was registered by this bridge's store"
+        remedy = f"choose another target model ({self.spec.origin}), or have its versions adopted: bridge adopt {model}"
+        return Refusal(Kind.CONFLICT, f"model {model}", reason, remedy)
 
     # aliases
 
@@ -219,17 +225,26 @@ class _Planner:
         if holder is not None and holder.artifact_uri == uri and self.is_ours(holder):
             return None
         if holder is not None and not self.is_ours(holder):
-            return Refusal(
-                Kind.CONFLICT,
-                f"alias {alias}",
-                f"it is on Vertex version @{holder.id}, which this bridge did not register",
-                f"remove the alias there, or have the version taken over: bridge adopt {self.actual.model}@{holder.id}",
-            )
+            return self.conflict(alias, to, uri, holder)
         if self.spec.drift is OnDrift.REPORT and (drift := self.drift(alias, holder, to)):
             return drift
         if uri is None:
             return None  # the refusal of its version says why
         return MoveAlias(alias, to, uri, self.ref(holder) if holder else None)
+
+    def conflict(
+        self, alias: Alias, to: SourceVersion, uri: str | None, holder: ModelVersion
+    ) -> MoveAlias | Refusal | None:
+        adopted = {fit.version_id: fit.version for fit in self.fits.values() if isinstance(fit, AdoptVersion)}
+        if adopted.get(holder.id) == to:
+            return None  # it is there already
+        if holder.id in adopted and uri is not None:
+            return MoveAlias(alias, to, uri, self.ref(holder))
+        if self.spec.on_conflict is OnConflict.OVERWRITE and uri is not None:
+            return MoveAlias(alias, to, uri, self.ref(holder), "on_conflict: overwrite")
+        reason = f"it is on Vertex version @{holder.id}, which this bridge did not register"
+        remedy = f"remove it there, or have that version taken over: bridge adopt {self.actual.model}@{holder.id}"
+        return Refusal(Kind.CONFLICT, f"alias {alias}", reason, remedy)
 
     def drift(self, alias: Alias, holder: ModelVersion | None, to: SourceVersion) -> Refusal | None:
         was_set = self.known.mirrored.get(alias)
@@ -269,7 +284,7 @@ class _Planner:
     # duplicates
 
     def duplicates(self) -> Iterator[Change | Refusal]:
-        ours = {record.artifact_uri: record for record in alive(self.known.records, self.actual)}
+        ours = {record.artifact_uri: record for record in alive(self.known.records, self.actual.versions)}
         for version in self.actual.versions:
             record = ours.get(version.artifact_uri)
             if record is None or record.version_id == version.id or not version.marked or is_adopted(record):

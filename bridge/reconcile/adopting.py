@@ -144,7 +144,7 @@ class _Look:
         actual = self.reconciler.registry.observe(self.model)
         if not actual.exists:
             raise NotFound(f"Vertex has no model {self.model!a}", "nothing is to be adopted: bridge sync makes it")
-        ours = alive(self.store.records(self.order.key), actual)
+        ours = alive(self.store.records(self.order.key), actual.versions)
         self.taken.update((record.source.id, record.source.digest) for record in ours)
         ids = {record.version_id for record in ours}
         at = self.wish.ref.version

@@ -25,7 +25,7 @@ from bridge.core.changes import (
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
-from bridge.core.model import DEFAULT, EVERY, Facts, Known, State
+from bridge.core.model import DEFAULT, EVERY, Facts, Known, OnConflict, State
 from bridge.core.naming import adopted_uri, sources_of
 from bridge.core.planner import make_plan
 from bridge.core.policy import freeze, guard_removals, pause
@@ -89,8 +89,9 @@ class Reconciler:
         actual, manifests = observer.observe(desired.versions, records, unfinished)
         now = self.clock.now()
         known = Known(records, self.store.mirrored(key), self.store.seen_before(key), self.store.holds(key, now))
-        settlement = settle_open(known, unfinished, self.store.intents(key), actual, now.isoformat())
-        fits = observer.fits(desired.versions, settlement.known.records, actual, manifests)
+        intents = self.store.intents(key)
+        settlement = settle_open(known, unfinished, intents, actual, now.isoformat())
+        fits = observer.fits(desired.versions, settlement.known.records, actual, manifests, intents)
         wrong = observer.arranged_otherwise(desired.versions, fits, manifests)
         actual = replace(actual, committed=actual.committed - wrong)
         plan = make_plan(order.spec, self.base, desired, actual, settlement.known, fits=fits)
@@ -225,11 +226,14 @@ class Reconciler:
                 return f"{len(self.copier.arrange(version, copied, folder, renames).files)} files, inside the bucket"
             case RegisterVersion(version, folder):
                 self._show(order, State.REGISTERING, f"registering {version.label}")
-                return f"@{self._registrar.register(key, change, order.name, self._facts(folder)).version_id}"
+                registered = self._registrar(order).register(key, change, order.name, self._facts(folder))
+                return f"@{registered.version_id}"
             case AdoptVersion(version, folder):
                 self._show(order, State.REGISTERING, f"adopting {version.label}")
                 kept = adopted_uri(self.base, key.model, folder)
-                return f"{self._registrar.adopt(key, change, self.copier, kept)} files, all as the source has them"
+                count = self._registrar(order).adopt(key, change, self.copier, kept)
+                self._count_as_set(order, change)
+                return f"{count} file{'' if count == 1 else 's'}, as the source has them"
             case MoveAlias(alias, artifact_uri=folder, previous=previous):
                 version_id = self._version_id(key, folder)
                 self._still_where_it_was(key, alias, previous, version_id)
@@ -247,9 +251,15 @@ class Reconciler:
             case _:
                 assert_never(change)
 
-    @property
-    def _registrar(self) -> Registrar:
-        return Registrar(self.registry, self.store, self.clock, self.settle, self.registrations)
+    def _count_as_set(self, order: Order, change: AdoptVersion) -> None:
+        """Remember the aliases that came with an adopted version, of those that the mapping brings, as if set by us."""
+        there = self.registry.version(order.key.model, change.version_id)
+        for alias in there.aliases & desire(order.spec, order.state).aliases.keys() if there else ():
+            self.store.save_mirrored(order.key, alias, change.version_id)
+
+    def _registrar(self, order: Order) -> Registrar:
+        joins = order.spec.on_conflict is OnConflict.OVERWRITE
+        return Registrar(self.registry, self.store, self.clock, self.settle, self.registrations, joins=joins)
 
     def _still_where_it_was(self, key: ModelKey, alias: Alias, previous: VersionRef | None, to: str) -> None:
         """Make sure that nobody has moved an alias since the plan was made; `default` may come with a new model."""

@@ -237,6 +237,7 @@ def change_from_json(values: Mapping[str, Any]) -> Change:  # noqa: PLR0911  one
                 SourceVersion(**values["to"]),
                 values["artifact_uri"],
                 None if previous is None else VersionRef(**previous),
+                values.get("why", ""),
             )
         case "remove-alias":
             return RemoveAlias(Alias(values["alias"]), VersionRef(**values["previous"]))

@@ -37,6 +37,7 @@ from bridge.core.model import (
     MappingSpec,
     ModelKey,
     ModelVersion,
+    OnConflict,
     OnDrift,
     Policy,
     Serving,
@@ -74,6 +75,7 @@ def spec(
     policy: str = "sync",
     *,
     drift: str = "report",
+    on_conflict: str = "hold",
     named: Mapping[str, str | None] | None = None,
     others: Literal["pass", "slug", "drop"] = "pass",
     default_from: str | None = None,
@@ -95,6 +97,7 @@ def spec(
         default_from=default_from,
         versions=VersionRule(newest),
         drift=OnDrift(drift),
+        on_conflict=OnConflict(on_conflict),
     )
 
 

@@ -36,7 +36,7 @@ def test_what_was_adopted_for_other_bytes_is_no_home() -> None:
 def test_a_record_is_alive_while_its_version_is_there_with_our_mark() -> None:
     records = [record("v5"), record("v6"), record("v7"), record("v8")]
     there = vertex(ours("v5"), ours("v6", marked=False), ours("v7", at="70"), foreign("8", marked=True))
-    assert alive(records, there) == [record("v5")]
+    assert alive(records, there.versions) == [record("v5")]
 
 
 def test_a_version_in_vertex_belongs_to_the_record_of_its_model_folder_and_id() -> None:

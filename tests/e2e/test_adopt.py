@@ -45,7 +45,7 @@ def test_a_version_made_by_hand_becomes_ours_and_its_alias_moves(desk: Desk) -> 
     folder = by_hand(desk, b"weights", "production")
     conflict = desk.bridge("plan").out
     assert "! conflict model" in conflict
-    assert f"have its versions taken over: bridge adopt {desk.model}" in conflict
+    assert f"have its versions adopted: bridge adopt {desk.model}" in conflict
     desk.world.traffic.reset()
 
     dry = desk.bridge("adopt", f"{desk.model}@1", "--dry-run")
@@ -135,3 +135,27 @@ def test_bad_references_are_refused_with_a_sentence(desk: Desk) -> None:
     many = desk.bridge("adopt", desk.model, "--as", "v0")
     assert many.code == 2
     assert "it says what one version is; name that, as MODEL@ID" in " ".join(many.err.replace("│", " ").split())
+
+
+def test_an_overwriting_mapping_takes_the_alias_and_says_so(desk: Desk) -> None:
+    desk.write_mapping("policy: sync", "on_conflict: overwrite")
+    label = desk.publish(b"weights", "production")
+    by_hand(desk, b"theirs", "production", "beta")
+    done = desk.bridge("sync")
+    assert done.code == 0, done.out
+    assert f"~ alias    production (@1 -> {label}; on_conflict: overwrite)" in done.out
+    assert desk.aliases() == {"default": "1", "beta": "1", "production": "2"}
+    assert not desk.versions()[0].marked
+    assert "on_conflict: overwrite" in desk.bridge("history").out
+
+
+def test_an_adopting_mapping_adopts_what_has_the_bytes(desk: Desk) -> None:
+    desk.write_mapping("policy: sync", "on_conflict: adopt")
+    label = desk.publish(b"weights", "production")
+    by_hand(desk, b"weights", "production")
+    desk.world.traffic.reset()
+    assert f"+ adopted  @1 = {label} (on_conflict: adopt)" in desk.bridge("plan").out
+    assert desk.world.traffic.count(write=True) == 0
+    done = desk.bridge("sync")
+    assert (done.code, desk.bridge("plan").out) == (0, "0 changes (1 model)\n")
+    assert desk.aliases() == {"default": "1", "production": "1"}

@@ -109,7 +109,7 @@ def test_the_journal_says_who_had_it_adopted() -> None:
     [entry] = world.store.journal(KEY)
     assert entry.change == AdoptVersion(version, THEIRS, "1", "bridge adopt")
     assert (entry.why, entry.outcome) == ("bridge adopt by ann@desk", Outcome.APPLIED)
-    assert entry.detail == "1 files, all as the source has them"
+    assert entry.detail == "1 file, as the source has them"
 
 
 def test_it_is_compared_at_the_next_pass() -> None:
@@ -118,6 +118,26 @@ def test_it_is_compared_at_the_next_pass() -> None:
     adopt(world)
     status = world.status()
     assert (status.state, status.fingerprint, status.tried) == (State.PENDING, None, None)
+
+
+def test_an_alias_that_moves_at_the_source_before_the_next_pass_is_no_drift() -> None:
+    world, _ = made_by_hand()
+    adopt(world)
+    world.publish("production")
+    world.sync()
+    assert world.status().state is State.SYNCED
+    assert world.registry.aliases("fraud")["production"] == "2"
+
+
+def test_an_alias_that_came_with_it_moves_to_where_it_belongs_and_others_stay() -> None:
+    world, _ = made_by_hand()
+    world.registry.move_by_hand("fraud", "beta", "1")
+    world.publish("production")
+    adopt(world)
+    assert world.store.mirrored(KEY) == {Alias("production"): "1"}
+    for _ in range(3):
+        world.sync()
+    assert world.registry.aliases("fraud") == {"beta": "1", "default": "1", "production": "2"}
 
 
 def test_it_recovers_from_death_at_any_point() -> None:
