@@ -149,10 +149,18 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
                 "to": V7,
                 "artifact_uri": uri("v7"),
                 "previous": {"version_id": "6", "label": "v6"},
+                "why": "",
             },
             {"change": "remove-alias", "alias": "staging", "previous": {"version_id": "6", "label": "v6"}},
             {"change": "mark-duplicate", "version_id": "8", "of": "7"},
-            {"change": "move-alias", "alias": "champion", "to": V7, "artifact_uri": uri("v7"), "previous": None},
+            {
+                "change": "move-alias",
+                "alias": "champion",
+                "to": V7,
+                "artifact_uri": uri("v7"),
+                "previous": None,
+                "why": "",
+            },
         ],
         "refusals": [
             {
