@@ -16,6 +16,7 @@ from tests.worlds import FRAUD, KEY, REGISTRY, Crash, World, mapping, pattern
 
 if TYPE_CHECKING:
     from bridge.core.model import MappingSpec
+    from bridge.reconcile.reconciler import Reconciler
 
 WRITES = {"register", "move_alias", "remove_alias", "put", "rewrite", "commit", "discard", "open"}
 VISION = ModelKey("vision", "vision-cats")
@@ -332,3 +333,19 @@ def test_the_connection_is_the_mappings_and_the_page_is_known_again_if_the_sourc
     assert oldest == replace(version, url="")
     assert newest.url.startswith("https://wandb.test/")
     assert world.store.mirrored(KEY) == {Alias("default"): "1", Alias("production"): "1"}
+
+
+def test_a_process_that_lost_its_lease_writes_nothing() -> None:
+    world = settled()
+    lose_store(world)
+    passes = world.passes
+
+    def stolen(spec: MappingSpec) -> Reconciler:
+        later = world.clock.now() + timedelta(hours=2)
+        world.store.take_lease(KEY, "another", later, later + timedelta(minutes=1))
+        return passes.reconciler(spec)
+
+    [found] = Rebuilder(replace(passes, reconciler=stolen)).rebuild([mapping()])
+
+    assert "another process has taken fraud/fraud over" in str(found.problem)
+    assert (world.store.records(KEY), world.store.mirrored(KEY), world.store.statuses()) == ((), {}, ())
