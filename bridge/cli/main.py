@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.cli import (
+    adopt,
     apply,
     check,
     demo,
@@ -17,6 +18,7 @@ from bridge.cli import (
     leftovers,
     pausing,
     plan,
+    rebuild,
     run as run_command,
     sandbox,
     status,
@@ -41,7 +43,7 @@ app = typer.Typer(
 for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(hooks.app, name="hooks")
-for on_call in (pausing.pause, pausing.resume, pausing.retry):
+for on_call in (pausing.pause, pausing.resume, pausing.retry, adopt.adopt, rebuild.rebuild):
     app.command()(on_call)
 app.add_typer(token.app, name="token")
 app.add_typer(sandbox.app, name="sandbox")

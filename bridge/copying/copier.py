@@ -8,10 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
+from bridge.copying.matching import Matcher, check_own
 from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
+from bridge.core.naming import is_our_name
 from bridge.core.packed import pack_stored
 from bridge.core.records import Content
 
@@ -107,6 +109,22 @@ class StreamingCopier:
         self.storage.commit(folder, manifest)
         return manifest
 
+    def compare(self, version: SourceVersion, folder: str, *, deep: bool = False) -> Manifest:
+        """See the port."""
+        own = self.storage.manifest(folder) if _is_ours(folder, version) else None
+        if own is not None:
+            return check_own(self.storage, _same(own, version, folder), folder)
+        described = self.source.describe(version)
+        files = Matcher(self.source, self.storage, deep).match(version, described.files, folder)
+        created = self.clock.now().isoformat()
+        return Manifest(version.collection, version.label, version.id, version.digest, files, created, described.facts)
+
+    def adopt(self, version: SourceVersion, folder: str, kept: str, *, deep: bool = False) -> Manifest:
+        """See the port."""
+        manifest = self.compare(version, folder, deep=deep)
+        self.storage.commit(kept, manifest)
+        return manifest
+
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         return self.storage.manifest(folder)
@@ -199,6 +217,12 @@ class _Passing:
             self.passed += len(piece)
             self.meter.passed(len(piece))
             yield piece
+
+
+def _is_ours(folder: str, version: SourceVersion) -> bool:
+    """Tell whether a folder is called as the bridge calls that of a version of the model whose folder it is in."""
+    *_, model, _, _ = folder.split("/")
+    return is_our_name(folder, model, version)
 
 
 def _as_kept(path: str, file: StoredFile) -> ArtifactFile:
