@@ -27,7 +27,7 @@ from bridge.cli import (
     verify,
     where,
 )
-from bridge.cli.printing import say_error
+from bridge.cli.printing import say_aside, say_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,8 +60,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="bridge")
     except ConfigErrors as wrong:
-        for error in wrong.errors:
+        for error in wrong.shown:
             say_error(str(error), excerpt=error.excerpt, column=error.at.column if error.at else None)
+        if wrong.more:
+            say_aside(wrong.more)
         return 2
     except BridgeError as problem:
         say_error(str(problem))
