@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import shutil
 import statistics
+import sys
 import tempfile
 import time
 from contextlib import closing
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from bridge.core.model import MappingSpec
 
 COLLECTIONS = 10_000
+TRIES = 3  # of the first pass: on a busy machine an answer may come too late
 IN_A_FILE = 1_000  # mappings
 POLL = 10  # seconds
 
@@ -85,8 +87,13 @@ def _settle(folder: Path) -> None:
                     settle=config.settle,
                 )
 
-            reports = replace(bridge.passes, reconciler=reconciler).sync(config.mappings, why="the benchmark begins")
-        assert all(report.status.state is State.SYNCED for report in reports)
+            passes = replace(bridge.passes, reconciler=reconciler)
+            for _ in range(TRIES):
+                reports = passes.sync(config.mappings, why="the benchmark begins")
+                unwell = [report.status for report in reports if report.status.state is not State.SYNCED]
+                if not unwell:
+                    break
+        assert not unwell, unwell[0]
         assert len(reports) == COLLECTIONS
         shutil.copy(here / "bridge.db", folder / "bridge.db")
 
@@ -100,16 +107,18 @@ def _watched(service: stage.Service, cycles: int) -> list[Row]:
         is_new, swept = now != swept, now
         return is_new
 
-    stage.until(another, 0.5)
-    stage.until(another, 0.5)
+    stage.until(another, 1.0)
+    stage.until(another, 1.0)
     stage.control("DELETE", "/calls")
     cpu, core = service.cpu()
     memory = []
     began = time.monotonic()
     for _ in range(cycles):
-        stage.until(another, 0.5)
+        stage.until(another, 1.0)
         memory.append(service.memory())
     after, core_after = service.cpu()
+    for line in service.loud()[:3]:
+        sys.stderr.write(f"{line}\n")
     minutes = (time.monotonic() - began) / 60
     slope = statistics.linear_regression(range(cycles), memory).slope
     what = "10,000 collections, quiet"

@@ -233,13 +233,15 @@ class Live:
 
 
 def _of_models(tallies: tuple[Tally, ...]) -> Iterator[Metric]:
-    models = _family("models", "Models by state.", "mapping", "state")
+    # What is zero is left out: with 10,000 mappings it would be 90,000 lines that say nothing.
+    models = _family("models", "Models by state, but for states that none is in.", "mapping", "state")
     errors = _family("consecutive_errors", "How often in a row the worst model was tried in vain.", "mapping")
-    counts = {(tally.mapping, tally.state): tally.models for tally in tallies}
-    for mapping in sorted({tally.mapping for tally in tallies}):
-        for state in State:
-            models.add_metric([mapping, state.value], counts.get((mapping, state), 0))
-        errors.add_metric([mapping], max(tally.attempt for tally in tallies if tally.mapping == mapping))
+    worst: dict[str, int] = {}
+    for tally in tallies:
+        models.add_metric([tally.mapping, tally.state.value], tally.models)
+        worst[tally.mapping] = max(tally.attempt, worst.get(tally.mapping, 0))
+    for mapping, attempt in worst.items():
+        errors.add_metric([mapping], attempt)
     yield models
     yield errors
 

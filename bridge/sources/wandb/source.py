@@ -162,11 +162,10 @@ class WandbSource:
     ) -> dict[str, Listed]:
         """Say which collections there are: those with rows, and, where that is not enough, those W&B lists."""
         listed = {name: Listed(path_of(versions[0], name)) for name, versions in rows.items()}
-        names = names_of(group)
-        if names is None or any(selector.tags for selector in group):
+        if any(selector.is_pattern or selector.tags for selector in group):
             return listed | self._collections(place, None)
-        absent = sorted(set(names) - set(listed))
-        return listed | self._collections(place, absent) if absent else listed
+        absent = [selector for selector in group if selector.name not in listed]
+        return listed | self._collections(place, names_of(absent)) if absent else listed
 
     def _collections(self, place: str, names: list[str] | None) -> dict[str, Listed]:
         """List a registry's collections, or those of these names. Raises NotFound if there is no such registry."""
