@@ -78,7 +78,32 @@ class RemoveAlias:
         return f"- alias    {self.alias} ({_spell(self.previous)})"
 
 
-Change = CopyFiles | ArrangeFiles | RegisterVersion | MoveAlias | RemoveAlias
+@dataclass(frozen=True, slots=True)
+class DeleteVersion:
+    """Delete a version of ours in Vertex that is gone at its source."""
+
+    version: SourceVersion
+    artifact_uri: str
+    version_id: str
+
+    def __str__(self) -> str:
+        return f"- version  {self.version.label} @{self.version_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFiles:
+    """Remove what the bridge has written for a version that it has deleted in Vertex."""
+
+    version: SourceVersion
+    artifact_uri: str  # which Vertex had it from
+    folders: tuple[str, ...]  # that, the faithful copy beside it, or both
+
+    def __str__(self) -> str:
+        return f"- files    {self.version.label} in {' and '.join(self.folders)}"
+
+
+Removal = RemoveAlias | DeleteVersion | DeleteFiles
+Change = CopyFiles | ArrangeFiles | RegisterVersion | MoveAlias | Removal
 
 
 class Kind(StrEnum):
@@ -93,6 +118,7 @@ class Kind(StrEnum):
     GUARD = "guard"  # it looks like an accident
     WAITING = "waiting"  # not yet: the next pass may
     HELD = "held"  # a person paused it
+    KEPT = "kept"  # it would be deleted, but something in Vertex needs it
     POLICY = "policy"  # the mapping does not permit it; this is how it is meant to be
 
 
@@ -142,8 +168,8 @@ def refuse_frozen(change: Change, until: datetime) -> Refusal:
     return Refusal(Kind.HELD, subject_of(change), reason, remedy, until.isoformat())
 
 
-def change_kind(change: Change) -> str:
-    """Name a change for journals and JSON: "copy", "arrange", "register", "move-alias", "remove-alias"."""
+def change_kind(change: Change) -> str:  # noqa: PLR0911  one kind a return
+    """Name a change for journals and JSON: "copy", "register", "move-alias", "delete-version"."""
     match change:
         case CopyFiles():
             return "copy"
@@ -155,14 +181,20 @@ def change_kind(change: Change) -> str:
             return "move-alias"
         case RemoveAlias():
             return "remove-alias"
+        case DeleteVersion():
+            return "delete-version"
+        case DeleteFiles():
+            return "delete-files"
         case _:
             assert_never(change)
 
 
 def version_of(change: Change) -> SourceVersion | None:
-    """Return the version that a change brings, or brings an alias to; None if it brings nothing."""
+    """Return the version that a change brings, brings an alias to, or deletes; None if it is about none of them."""
     match change:
         case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version) | MoveAlias(to=version):
+            return version
+        case DeleteVersion(version) | DeleteFiles(version):
             return version
         case RemoveAlias():
             return None
@@ -177,6 +209,10 @@ def subject_of(change: Change) -> str:
             return f"version {version.label}"
         case MoveAlias(alias) | RemoveAlias(alias):
             return f"alias {alias}"
+        case DeleteVersion(version):
+            return f"version {version.label}"
+        case DeleteFiles(version):
+            return f"files of version {version.label}"
         case _:
             assert_never(change)
 

@@ -14,7 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    ArrangeFiles,
+    CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import MLFLOW_PLACE, ModelKey
 from bridge.core.naming import model_id, serving_uri, spell_alias
@@ -87,7 +95,7 @@ def may_mean(ref: Ref, spec: MappingSpec) -> bool:
 
 
 def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
-    """Tell whether a change made one of these versions, or moved an alias to or from one."""
+    """Tell whether a change made or deleted one of these versions, or moved an alias to or from one."""
     folders = {record.artifact_uri for record in records}
     ids = {record.version_id for record in records}
     match change:
@@ -99,6 +107,10 @@ def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
             return folder in folders or (previous is not None and previous.version_id in ids)
         case RemoveAlias(previous=previous):
             return previous.version_id in ids
+        case DeleteVersion(version_id=version_id):
+            return version_id in ids
+        case DeleteFiles(artifact_uri=folder):
+            return folder in folders
         case _:
             assert_never(change)
 

@@ -44,7 +44,7 @@ class AskedRegistry:
 class ReadOnlyRegistry(AskedRegistry):
     """A registry that only answers."""
 
-    register = move_alias = remove_alias = staticmethod(_refuse)
+    register = move_alias = remove_alias = delete = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ class AskedCopier:
 class ReadOnlyCopier(AskedCopier):
     """A copier that only tells what is there."""
 
-    copy = arrange = staticmethod(_refuse)
+    copy = arrange = remove = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, assert_never
 from bridge.core.changes import (
     ArrangeFiles,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     Kind,
     MoveAlias,
     Refusal,
@@ -23,15 +25,17 @@ from bridge.core.changes import (
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
-from bridge.core.model import DEFAULT, EVERY, Facts, Known, ModelKey, State
-from bridge.core.naming import sources_of
+from bridge.core.model import DEFAULT, EVERY, Facts, Known, ModelKey, OnSourceDelete, State
 from bridge.core.planner import make_plan
-from bridge.core.policy import freeze, guard_removals, pause
+from bridge.core.policy import NONE, Count, freeze, guard_removals, pause
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
 from bridge.core.witness import Witness
+from bridge.reconcile.departing import Listing, folders_taken
+from bridge.reconcile.noting import Notes
 from bridge.reconcile.observing import Observer
 from bridge.reconcile.registering import Registrar
+from bridge.reconcile.removing import Remover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +44,7 @@ if TYPE_CHECKING:
     from bridge.core.changes import Change, Plan
     from bridge.core.desired import Desired
     from bridge.core.model import (
+        Absences,
         Alias,
         MappingSpec,
         RemovalGuard,
@@ -58,8 +63,8 @@ log = logging.getLogger(__name__)
 class Beside:
     """What the mapping's other models have, and lose, in the same pass: the guard looks at a whole mapping."""
 
-    mirrored: int = 0
-    removed: int = 0
+    has: Count = NONE
+    loses: Count = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +88,13 @@ class Sight:
     desired: Desired
     actual: TargetState
     settlement: Settlement
+    absences: Absences
     plan: Plan
+
+    @property
+    def is_sighting(self) -> bool:
+        """Whether what is absent here counts as seen to be so; a collection that is not found has been asked for."""
+        return self.desired.complete and not (self.desired.is_missing and self.absences.unsaid)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,21 +128,27 @@ class Reconciler:
         observer = self._observer(order)
         actual, manifests = observer.observe(desired.versions, records, unfinished)
         now = self.clock.now()
-        known = Known(records, self.store.mirrored(key), self.store.seen_before(key), self.store.holds(key, now))
+        known = Known(
+            records,
+            self.store.mirrored(key),
+            self.store.seen_before(key),
+            self.store.holds(key, now),
+            tuple(grave for grave in self.store.tombstones(key) if grave.files_removed is None),
+        )
         settlement = settle_open(known, unfinished, self.store.intents(key), actual, now.isoformat())
         fits = observer.fits(desired.versions, settlement.known.records, actual, manifests)
         wrong = observer.arranged_otherwise(desired.versions, fits, manifests)
         actual = replace(actual, committed=actual.committed - wrong)
-        plan = make_plan(order.spec, self.base, desired, actual, settlement.known, fits=fits)
-        plan = guard_removals(
-            plan,
-            self.guard,
-            mirrored=len(settlement.known.mirrored) + order.beside.mirrored,
-            beside=order.beside.removed,
-            allowed=order.allowed_removals,
-        )
+        known, before = settlement.known, self.store.absent_before(key)
+        listing = Listing(self.source, order.spec, order.state)
+        absences = listing.absences(desired, actual, known, before)
+        if absences.deleted:
+            known = replace(known, taken=folders_taken(self.store, key))
+        plan = make_plan(order.spec, self.base, desired, actual, known, fits=fits, absences=absences)
+        has = Count(len(known.mirrored), len(known.records)) + order.beside.has
+        plan = guard_removals(plan, self.guard, has, beside=order.beside.loses, allowed=order.allowed_removals)
         plan = pause(plan, known.holds.get(EVERY))
-        return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
+        return Sight(desired, actual, settlement, absences, freeze(plan, self.frozen(order.spec, now)))
 
     def _observer(self, order: Order) -> Observer:
         return Observer(self.source, self.copier, self.registry, self.base, self.location, order.spec, order.key.model)
@@ -147,14 +164,16 @@ class Reconciler:
         sight = self.plan(order)
         if checksum is not None and sight.plan.checksum != checksum:
             raise world_has_moved(order.key)
-        self._write_down(order, sight)
+        Notes(self.store, self.clock, self._facts, self._observer(order).folders).take(order, sight)
         self.witness.doubled(order.key, sight.actual.doubled)
         if sight.plan.changes:
             # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
             self._show(order, State.PENDING, "changes are under way")
         done, late = self._make(order, sight)
-        if order.state.complete:
-            self.store.save_seen(order.key, frozenset(sight.desired.aliases))
+        if sight.is_sighting:
+            deletes = order.spec.on_source_delete is OnSourceDelete.DELETE
+            absent = sight.absences.now if deletes else frozenset()
+            self.store.save_seen(order.key, frozenset(sight.desired.aliases), absent)
         plan = replace(sight.plan, changes=tuple(done), refusals=(*sight.plan.refusals, *late))
         return replace(sight, plan=plan)
 
@@ -193,28 +212,6 @@ class Reconciler:
         hold = holds.get(change.alias) if isinstance(change, MoveAlias | RemoveAlias) else None
         return refuse_held(hold) if hold else None
 
-    def _write_down(self, order: Order, sight: Sight) -> None:
-        """Save what the settlement found, collections' new names, and aliases that are where they should be."""
-        key, settlement = order.key, sight.settlement
-        for record in settlement.landed:
-            self.store.save_record(replace(record, facts=self._facts(record.artifact_uri)))
-            self.store.close_intent(key, record.artifact_uri)
-        for alias, version_id in settlement.mirrored.items():
-            self.store.save_mirrored(key, alias, version_id)
-        for entry, outcome in settlement.outcomes.items():
-            self.store.finish(entry, outcome, "settled by the next pass", self.clock.now())
-        now_called = {version.id: version for version in order.state.versions}
-        for record in settlement.known.records:
-            version = now_called.get(record.source.id, record.source)
-            if version.collection != record.source.collection:
-                self.store.save_record(replace(record, source=version))
-        recorded, folders = {record.artifact_uri for record in settlement.known.records}, self._observer(order).folders
-        for alias, version in sight.desired.aliases.items():
-            holder, meant = sight.actual.holder(alias), next(filter(recorded.__contains__, folders(version)), None)
-            in_place = holder is not None and holder.artifact_uri == meant
-            if holder and in_place and settlement.known.mirrored.get(alias) != holder.id:
-                self.store.save_mirrored(key, alias, holder.id)
-
     def _apply(self, order: Order, change: Change, begun: EntryId | None) -> None:
         """
         Make one change between two journal lines; one whose end is unknown stays open: the next pass settles it.
@@ -232,7 +229,7 @@ class Reconciler:
         self.store.finish(entry, Outcome.APPLIED, detail, self.clock.now())
         self.witness.made(order.key, change)
 
-    def _effect(self, order: Order, change: Change) -> str:
+    def _effect(self, order: Order, change: Change) -> str:  # noqa: PLR0911  one kind a return
         key = order.key
         match change:
             case CopyFiles(version, folder):
@@ -253,10 +250,14 @@ class Reconciler:
                 self.store.save_mirrored(key, alias, version_id)
                 return f"@{version_id}"
             case RemoveAlias(alias, previous):
-                self._confirm_gone(order, alias)
+                self._remover(order).confirm_gone(change, order.spec.aliases, order.state)
                 self.registry.remove_alias(key.model, alias, previous.version_id)
                 self.store.save_mirrored(key, alias, None)
                 return f"was on @{previous.version_id}"
+            case DeleteVersion():
+                return self._remover(order).version(change)
+            case DeleteFiles():
+                return self._remover(order).files(change)
             case _:
                 assert_never(change)
 
@@ -276,10 +277,9 @@ class Reconciler:
         # The plan registers a version before it moves an alias to it, so there is a record.
         return next(record.version_id for record in self.store.records(key) if record.artifact_uri == folder)
 
-    def _confirm_gone(self, order: Order, alias: Alias) -> None:
-        for name in sources_of(alias, order.spec.aliases):
-            if not self.source.is_gone(order.state.collection, name, order.spec.source):
-                raise TryAgain(f"{order.state.collection} lists no alias {name!r}, yet has it when asked by name")
+    def _remover(self, order: Order) -> Remover:
+        ends = (self.source, self.copier, self.registry, self.store, self.clock)
+        return Remover(*ends, order.key, order.spec.source)
 
     def _show(self, order: Order, state: State, message: str) -> None:
         looked_at = self.clock.now().isoformat()

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 from bridge.core.changes import (
     ArrangeFiles,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MoveAlias,
     RegisterVersion,
     RemoveAlias,
@@ -27,6 +29,7 @@ from bridge.core.model import (
     SourceVersion,
     State,
     StoredFile,
+    Tombstone,
     VersionRef,
 )
 from bridge.core.records import Content, EntryId, Intent, JournalEntry, Outcome, Status, Upload
@@ -71,6 +74,16 @@ def record_of(row: RowMapping) -> MappingRecord:
     """Read a record."""
     facts = Facts(**(row["facts"] or {}))
     return MappingRecord(key_of(row), _source_of(row), row["artifact_uri"], row["version_id"], row["first_seen"], facts)
+
+
+def tombstone_row(record: MappingRecord, why: str, at: datetime) -> Row:
+    """Spell a tombstone that is new."""
+    return {**record_row(record), "removed": utc(at), "why": why}
+
+
+def tombstone_of(row: RowMapping) -> Tombstone:
+    """Read a tombstone."""
+    return Tombstone(record_of(row), row["removed"], row["why"], row["files_removed"])
 
 
 def intent_row(intent: Intent) -> Row:
@@ -206,7 +219,7 @@ def content_of(row: RowMapping) -> Content:
     return Content(Digest(row["algorithm"], row["digest"]), file, row["uri"])
 
 
-def change_from_json(values: Mapping[str, Any]) -> Change:
+def change_from_json(values: Mapping[str, Any]) -> Change:  # noqa: PLR0911  one kind a return
     """
     Read what `change_to_json` wrote.
 
@@ -236,6 +249,10 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
             )
         case "remove-alias":
             return RemoveAlias(Alias(values["alias"]), VersionRef(**values["previous"]))
+        case "delete-version":
+            return DeleteVersion(SourceVersion(**values["version"]), values["artifact_uri"], values["version_id"])
+        case "delete-files":
+            return DeleteFiles(SourceVersion(**values["version"]), values["artifact_uri"], tuple(values["folders"]))
         case kind:
             raise NeedsPerson(
                 reason=f"the journal holds a change of the kind {kind!r}, which this bridge does not know",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import DEFAULT, Alias, ModelVersion, TargetState
 from bridge.core.records import Operation
+from bridge.testing.models import Model, Upload, Version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,37 +19,6 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError
     from bridge.core.model import Container, Facts, SourceVersion
     from bridge.core.ports import Clock
-
-
-@dataclass
-class _Version:
-    number: int
-    artifact_uri: str
-    marked: bool
-    listed_from: datetime
-    aliases: set[Alias] = field(default_factory=set)
-
-
-@dataclass
-class _Model:
-    name: str
-    marked: bool  # labels of the first upload belong to the model, where label_scope says so
-    versions: list[_Version] = field(default_factory=list)
-    given: int = 0  # version ids are never given twice
-
-    def version(self, version_id: str) -> _Version | None:
-        return next((version for version in self.versions if str(version.number) == version_id), None)
-
-
-@dataclass
-class _Upload:
-    name: str  # of the operation
-    model: str
-    display_name: str
-    artifact_uri: str
-    is_first: bool  # it asks for a new model
-    commits_at: datetime
-    end: Operation | None  # None: not yet; otherwise how it ends, once it is time
 
 
 class MemoryRegistry:
@@ -63,6 +32,7 @@ class MemoryRegistry:
       "move_alias" and "remove_alias",
     - `problems["observe"] = TryAgain("...")`: every call of that method raises it, and nothing happens,
     - `failing`: how the next uploads end instead of with a version, each an `Operation` with an error,
+    - `failing_deletions`: how the next deletions end, without deleting anything,
     - `interrupt`: called in the middle of an alias move that takes two requests,
     - `calls`: the methods that were called, in order,
     - `served`: what was asked for each folder, by artifact_uri.
@@ -86,12 +56,14 @@ class MemoryRegistry:
         self.lost_replies: Counter[str] = Counter()
         self.problems: dict[str, BridgeError] = {}
         self.failing: list[Operation] = []
+        self.failing_deletions: list[Operation] = []
         self.interrupt: Callable[[], None] = lambda: None
         self.calls: list[str] = []
         self.served: dict[str, tuple[Container, Facts]] = {}
         self._clock = clock
-        self._models: dict[str, _Model] = {}
-        self._uploads: dict[str, _Upload] = {}
+        self._models: dict[str, Model] = {}
+        self._uploads: dict[str, Upload] = {}
+        self._deletions: dict[str, Operation] = {}  # those that failed
         self._asked = 0
         self._lock = threading.RLock()
 
@@ -124,8 +96,9 @@ class MemoryRegistry:
         """Register a version, of a new model if need be; return its id. `marked`: with the owner's label."""
         with self._lock:
             self._settle()
-            version = self._add(model, model, artifact_uri, marked=marked, at=self._clock.now())
-            version.listed_from = self._clock.now()
+            now = self._clock.now()
+            version = self._add(model, model, artifact_uri, marked=marked, at=now)
+            version.listed_from = now
             for alias in aliases:
                 self._name(self._models[model], Alias(alias), version)
             return str(version.number)
@@ -147,6 +120,18 @@ class MemoryRegistry:
                 del self._models[model]
             elif not any(DEFAULT in version.aliases for version in there.versions):
                 there.versions[-1].aliases.add(DEFAULT)
+
+    def deploy_by_hand(self, model: str, version_id: str, *endpoints: str) -> None:
+        """Have a version be deployed to just these endpoints."""
+        with self._lock:
+            self._settle()
+            self._models[model].demand(version_id).endpoints = endpoints
+
+    def unmark_by_hand(self, model: str, version_id: str) -> None:
+        """Take the owner's label from a version, and from its model."""
+        with self._lock:
+            self._settle()
+            self._models[model].demand(version_id).marked = self._models[model].marked = False
 
     def forget_operations(self) -> None:
         """Forget all operations that have ended, as Vertex does after a while."""
@@ -185,7 +170,7 @@ class MemoryRegistry:
             self._begin("register")
             self._asked += 1
             self.served[artifact_uri] = (container, facts)
-            upload = _Upload(
+            upload = Upload(
                 f"operations/{self._asked}",
                 model,
                 name,
@@ -203,9 +188,9 @@ class MemoryRegistry:
         """See the port. One that was forgotten is done, with neither a version nor an error."""
         with self._lock:
             self._begin("operation")
-            if name not in self._uploads:
-                return Operation(done=True)
-            return self._uploads[name].end or Operation(done=False)
+            if name in self._uploads:
+                return self._uploads[name].end or Operation(done=False)
+            return self._deletions.get(name, Operation(done=True))
 
     def running(self, model: str) -> tuple[str, ...]:
         """See the port."""
@@ -240,6 +225,24 @@ class MemoryRegistry:
                 version.aliases.discard(alias)
             self._answer("remove_alias")
 
+    def delete(self, model: str, version_id: str) -> str | None:
+        """See the port. What is asked for is done at once, and the operation has ended."""
+        with self._lock:
+            self._begin("delete")
+            there = self._models.get(model)
+            version = there.version(version_id) if there else None
+            if there is None or version is None:
+                return None
+            if version.endpoints or DEFAULT in version.aliases:
+                raise NeedsPerson(f"version @{version_id} of model {model} is in use", "undeploy it, or move 'default'")
+            self._asked += 1
+            if self.failing_deletions:
+                self._deletions[f"operations/{self._asked}"] = self.failing_deletions.pop(0)
+            else:
+                there.versions.remove(version)
+            self._answer("delete")
+            return f"operations/{self._asked}"
+
     def _begin(self, method: str) -> None:
         self.calls.append(method)
         if method in self.problems:
@@ -258,10 +261,11 @@ class MemoryRegistry:
         listed = (self._shown(there, each) for each in there.versions if each.listed_from <= self._clock.now())
         return TargetState(model, exists=True, versions=tuple(listed))
 
-    def _shown(self, model: _Model, version: _Version) -> ModelVersion:
+    def _shown(self, model: Model, version: Version) -> ModelVersion:
         shared = model.marked and self.label_scope == "model"
+        marked = version.marked or shared
         return ModelVersion(
-            str(version.number), version.artifact_uri, frozenset(version.aliases), version.marked or shared
+            str(version.number), version.artifact_uri, frozenset(version.aliases), marked, version.endpoints
         )
 
     def _settle(self) -> None:
@@ -271,7 +275,7 @@ class MemoryRegistry:
             if upload.commits_at <= self._clock.now():
                 upload.end = self._end(upload)
 
-    def _end(self, upload: _Upload) -> Operation:
+    def _end(self, upload: Upload) -> Operation:
         if self.failing:
             return self.failing.pop(0)
         if upload.is_first and upload.model in self._models:
@@ -279,16 +283,16 @@ class MemoryRegistry:
         version = self._add(upload.model, upload.display_name, upload.artifact_uri, marked=True, at=upload.commits_at)
         return Operation(done=True, version_id=str(version.number))
 
-    def _add(self, model: str, name: str, artifact_uri: str, *, marked: bool, at: datetime) -> _Version:
-        there = self._models.setdefault(model, _Model(name, marked))
+    def _add(self, model: str, name: str, artifact_uri: str, *, marked: bool, at: datetime) -> Version:
+        there = self._models.setdefault(model, Model(name, marked))
         there.given += 1
-        version = _Version(there.given, artifact_uri, marked, at + timedelta(seconds=self.list_lag))
+        version = Version(there.given, artifact_uri, marked, at + timedelta(seconds=self.list_lag))
         if not there.versions:
             version.aliases.add(DEFAULT)
         there.versions.append(version)
         return version
 
-    def _name(self, model: _Model, alias: Alias, version: _Version | None) -> None:
+    def _name(self, model: Model, alias: Alias, version: Version | None) -> None:
         for each in model.versions:
             each.aliases.discard(alias)
         if version is not None:

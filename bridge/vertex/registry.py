@@ -108,6 +108,7 @@ class VertexRegistry:
             f"{version.artifact_uri.rstrip('/')}/",
             frozenset(Alias(alias) for alias in version.version_aliases),
             version.labels.get(OWNER_LABEL) == self._owner,
+            tuple(deployed.endpoint for deployed in version.deployed_models),
         )
 
     def register(
@@ -152,7 +153,7 @@ class VertexRegistry:
         if message.HasField("error"):
             return Operation(done=True, error=message.error.message, lasting=message.error.code in _LASTING)
         answer = v1.UploadModelResponse.deserialize(message.response.value)
-        return Operation(done=True, version_id=answer.model_version_id)
+        return Operation(done=True, version_id=answer.model_version_id or None)  # a deletion makes none
 
     def running(self, model: str) -> tuple[str, ...]:
         """See the port. Whether Vertex lists an upload under its model is not known: it is one check of several."""
@@ -205,6 +206,15 @@ class VertexRegistry:
             self._merge(model, version_id, f"-{alias}")
         if any(v.id == version_id and alias in v.aliases for v in self.observe(model).versions):
             raise TryAgain(f"alias {alias} was removed from @{version_id} of model {model}, but still shows there")
+
+    def delete(self, model: str, version_id: str) -> str | None:
+        """See the port. An answer of 500 may come from a deletion that was done (python-aiplatform#2675)."""
+        with self._asking(f"deleting version @{version_id} of model {model}"):
+            try:
+                operation = self._client.delete_model_version(name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT)
+            except api.NotFound:
+                return None
+        return str(operation.operation.name)
 
     def _others(self, model: str, alias: Alias, version_id: str) -> list[str]:
         return [v.id for v in self.observe(model).versions if alias in v.aliases and v.id != version_id]

@@ -14,6 +14,8 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MoveAlias,
     Plan,
     Refusal,
@@ -23,6 +25,7 @@ from bridge.core.changes import (
 from bridge.core.desired import Desired
 from bridge.core.errors import Position
 from bridge.core.model import (
+    Absences,
     Alias,
     AliasRules,
     CollectionSelector,
@@ -36,12 +39,14 @@ from bridge.core.model import (
     ModelKey,
     ModelVersion,
     OnDrift,
+    OnSourceDelete,
     Policy,
     Serving,
     SourceState,
     SourceVersion,
     Target,
     TargetState,
+    Tombstone,
     VersionRef,
     VersionRule,
 )
@@ -79,6 +84,7 @@ def spec(
     pattern: str | None = None,
     model: str = KEY.model,
     layout: str = "mirror",
+    on_source_delete: str = "retain",
 ) -> MappingSpec:
     """Return a mapping of the collection `fraud-detector`, or of those that match `pattern`."""
     rules = {name: None if to is None else Alias(to) for name, to in (named or {}).items()}
@@ -93,6 +99,7 @@ def spec(
         default_from=default_from,
         versions=VersionRule(newest),
         drift=OnDrift(drift),
+        on_source_delete=OnSourceDelete(on_source_delete),
     )
 
 
@@ -200,6 +207,31 @@ def remove(alias: str, label: str) -> RemoveAlias:
     return RemoveAlias(Alias(alias), ref(label))
 
 
+def delete(label: str, at: str | None = None) -> DeleteVersion:
+    """Return the deletion of a version in Vertex."""
+    return DeleteVersion(version(label), uri(label), at or label.removeprefix("v"))
+
+
+def delete_files(label: str, *folders: str) -> DeleteFiles:
+    """Return the removal of a version's folders, of its copy if none are given."""
+    return DeleteFiles(version(label), uri(label), folders or (uri(label),))
+
+
+def tombstone(label: str, at: str | None = None, folder: str | None = None) -> Tombstone:
+    """Return what is left of a record whose version was deleted, and its folder not yet removed."""
+    return Tombstone(record(label, at, folder), "2026-01-06T09:00:00+00:00", "it is gone")
+
+
+def absences(*now: str, once: Iterable[str] = (), there: Iterable[str] = (), unsaid: Iterable[str] = ()) -> Absences:
+    """Return versions that are absent for the second time and deleted, but for those named otherwise, by label."""
+    absent = {version(label).id for label in now}
+    first, found = ({version(label).id for label in labels} for labels in (once, there))
+    silent = {version(label).id: "the source is unwell" for label in unsaid}
+    return Absences(
+        frozenset(absent), frozenset(absent - first), frozenset(absent - first - found - silent.keys()), silent
+    )
+
+
 def ref(label: str) -> VersionRef:
     """Return a version by both of its names."""
     return VersionRef(label.removeprefix("v"), label)
@@ -220,7 +252,7 @@ def says(plan: Plan) -> list[str]:
     return [*map(_in_words, plan.changes), *(f"refuse {each.kind}: {each.about}" for each in plan.refusals)]
 
 
-def _in_words(change: Change) -> str:
+def _in_words(change: Change) -> str:  # noqa: PLR0911  one kind a return
     match change:
         case CopyFiles(to):
             return f"copy {to.label}"
@@ -232,6 +264,10 @@ def _in_words(change: Change) -> str:
             return f"move {alias} {_spelled(previous)} -> {to.label}"
         case RemoveAlias(alias, previous):
             return f"remove {alias} from {_spelled(previous)}"
+        case DeleteVersion(gone, version_id=version_id):
+            return f"delete {gone.label} @{version_id}"
+        case DeleteFiles(gone):
+            return f"delete files of {gone.label}"
         case _:
             assert_never(change)
 

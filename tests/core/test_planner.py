@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.core.changes import ArrangeFiles, Change, Kind, MoveAlias, Refusal, RegisterVersion, RemoveAlias
+from bridge.core.changes import ArrangeFiles, Change, Kind, MoveAlias, Refusal, RegisterVersion, Removal, RemoveAlias
 from bridge.core.desired import Desired, desire
 from bridge.core.errors import Position
 from bridge.core.model import DEFAULT, Alias, Fit, Known, MappingSpec, Serving, TargetState
@@ -668,7 +668,7 @@ def test_a_plan_is_made_in_every_world_and_no_order_of_a_dict_changes_it(world: 
 def test_a_second_pass_only_removes_and_a_third_changes_nothing(world: World) -> None:
     after_one = world.after(world.plan())
     second = after_one.plan()
-    assert all(isinstance(change, RemoveAlias) for change in second.changes)
+    assert all(isinstance(change, Removal) for change in second.changes)
     assert not after_one.after(second).plan().changes
 
 

@@ -13,6 +13,8 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MoveAlias,
     RegisterVersion,
     RemoveAlias,
@@ -36,6 +38,8 @@ kinds: dict[type[Change], st.SearchStrategy[Change]] = {
     RegisterVersion: st.builds(RegisterVersion, versions, words, containers, words),
     MoveAlias: st.builds(MoveAlias, aliases, versions, words, st.none() | references),
     RemoveAlias: st.builds(RemoveAlias, aliases, references),
+    DeleteVersion: st.builds(DeleteVersion, versions, words, words),
+    DeleteFiles: st.builds(DeleteFiles, versions, words, st.lists(words).map(tuple)),
 }
 
 
