@@ -172,7 +172,7 @@ def test_a_guarded_plan_removes_all_that_it_would_or_nothing(world: World, count
 
 
 def test_versions_that_would_be_deleted_are_counted_by_themselves_and_refused_with_all_else_that_goes() -> None:
-    gone = [delete("v1"), delete_files("v1"), delete("v2"), delete("v3"), remove("production", "v4")]
+    gone: list[Change] = [delete("v1"), delete_files("v1"), delete("v2"), delete("v3"), remove("production", "v4")]
     plan = plan_with(copy("v7"), *gone)
 
     guarded = guard_removals(plan, RemovalGuard(), Count(99, 9))

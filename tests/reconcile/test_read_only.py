@@ -58,5 +58,9 @@ def test_what_would_write_stops_before_it_does() -> None:
     with pytest.raises(AssertionError, match="only looks"):
         registry.remove_alias("fraud", DEFAULT, "1")
     with pytest.raises(AssertionError, match="only looks"):
+        registry.delete("fraud", "1")
+    with pytest.raises(AssertionError, match="only looks"):
+        ReadOnlyCopier(world.reconciler(world.specs[0]).copier).remove(version, "gs://b/f/", lambda: None)
+    with pytest.raises(AssertionError, match="only looks"):
         ReadOnlyCopier(world.reconciler(world.specs[0]).copier).copy(version, "gs://b/f/")
     assert world.registry.versions("fraud") == {}
