@@ -215,8 +215,6 @@ class MemorySource:
         self.asked.append(str(version))
         if version.collection in self.failing:
             raise self.failing[version.collection]
-        if (there := self._collections.get(version.collection)) is not None:
-            return all(held.version.id != version.id for held in there.versions)
         place = version.collection.rpartition("/")[0]
         beside = [each for path, each in self._collections.items() if path.rpartition("/")[0] == place]
         if not beside:

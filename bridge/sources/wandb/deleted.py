@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from bridge.sources.wandb.session import Api, WandbSession
 
 
+PAGE = 1000  # versions in one answer
+
+
 def is_deleted(
     session: WandbSession,
     version: SourceVersion,
@@ -52,8 +55,9 @@ def is_deleted(
     registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
 
     def elsewhere(api: Api) -> bool:
-        of_it = api.registries(organization, filter=registry).versions(filter={"id": version.id}, per_page=1)
-        return any(True for _ in of_it)
+        # All of them, since nobody knows how the server reads an id in a filter: as its own number, or as it shows it.
+        versions = api.registries(organization, filter=registry).versions(per_page=PAGE)
+        return any(found.id == version.id for found in session.paged(versions, PAGE))
 
     return not session.call(elsewhere)
 
