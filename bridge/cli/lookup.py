@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bridge.cli.options import load_config
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import NotFound
 from bridge.core.refs import concerns, find, parse_ref
 
 if TYPE_CHECKING:
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.config.model import Config
-    from bridge.core.model import Alias, MappingRecord, ModelKey
+    from bridge.core.model import Alias, MappingRecord, ModelKey, Tombstone
     from bridge.core.ports import Store
     from bridge.core.records import JournalEntry
 
@@ -58,8 +58,15 @@ def records_of(
         found = find(parse_ref(ref), records, mirrored, {spec.name: spec.aliases for spec in config.mappings})
     if not found:
         what = "version yet" if ref is None else f"version {ref!r}"
-        raise NeedsPerson(f"the store knows no {what}", "see what it knows: bridge status")
+        raise NotFound(f"the store knows no {what}", "see what it knows: bridge status")
     return found, mirrored
+
+
+def graves_of(config: Config, store: Store, ref: str) -> list[Tombstone]:
+    """Return the tombstones that a reference means, oldest first; there may be none."""
+    graves = {grave.record: grave for grave in store.tombstones()}
+    found = find(parse_ref(ref), graves, {}, {spec.name: spec.aliases for spec in config.mappings})
+    return [graves[record] for record in found]
 
 
 def entries_of(config: Config, store: Store, ref: str | None, limit: int) -> list[JournalEntry]:

@@ -172,6 +172,14 @@ class Bucket(Protocol):
         """
         ...
 
+    def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        """
+        Stream the bytes of a file from byte `start` on, whatever they are. Bounded memory.
+
+        Raises NeedsPerson if there is no such object, or TryAgain, at the opening or between two pieces.
+        """
+        ...
+
 
 class Storage(Bucket, Protocol):
     """A bucket that is written; nothing is ever overwritten."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from bridge.core.model import Manifest, ManifestHeader, ModelVersion, StoredFile, TargetState
     from bridge.core.ports import Bucket, Copier, Registry
@@ -90,3 +91,7 @@ class ReadOnlyBucket:
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port."""
         return self.bucket.reread(folder, files)
+
+    def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        """See the port."""
+        return self.bucket.read(folder, path, start)

@@ -172,6 +172,15 @@ class MemoryStorage:
             )
             yield file, found
 
+    @contextmanager
+    def read(self, folder: str, path: str, start: int = 0) -> Iterator[Iterator[bytes]]:
+        """See the port."""
+        self._begin("read", folder)
+        content = self._find(folder + path)
+        if folder + path in self.rotten:
+            content = bytes([content[0] ^ 1]) + content[1:]
+        yield (content[at : at + PIECE] for at in range(start, len(content), PIECE))
+
     # ObjectStore
 
     def list(self, folder: str) -> tuple[ArtifactFile, ...]:

@@ -581,6 +581,35 @@ def test_of_a_folder_that_is_whole_nothing_is_removed(end: Place) -> None:
     assert end.read("model.bin") == CONTENT
 
 
+# reading a file
+
+
+@pytest.mark.parametrize("start", [0, 1, len(CONTENT) - 1])
+def test_a_file_is_read_from_a_byte_on(end: Place, start: int) -> None:
+    end.storage.put(end.folder, file(path="a b/é.bin"), reading(CONTENT))
+    with end.storage.read(end.folder, "a b/é.bin", start) as pieces:
+        assert b"".join(pieces) == CONTENT[start:]
+
+
+def test_an_empty_file_is_read(end: Place) -> None:
+    end.storage.put(end.folder, file(b""), reading(b""))
+    with end.storage.read(end.folder, "model.bin") as pieces:
+        assert b"".join(pieces) == b""
+
+
+def test_bytes_that_have_rotten_are_read_as_they_are(end: Place) -> None:
+    end.storage.put(end.folder, file(), reading(CONTENT))
+    end.rot("model.bin")
+    with end.storage.read(end.folder, "model.bin") as pieces:
+        read = b"".join(pieces)
+    assert (len(read), read == CONTENT) == (len(CONTENT), False)
+
+
+def test_a_file_that_is_not_there_is_not_read(end: Place) -> None:
+    with pytest.raises(NeedsPerson, match="is gone, or never was"), end.storage.read(end.folder, "nothing") as pieces:
+        list(pieces)
+
+
 # removing a folder
 
 

@@ -44,6 +44,8 @@ def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
     assert end.header(folder) == world.storage.header(folder)
     assert [file.path for file in files] == ["model.bin"]
     assert list(end.reread(folder, files)) == [(file, file) for file in files]
+    with end.read(folder, "model.bin", 2) as pieces:
+        assert b"".join(pieces) == world.storage.objects[f"{folder}model.bin"][2:]
 
 
 def test_what_would_write_stops_before_it_does() -> None:

@@ -31,6 +31,7 @@ from bridge.net.lines import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from google.cloud import storage  # noqa: TID251  this is its room
@@ -246,6 +247,10 @@ class GcsStorage(GcsObjects):
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port."""
         return reread(self.open_as_is, folder, files)
+
+    def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        """See the port."""
+        return self.open_as_is(f"{folder}{path}", start)
 
     def _write(self, place: Place, text: ManifestText) -> None:
         """Send a manifest as files are sent, under a name that nothing has. Raises as the uploader does."""
