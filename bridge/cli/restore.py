@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.cli.following import following
-from bridge.cli.lookup import graves_of, records_of
+from bridge.cli.lookup import graves_of, known_or
 from bridge.cli.options import DEFAULT_CONFIG, REFERENCES, ConfigPath, Json, load_config
 from bridge.cli.printing import say, say_json, size
 
@@ -44,15 +44,10 @@ def restore(
 
 def _one(config: Config, store: Store, ref: str) -> MappingRecord:
     """Return the one version that a reference means, whether or not it is still in Vertex."""
-    from bridge.core.errors import NeedsPerson, NotFound
+    from bridge.core.errors import NeedsPerson
 
     graves = graves_of(config, store, ref)
-    try:
-        records, _ = records_of(config, store, ref)
-    except NotFound:
-        if not graves:
-            raise
-        records = []
+    records = known_or(graves, config, store, ref)
     there = {record.artifact_uri: record for record in (*(grave.record for grave in graves), *records)}
     if len(there) > 1:
         names = ", ".join(sorted(f"{record.key.model}@{record.version_id}" for record in there.values()))

@@ -264,7 +264,7 @@ def test_a_folder_in_a_folder_that_is_not_there_is_refused(bucket: Bucket, tmp_p
         restorer(bucket).restore(version, FOLDER, tmp_path / "absent" / "back")
 
 
-def test_a_disk_of_its_own_is_refused(bucket: Bucket, tmp_path: Path) -> None:
+def test_a_disk_of_its_own_is_refused(bucket: Bucket) -> None:
     version = publish(bucket)
     disks = [Path(line.split()[1]) for line in Path("/proc/mounts").read_text().splitlines()]
     disk = next(
