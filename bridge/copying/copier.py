@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from bridge.copying.pace import SMALL
 from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
 from bridge.core.errors import NeedsPerson, TryAgain
@@ -74,6 +73,7 @@ class StreamingCopier:
             stored = self._all(
                 self._jobs(described.files, folder),
                 lambda job, halted: self._bring(version, job, folder, _Passing(self.budget, meter, halted)),
+                lambda job: job.file.size,
                 len(described.files),
             )
             created = self.clock.now().isoformat()
@@ -100,6 +100,7 @@ class StreamingCopier:
         self._all(
             files,
             lambda pair, _: self.storage.rewrite(folder, _as_kept(pair[1].path, pair[1]), f"{copied}{pair[0].path}"),
+            lambda _pair: 0,  # no byte of them passes here
             len(files),
         )
         manifest = replace(faithful, files=tuple(new for _, new in files), created=self.clock.now().isoformat())
@@ -126,14 +127,18 @@ class StreamingCopier:
         """See the port."""
         return self.storage.header(folder)
 
-    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> Packed[StoredFile]:
+    def _all(
+        self, items: Iterable[T], work: Callable[[T, Event], StoredFile], size: Callable[[T], int], number: int
+    ) -> Packed[StoredFile]:
         def in_turn(item: T, halted: Event) -> StoredFile:
-            with self.budget.pace.turn():
+            with self.budget.pace.lane(size(item)).turn():
                 if halted.is_set():
                     raise stopped()
                 return work(item, halted)
 
-        parallel = max(1, min(self.budget.settings.parallel_files, number))
+        def parallel() -> int:
+            return min(self.budget.pace.threads, number)
+
         return pack_stored(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
@@ -154,12 +159,13 @@ class StreamingCopier:
         file = job.file
         stored = self._copied(job, folder)
         if stored is None:
+            lane = self.budget.pace.lane(file.size)
             reader = passing.reader(lambda start: self.source.open(version, file, start))
             with self.budget.room.take(self.storage.weight(file)):
-                began = time.perf_counter()
+                began, spent = time.perf_counter(), time.thread_time()
                 stored = self.storage.put(folder, file, reader, job.there)
             if job.there is None:
-                self.budget.pace.took(time.perf_counter() - began if file.size <= SMALL else None)
+                lane.took(time.perf_counter() - began, time.thread_time() - spent)
         passing.meter.done(file.size - passing.passed)
         return stored
 
