@@ -112,7 +112,9 @@ class Restorer:
                 meter.done(file.size - self._bring(job, meter, halted))
 
         parallel = max(1, min(PARALLEL, self.budget.settings.parallel_files, len(files)))
-        with closing(in_parallel(bring, enumerate(files), parallel=parallel, halted=self.budget.halted)) as brought:
+        with closing(
+            in_parallel(bring, enumerate(files), parallel=lambda: parallel, halted=self.budget.halted)
+        ) as brought:
             for _ in brought:
                 pass
         meter.end()
@@ -148,7 +150,7 @@ class Restorer:
             return
         with self.bucket.read(job.folder, job.file.path, start) as pieces:
             for piece in pieces:
-                if halted.is_set():
+                if halted.is_set() or self.budget.halted.is_set():  # the second is seen at once
                     raise stopped()
                 self.budget.throttle.take(len(piece))
                 yield piece

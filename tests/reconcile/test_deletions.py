@@ -669,9 +669,11 @@ def test_a_lagging_list_does_not_make_a_version_look_deleted() -> None:
     source.delete(gone)
     world.sync()
     world.store.begin(KEY, DeleteVersion(gone, folder(world, gone), "2"), "a process that died", world.clock.now())
+    world.registry.deploy_by_hand("fraud", "2", "endpoints/42")
 
-    world.sync()
+    world.sync(full=True)
 
+    assert world.store.unfinished(KEY) == ()
     assert world.store.tombstones(KEY) == ()
     assert folder(world, gone) in world.storage.manifests
 

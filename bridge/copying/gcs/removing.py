@@ -60,5 +60,5 @@ def remove_all(blobs: Iterable[storage.Blob], go_on: Callable[[], None], halted:
         go_on()
         return remove_one(blob)
 
-    with closing(in_parallel(remove, filter(is_ours, blobs), parallel=PARALLEL, halted=halted)) as removed:
+    with closing(in_parallel(remove, filter(is_ours, blobs), parallel=lambda: PARALLEL, halted=halted)) as removed:
         return sum(removed)
