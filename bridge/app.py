@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from bridge.config.model import Config, SecretRef
+    from bridge.copying.restoring import Restorer
     from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
     from bridge.core.records import Progress
@@ -143,6 +144,14 @@ class Bridge:
             return ReadOnlyBucket(self._storage(vertex)), ReadOnlyRegistry(self._registry(vertex)), vertex.bucket
 
         return Verifier(self.source, target, self.store)
+
+    def restorer(self, folder: str) -> Restorer:
+        """Build what brings files back from a folder's bucket. Raises NeedsPerson if no connection has that."""
+        from bridge.copying.restoring import Restorer
+
+        if (storage := self._storage_of(folder)) is None:
+            raise NeedsPerson(f"no connection of bridge.yaml has the bucket of {folder}", "put the connection back")
+        return Restorer(ReadOnlyBucket(storage), self.clock, self.budget, self._watch)
 
     @property
     def leftovers(self) -> Leftovers:

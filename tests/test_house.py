@@ -10,6 +10,7 @@ MODULES = sorted((HOUSE / "bridge").rglob("*.py"))
 
 LONGEST = 300  # lines; a guide, so the exceptions are listed with their reasons
 LONGER = {
+    "bridge/app.py": "the composition root: one short method for each end",
     "bridge/core/model.py": "all nouns on one page",
     "bridge/core/ports.py": "mostly docstrings: every method is a promise",
     "bridge/sandbox/wandb/runs.py": "one topic; its fields are the schema's",

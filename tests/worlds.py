@@ -54,12 +54,22 @@ SETTLE = timedelta(minutes=10)
 # The effects of every port; all else only looks, and looking may die between any two of them.
 EFFECTS = frozenset(
     {
-        *("put", "rewrite", "commit", "discard"),  # Storage
-        *("register", "move_alias", "remove_alias", "mark_ours", "mark_duplicate"),  # Registry
-        *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
+        *("put", "rewrite", "commit", "discard", "remove"),  # Storage
+        *("register", "move_alias", "remove_alias", "mark_ours", "mark_duplicate", "delete"),  # Registry
+        *(
+            "save_record",
+            "bury",
+            "files_removed",
+            "save_mirrored",
+            "begin",
+            "finish",
+            "save_intent",
+            "close_intent",
+        ),  # Store
         *("save_seen", "save_status", "save_states", "save_hold", "lift_hold", "add_token", "revoke_token"),
         *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see
-        *("save_upload", "forget_upload", "enter", "claim", "save_contents", "forget_content"),
+        *("save_upload", "forget_upload", "enter", "claim", "begin_removal"),
+        *("save_contents", "forget_content", "forget_folder"),
         "sleep",  # Clock: death while waiting
     }
 )
@@ -160,7 +170,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.registry = MemoryRegistry(self.clock)
-        self.registry.interrupt = self.fuse.burn
+        self.registry.interrupt = self.storage.interrupt = self.fuse.burn
 
     @property
     def passes(self) -> Passes:
@@ -255,6 +265,10 @@ class World:
             "versions": {model: self.registry.versions(model) for model in models},
             "aliases": {model: self.registry.aliases(model) for model in models},
             "records": {(record.artifact_uri, record.version_id) for record in self.store.all_records()},
+            "tombstones": {
+                (grave.record.artifact_uri, grave.record.version_id, grave.files_removed is not None)
+                for grave in self.store.tombstones()
+            },
             "mirrored": {key: self.store.mirrored(key) for key in keys},
             "intents": {key: self.store.intents(key) for key in keys},
             "unfinished": {key: self.store.unfinished(key) for key in keys},

@@ -61,6 +61,10 @@ class Slices:
         url = self._job.url(self._slice(version, int(file.path[1:])))
         return open_url(self._lines, lambda _: url, file.path, start)
 
+    def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:
+        """Is not asked for."""
+        raise NotImplementedError
+
     def sweep(self, _: Sequence[CollectionSelector]) -> Sweep:
         """Is not asked for."""
         raise NotImplementedError

@@ -27,20 +27,25 @@ def explain(
     from bridge.app import Bridge
     from bridge.core.errors import NeedsPerson
     from bridge.core.refs import may_mean, means, parse_ref
+    from bridge.service.views import grave_line, grave_row
 
     asked = parse_ref(ref)
     with Bridge(load_config(config), read_only=True) as bridge:
         specs = {spec.name: spec for spec in bridge.config.mappings if may_mean(asked, spec)}
         reports = bridge.passes.plan(list(specs.values()))
+        graves = {report.key: bridge.store.tombstones(report.key) for report in reports}
     reports = [each for each in reports if means(asked, each.key, each.status.collection)]
     if not reports:
         raise NeedsPerson(f"no mapping follows {ref!a}, or brings it about", "see what there is: bridge plan --all")
     if as_json:
-        say_json([_data(report, specs[report.key.mapping]) for report in reports])
+        deleted = {key: [grave_row(grave) for grave in of_key] for key, of_key in graves.items()}
+        say_json([_data(each, specs[each.key.mapping]) | {"deleted": deleted[each.key]} for each in reports])
         return
     for report in reports:
         for line in _lines(report, specs[report.key.mapping]):
             say(line)
+        for grave in graves[report.key]:
+            say(f"  deleted  {grave_line(grave)}")
 
 
 def _data(report: Report, spec: MappingSpec) -> dict[str, Any]:

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bridge.cli.options import load_config
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import NotFound
 from bridge.core.refs import concerns, find, parse_ref
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from bridge.config.model import Config
-    from bridge.core.model import Alias, MappingRecord, ModelKey
+    from bridge.core.model import Alias, MappingRecord, ModelKey, Tombstone
     from bridge.core.ports import Store
     from bridge.core.records import JournalEntry
 
@@ -48,7 +48,7 @@ def records_of(
     """
     Return the records that a reference means, or all without one, and where all aliases are.
 
-    They come by key and age. Raises NeedsPerson if there are none.
+    They come by key and age. Raises NotFound if there are none.
     """
     records = store.all_records()
     mirrored = {key: store.mirrored(key) for key in {record.key for record in records}}
@@ -58,15 +58,32 @@ def records_of(
         found = find(parse_ref(ref), records, mirrored, {spec.name: spec.aliases for spec in config.mappings})
     if not found:
         what = "version yet" if ref is None else f"version {ref!r}"
-        raise NeedsPerson(f"the store knows no {what}", "see what it knows: bridge status")
+        raise NotFound(f"the store knows no {what}", "see what it knows: bridge status")
     return found, mirrored
+
+
+def graves_of(config: Config, store: Store, ref: str) -> list[Tombstone]:
+    """Return the tombstones that a reference means, oldest first; there may be none."""
+    rules = {spec.name: spec.aliases for spec in config.mappings}
+    return [grave for grave in store.tombstones() if find(parse_ref(ref), [grave.record], {}, rules)]
+
+
+def known_or(instead: Sequence[object], config: Config, store: Store, ref: str) -> list[MappingRecord]:
+    """Return the records that a reference means; none is well if there is something `instead`. Raises NotFound."""
+    try:
+        return records_of(config, store, ref)[0]
+    except NotFound:
+        if instead:
+            return []
+        raise
 
 
 def entries_of(config: Config, store: Store, ref: str | None, limit: int) -> list[JournalEntry]:
     """Return the newest journal entries about a reference, or all, newest first."""
     if ref is None:
         return list(store.journal(limit=limit))
-    found, _ = records_of(config, store, ref)
+    graves = [grave.record for grave in graves_of(config, store, ref)]
+    found = [*known_or(graves, config, store, ref), *graves]
     whole = parse_ref(ref).version is None
     entries = [
         entry

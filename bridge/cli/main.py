@@ -19,6 +19,7 @@ from bridge.cli import (
     pausing,
     plan,
     rebuild,
+    restore,
     run as run_command,
     sandbox,
     status,
@@ -40,7 +41,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
+for command in (
+    check,
+    plan,
+    apply,
+    sync,
+    run_command,
+    status,
+    explain,
+    where,
+    verify,
+    restore,
+    history,
+    leftovers,
+    demo,
+):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(hooks.app, name="hooks")
 for on_call in (pausing.pause, pausing.resume, pausing.retry, adopt.adopt, rebuild.rebuild):

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from bridge.cli.lookup import looking, records_of
+from bridge.cli.lookup import graves_of, known_or, looking
 from bridge.cli.options import DEFAULT_CONFIG, REFERENCES, ConfigPath, Json
 from bridge.cli.printing import say, say_json
 
@@ -19,9 +19,12 @@ def where(
 ) -> None:
     """Show where a version is: at the source, in the bucket, in Vertex."""
     from bridge.core.describing import facts_line
+    from bridge.service.views import grave_line, grave_row
 
     with looking(config) as (loaded, store):
-        found, mirrored = records_of(loaded, store, ref)
+        graves = graves_of(loaded, store, ref)
+        found = known_or(graves, loaded, store, ref)
+        mirrored = {record.key: store.mirrored(record.key) for record in found}
     rows = [
         {
             "source": str(record.source),
@@ -37,7 +40,7 @@ def where(
         for record in found
     ]
     if as_json:
-        say_json(rows)
+        say_json([*rows, *(grave_row(grave) for grave in graves)])
         return
     for row in rows:
         aliases = ", ".join(row["aliases"]) or "no alias"
@@ -48,3 +51,7 @@ def where(
         say(
             f"vertex  {row['model']}@{row['version']}  ({aliases}; mapping {row['mapping']}; since {row['first_seen']})"
         )
+    for grave in graves:
+        say(f"source  {grave.record.source}  {grave.record.source.url}")
+        say(f"folder  {grave.record.artifact_uri}")
+        say(f"deleted {grave_line(grave)}")

@@ -16,7 +16,7 @@ from bridge.config.schema_source import (
     of_its_connection,
     shape_of_source,
 )
-from bridge.config.wrong import either, not_yet
+from bridge.config.wrong import either
 
 Item = TypeVar("Item")
 
@@ -75,9 +75,7 @@ class MappingYaml(Strict):
     freeze: list[FreezeYaml] = Field(default=[])
     drift: Literal["report", "heal"] = "report"
     on_conflict: Literal["hold", "overwrite", "adopt"] = "hold"
-    on_source_delete: Annotated[
-        Literal["retain"], BeforeValidator(not_yet("on_source_delete", ("unalias", "delete"), "retain"))
-    ] = "retain"
+    on_source_delete: Literal["retain", "unalias", "delete"] = "retain"
 
 
 class MappingsYaml(Strict, Generic[Item]):

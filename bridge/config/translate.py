@@ -28,6 +28,7 @@ from bridge.core.model import (
     MappingSpec,
     OnConflict,
     OnDrift,
+    OnSourceDelete,
     Policy,
     RemovalGuard,
     Serving,
@@ -96,7 +97,7 @@ def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
         versions=versions,
         drift=OnDrift(said.drift),
         on_conflict=OnConflict(said.on_conflict),
-        on_source_delete=said.on_source_delete,
+        on_source_delete=OnSourceDelete(said.on_source_delete),
         freezes=tuple(Freeze(each.cron, units.duration(each.for_), each.timezone) for each in said.freeze),
     )
 
@@ -137,7 +138,8 @@ def _webhook(said: WandbWebhookYaml | MlflowWebhookYaml | None, folder: Path) ->
 def _selector(said: MappingYaml, rules: AliasRules, versions: VersionRule) -> CollectionSelector:
     source = said.source
     aliases = None
-    if rules.others == "drop" and versions == VersionRule():
+    deletes = said.on_source_delete == "delete"  # then a version without an alias is missed, too
+    if rules.others == "drop" and versions == VersionRule() and not deletes:
         wanted = {name for name, spelled in rules.named.items() if spelled is not None}
         aliases = frozenset(wanted | ({said.default_from} if said.default_from else set()))
     if isinstance(source, MlflowSourceYaml):

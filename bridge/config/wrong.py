@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
 
 
 SECRET_ADVICE = "a secret is never a value here; write {env: NAME}, the variable in capitals, or {file: PATH}"  # noqa: S105  how to write one
@@ -66,17 +66,6 @@ def either(what: str, *types: type) -> Callable[[object], object]:
     def check(value: object) -> object:
         if not isinstance(value, types):
             raise Wrong(f"expected {what}, found {kind_of(value)}")
-        return value
-
-    return check
-
-
-def not_yet(key: str, later: Sequence[str], now: str) -> Callable[[object], object]:
-    """Return a check that refuses the values that a later release will know."""
-
-    def check(value: object) -> object:
-        if value in later:
-            raise Wrong(f"{key} {value!r} is not supported yet; use {now}")
         return value
 
     return check

@@ -125,6 +125,18 @@ class StreamingCopier:
         self.storage.commit(kept, manifest)
         return manifest
 
+    def remove(self, version: SourceVersion, folder: str, go_on: Callable[[], None]) -> int:
+        """See the port. Known contents are forgotten first, so that nothing is copied from what is going."""
+        header = self.storage.header(folder)
+        if header is not None and not header.is_of(version):
+            name = spell_version(header.collection, header.label)
+            raise NeedsPerson(f"{folder} holds {name}, not {version}, so it is not removed", REMOVE)
+        self.uploads.begin_removal(folder, self.clock.now())
+        self.contents.forget_folder(folder)
+        removed = self.storage.remove(folder, go_on)
+        self.uploads.forget_upload(folder)
+        return removed
+
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
         return self.storage.manifest(folder)

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
-import google_crc32c
-import xxhash
-
+from bridge.copying.digesting import Digesting
 from bridge.core.errors import TryAgain
-from bridge.core.model import StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
-    class Hasher(Protocol):
-        """A digest in the making."""
-
-        def update(self, piece: bytes, /) -> None:
-            """Take in more bytes."""
-
-        def digest(self) -> bytes:
-            """Return the digest of all that was taken in."""
+    from bridge.core.model import StoredFile
 
     Open = Callable[[str], AbstractContextManager[Iterator[bytes]]]
 
@@ -69,20 +57,9 @@ def _read(open_as_is: Open, folder: str, file: StoredFile, halted: threading.Eve
 
 
 def _digested(file: StoredFile, pieces: Iterator[bytes], halted: threading.Event) -> StoredFile:
-    """Return size and digests of some bytes, by the algorithms that the file has digests by."""
-    crc32c, size = google_crc32c.Checksum(), 0
-    md5 = hashlib.md5(usedforsecurity=False) if file.md5 is not None else None
-    xxh128 = xxhash.xxh128() if file.xxh128 is not None else None
-    sha256 = hashlib.sha256() if file.sha256 is not None else None
-    hashers: list[Hasher] = [each for each in (crc32c, md5, xxh128, sha256) if each is not None]
+    digesting = Digesting(file)
     for piece in pieces:
         if halted.is_set():
             raise TryAgain("reading was stopped")
-        size += len(piece)
-        for hasher in hashers:
-            hasher.update(piece)
-    return StoredFile(file.path, size, _base64(crc32c) or "", _base64(md5), _base64(xxh128), _base64(sha256))
-
-
-def _base64(hasher: Hasher | None) -> str | None:
-    return None if hasher is None else base64.b64encode(hasher.digest()).decode()
+        digesting.take(piece)
+    return digesting.stored()

@@ -104,7 +104,32 @@ class MarkDuplicate:
         return f"+ mark     @{self.version_id} (a duplicate of @{self.of})"
 
 
-Change = CopyFiles | ArrangeFiles | RegisterVersion | AdoptVersion | MoveAlias | RemoveAlias | MarkDuplicate
+@dataclass(frozen=True, slots=True)
+class DeleteVersion:
+    """Delete a version of ours in Vertex that is gone at its source."""
+
+    version: SourceVersion
+    artifact_uri: str
+    version_id: str
+
+    def __str__(self) -> str:
+        return f"- version  {self.version.label} @{self.version_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteFiles:
+    """Remove what the bridge has written for a version that it has deleted in Vertex."""
+
+    version: SourceVersion
+    artifact_uri: str  # which Vertex had it from
+    folders: tuple[str, ...]  # that, the faithful copy beside it, or both
+
+    def __str__(self) -> str:
+        return f"- files    {self.version.label} in {' and '.join(self.folders)}"
+
+
+Removal = RemoveAlias | DeleteVersion | DeleteFiles
+Change = CopyFiles | ArrangeFiles | RegisterVersion | AdoptVersion | MoveAlias | MarkDuplicate | Removal
 
 
 class Kind(StrEnum):
@@ -120,6 +145,7 @@ class Kind(StrEnum):
     WAITING = "waiting"  # not yet: the next pass may
     HELD = "held"  # a person paused it
     DOUBLE = "double"  # it is one too many: made twice, marked, and left to a person
+    KEPT = "kept"  # it would be deleted, but something in Vertex needs it
     POLICY = "policy"  # the mapping does not permit it; this is how it is meant to be
 
 
@@ -170,7 +196,7 @@ def refuse_frozen(change: Change, until: datetime) -> Refusal:
 
 
 def change_kind(change: Change) -> str:  # noqa: PLR0911  one word a kind
-    """Name a change for journals and JSON: "copy", "arrange", "register", "adopt", "move-alias" and so on."""
+    """Name a change for journals and JSON: "copy", "register", "adopt", "move-alias", "delete-version" and so on."""
     match change:
         case CopyFiles():
             return "copy"
@@ -186,16 +212,20 @@ def change_kind(change: Change) -> str:  # noqa: PLR0911  one word a kind
             return "remove-alias"
         case MarkDuplicate():
             return "mark-duplicate"
+        case DeleteVersion():
+            return "delete-version"
+        case DeleteFiles():
+            return "delete-files"
         case _:
             assert_never(change)
 
 
 def version_of(change: Change) -> SourceVersion | None:
-    """Return the version that a change brings, or brings an alias to; None if it brings nothing."""
+    """Return the version that a change brings, brings an alias to, or deletes; None if it is about none of them."""
     match change:
         case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version) | MoveAlias(to=version):
             return version
-        case AdoptVersion(version):
+        case AdoptVersion(version) | DeleteVersion(version) | DeleteFiles(version):
             return version
         case RemoveAlias() | MarkDuplicate():
             return None
@@ -212,6 +242,10 @@ def subject_of(change: Change) -> str:
             return f"alias {alias}"
         case MarkDuplicate(version_id):
             return f"version @{version_id}"
+        case DeleteVersion(version):
+            return f"version {version.label}"
+        case DeleteFiles(version):
+            return f"files of version {version.label}"
         case _:
             assert_never(change)
 

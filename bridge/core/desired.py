@@ -27,6 +27,7 @@ class Desired:
     complete: bool  # False: absence from `aliases` means nothing
     unclear: frozenset[Alias] = frozenset()  # what may have been meant by what was refused: absent, but not gone
     notes: Mapping[Alias, str] = field(default_factory=dict)  # what was decided for an alias, and between what
+    is_missing: bool = False  # the collection was there once, and is not found any more
 
 
 def desire(spec: MappingSpec, state: SourceState) -> Desired:
@@ -51,6 +52,7 @@ def desire(spec: MappingSpec, state: SourceState) -> Desired:
         refusals=(*refusals, *(_undecided(alias, state.remarks[names[alias]]) for alias in sorted(undecided))),
         unclear=frozenset(unclear) | undecided,
         complete=state.complete,
+        is_missing=state.is_missing,
         notes={alias: state.remarks[name].text for alias, name in decided.items() if name in state.remarks},
     )
 

@@ -48,6 +48,14 @@ class OnConflict(StrEnum):
     ADOPT = "adopt"  # it becomes ours if its bytes are those of the source; else as HOLD
 
 
+class OnSourceDelete(StrEnum):
+    """What becomes of a version of ours in Vertex when it is deleted at its source."""
+
+    RETAIN = "retain"  # it stays, with its aliases
+    UNALIAS = "unalias"  # its aliases go
+    DELETE = "delete"  # they go, and so do the version and its folder in the bucket
+
+
 class State(StrEnum):
     """The state of one model, in one word: the same in CLI, API and metrics."""
 
@@ -179,7 +187,7 @@ class MappingSpec:
     versions: VersionRule = VersionRule()
     drift: OnDrift = OnDrift.REPORT
     on_conflict: OnConflict = OnConflict.HOLD
-    on_source_delete: Literal["retain"] = "retain"
+    on_source_delete: OnSourceDelete = OnSourceDelete.RETAIN
     freezes: tuple[Freeze, ...] = ()
 
     @property
@@ -227,6 +235,7 @@ class SourceState:
     aliases: Mapping[str, str]  # source alias -> SourceVersion.id
     complete: bool = True  # False: what is absent here may exist all the same
     remarks: Mapping[str, Remark] = field(default_factory=dict)  # by source alias; if not in `aliases`: undecided
+    is_missing: bool = False  # the collection was there once, and is not found any more
 
     def version(self, version_id: str) -> SourceVersion:
         """Return the version with that id. Raises KeyError."""
@@ -346,6 +355,7 @@ class ModelVersion:
     marked: bool  # carries our owner label; proof of ownership only together with a record
     owner: str | None = None  # whose owner label it carries, if that is somebody else's
     duplicate: bool = False  # carries our label for one too many
+    endpoints: tuple[str, ...] = ()  # resource names of those that it is deployed to
 
 
 @dataclass(frozen=True, slots=True)
@@ -389,6 +399,16 @@ class MappingRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left of a record whose version the bridge has deleted in Vertex. Times are ISO 8601, UTC."""
+
+    record: MappingRecord
+    removed: str
+    why: str  # a clause
+    files_removed: str | None = None  # None: its folder may still be in the bucket
+
+
+@dataclass(frozen=True, slots=True)
 class Hold:
     """
     A person's override: the alias stays where it is in Vertex until the hold ends.
@@ -404,7 +424,7 @@ class Hold:
 
 @dataclass(frozen=True, slots=True)
 class RemovalGuard:
-    """A plan that removes more than this share of a model's aliases, and at least this many, is an accident."""
+    """A plan that removes more than this share of aliases or versions, and at least this many, is an accident."""
 
     max_share: float = 0.3
     min_count: int = 3
@@ -421,3 +441,15 @@ class Known:
     mirrored: Mapping[Alias, str] = field(default_factory=dict)  # as last set by us: alias -> Vertex version id
     seen_before: frozenset[Alias] | None = None  # desired in the last complete listing; None: there was none
     holds: Mapping[Alias, Hold] = field(default_factory=dict)  # those in force
+    tombstones: tuple[Tombstone, ...] = ()  # those whose folder may still be there
+    taken: frozenset[str] = frozenset()  # folders that records of other models, or open intents, have
+
+
+@dataclass(frozen=True, slots=True)
+class Absences:
+    """Versions of ours, by SourceVersion.id, that a complete listing of their source does not hold."""
+
+    now: frozenset[str] = frozenset()
+    before: frozenset[str] = frozenset()  # from the complete listing before this one, too
+    deleted: frozenset[str] = frozenset()  # the source says positively that nothing has them any more
+    unsaid: Mapping[str, str] = field(default_factory=dict)  # why the source could not be asked: a sentence

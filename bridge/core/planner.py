@@ -10,6 +10,8 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     Kind,
     MarkDuplicate,
     MoveAlias,
@@ -20,7 +22,19 @@ from bridge.core.changes import (
     checksum_of,
     refuse_held,
 )
-from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnConflict, OnDrift, VersionRef
+from bridge.core.departures import Departures, is_leaving, kept_alias, unsaid
+from bridge.core.model import (
+    DEFAULT,
+    Absences,
+    Alias,
+    Fit,
+    Known,
+    Layout,
+    ModelKey,
+    OnConflict,
+    OnDrift,
+    VersionRef,
+)
 from bridge.core.naming import artifact_uri, serving_uri
 from bridge.core.ownership import alive, homes, is_adopted
 from bridge.core.policy import permit
@@ -33,6 +47,9 @@ if TYPE_CHECKING:
     from bridge.core.model import MappingRecord, MappingSpec, ModelVersion, SourceVersion, TargetState
 
 
+NONE_ABSENT = Absences()
+
+
 def make_plan(
     spec: MappingSpec,
     base: str,
@@ -41,13 +58,15 @@ def make_plan(
     known: Known,
     *,
     fits: Mapping[str, Fit | AdoptVersion | Refusal] | None = None,
+    absences: Absences = NONE_ABSENT,
 ) -> Plan:
     """
     Decide what brings *actual* to *desired*: pure, total, deterministic.
 
     `base` is the bucket's folder, `gs://bucket/prefix`. `fits` says, by SourceVersion.id, how versions that are not
     registered would be served or are adopted, or why not; a mapping with layout `mirror` needs none. "set" is where
-    the bridge last put the alias; "ours" is a version with our mark *and* a record.
+    the bridge last put the alias; "ours" is a version with our mark *and* a record. `absences` are those of our
+    versions that the source does not list; "gone" is one that the source, asked by name, says it has no more.
 
         alias       desired  actual    set  plan
         production  v7       -         -    CopyFiles v7, RegisterVersion v7, MoveAlias - -> v7
@@ -59,6 +78,7 @@ def make_plan(
         production  v7       -         v6   MoveAlias - -> v7: nobody has it, and the source has moved on
         production  v7       not ours  any  Refusal: conflict (with on_conflict: overwrite MoveAlias @9 -> v7)
         production  -        v6        v6   RemoveAlias, if absent from two complete listings; else Refusal: waiting
+        production  -        v6, gone  v6   the same if the mapping unaliases or deletes; if it retains, Refusal: policy
         production  -        v6        v5   (nothing: what is there now is not what we set)
         production  -        v6        -    (nothing: hands off)
         default     v7       v6        -    MoveAlias v6 -> v7: Vertex itself put it on the first version
@@ -78,10 +98,12 @@ def make_plan(
     With on_conflict: adopt, a desired version whose bytes a version of nobody's has is that one: AdoptVersion, instead
     of copying and registering it; an alias that is there already needs no move.
     A model that holds versions and none of ours is refused as a whole, unless on_conflict lets it be overwritten, or
-    one of them be adopted. At last the policy strikes what the
-    mapping does not permit.
+    one of them be adopted. What else goes with versions that are gone, Departures says. At last the policy strikes
+    what the mapping does not permit.
     """
-    steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known, fits or {}).steps()]
+    planned = list(_Planner(spec, base, desired, actual, known, absences, fits or {}).steps())
+    departures = Departures(spec, base, desired, actual, known, absences).steps(planned)
+    steps = [permit(spec.policy, step) for step in (*planned, *departures)]
     changes = tuple(step for step in steps if not isinstance(step, Refusal))
     refusals = (*desired.refusals, *(step for step in steps if isinstance(step, Refusal)))
     checksum = checksum_of(spec.wish, changes, refusals, desired, actual)
@@ -89,7 +111,7 @@ def make_plan(
     return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum, notes)
 
 
-def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:
+def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:  # noqa: PLR0911  one kind a case
     """Tell whether a change is visible in *actual*, or is recorded: how a pass settles what a crash left open."""
     match change:
         case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
@@ -105,6 +127,10 @@ def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRe
             return actual.holder(alias) is None
         case MarkDuplicate(version_id):
             return any(version.id == version_id and version.duplicate for version in actual.versions)
+        case DeleteVersion(version_id=version_id):
+            return all(version.id != version_id for version in actual.versions)
+        case DeleteFiles():
+            return False  # not to be seen in it: a tombstone says so
         case _:
             assert_never(change)
 
@@ -116,6 +142,7 @@ class _Planner:
     desired: Desired
     actual: TargetState
     known: Known
+    absences: Absences
     fits: Mapping[str, Fit | AdoptVersion | Refusal] = field(default_factory=dict)
 
     def steps(self) -> Iterator[Change | Refusal]:
@@ -272,12 +299,16 @@ class _Planner:
                 yield self.unless_held(alias, self.removal(alias, holder))
 
     def removal(self, alias: Alias, holder: ModelVersion) -> RemoveAlias | Refusal:
+        version = next(r.source for r in self.known.records if r.version_id == holder.id)
+        if is_leaving(alias, self.desired, self.known):
+            kept = kept_alias(self.spec, self.desired, self.absences, alias, version)
+            return kept or RemoveAlias(alias, self.ref(holder))
+        if (silent := unsaid(f"alias {alias}", version, self.absences)) is not None:
+            return silent
         if not self.desired.complete:
             reason = "it is absent from a listing that was not complete"
-        elif self.known.seen_before is None or alias in self.known.seen_before:
-            reason = "it is absent from one complete listing so far"
         else:
-            return RemoveAlias(alias, self.ref(holder))
+            reason = "it is absent from one complete listing so far"
         remedy = "it is removed when the next complete listing agrees"
         return Refusal(Kind.WAITING, f"alias {alias}", reason, remedy)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
@@ -11,11 +11,14 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     Kind,
     MarkDuplicate,
     MoveAlias,
     Refusal,
     RegisterVersion,
+    Removal,
     RemoveAlias,
     checksum_of,
     refuse_frozen,
@@ -41,53 +44,89 @@ _STATES = (  # the first kind that a plan holds decides
     (Kind.HELD, State.HELD),
     (Kind.WAITING, State.PENDING),
     (Kind.DOUBLE, State.SYNCED),  # nothing serves it, and nothing waits for it
+    (Kind.KEPT, State.SYNCED),
 )
+_MEANT = frozenset(
+    {Kind.POLICY, Kind.KEPT, Kind.DOUBLE}
+)  # it stays as it is until the mapping, the source or Vertex changes
 
 
 def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
     """
     Return the change if the mapping permits it, else why not; a refusal stays one.
 
-        policy       copy  register, adopt  set a new alias  move an alias  remove an alias
+        policy       copy  register, adopt  set a new alias  move an alias  remove an alias, delete a version, its files
         sync         yes   yes              yes              yes            yes
         upsert-only  yes   yes              yes              yes            no
         create-only  yes   yes              yes              no             no
     """
     match step:
-        case RemoveAlias(alias) if policy is not Policy.SYNC:
+        case RemoveAlias() | DeleteVersion() | DeleteFiles() if policy is not Policy.SYNC:
             reason = f"it is gone at the source, but policy {policy} removes nothing"
-            return Refusal(Kind.POLICY, f"alias {alias}", reason, "remove it in Vertex, or set 'policy: sync'")
+            return Refusal(Kind.POLICY, subject_of(step), reason, "remove it in Vertex, or set 'policy: sync'")
         case MoveAlias(alias, previous=previous) if policy is Policy.CREATE_ONLY and previous is not None:
             reason = f"it has moved at the source, but policy {policy} moves nothing"
             return Refusal(Kind.POLICY, f"alias {alias}", reason, "move it in Vertex, or set 'policy: sync'")
-        case CopyFiles() | ArrangeFiles() | RegisterVersion() | AdoptVersion():
+        case (
+            CopyFiles()
+            | ArrangeFiles()
+            | RegisterVersion()
+            | AdoptVersion()
+            | MoveAlias()
+            | MarkDuplicate()
+            | Refusal()
+        ):
             return step
-        case MoveAlias() | RemoveAlias() | MarkDuplicate() | Refusal():
+        case RemoveAlias() | DeleteVersion() | DeleteFiles():
             return step
         case _:
             assert_never(step)
 
 
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many aliases and versions there are of something."""
+
+    aliases: int = 0
+    versions: int = 0
+
+    def __add__(self, other: Count) -> Count:
+        return Count(self.aliases + other.aliases, self.versions + other.versions)
+
+
+NONE = Count()
+
+
 def guard_removals(
-    plan: Plan, guard: RemovalGuard, *, mirrored: int, allowed: Collection[str] = (), beside: int = 0
+    plan: Plan, guard: RemovalGuard, has: Count, *, allowed: Collection[str] = (), beside: Count = NONE
 ) -> Plan:
     """
-    Refuse all removals of a plan together if they are too many of the mapping's `mirrored` aliases.
+    Refuse all removals of a plan together if they are too many of what the mapping `has`: aliases, or versions.
 
     `beside` is how many the mapping's other models lose in the same pass. `allowed` are checksums, printed with
     such refusals, of the removals of single models that a person let pass.
     """
-    removals = tuple(change for change in plan.changes if isinstance(change, RemoveAlias))
+    removals = tuple(change for change in plan.changes if isinstance(change, Removal))
     checksum = checksum_of(plan.key, removals)
-    count = len(removals) + beside
-    too_many = count >= guard.min_count and count > guard.max_share * mirrored
-    if not too_many or checksum in allowed:
+    kinds = [type(removal) for removal in removals]
+    lost = Count(kinds.count(RemoveAlias), kinds.count(DeleteVersion)) + beside
+    if _is_accident(guard, lost.versions, has.versions):
+        reason = f"{lost.versions} of {has.versions} registered versions would be deleted at once"
+    elif _is_accident(guard, lost.aliases, has.aliases):
+        reason = f"{lost.aliases} of {has.aliases} mirrored aliases would be removed at once"
+    else:
         return plan
-    reason = f"{count} of {mirrored} mirrored aliases would be removed at once; more than {guard} is refused"
+    if not removals or checksum in allowed:
+        return plan
+    reason = f"{reason}; more than {guard} is refused"
     remedy = f"if that is meant, run: bridge sync {plan.key.mapping} --allow-removals {checksum}"
-    refused = (Refusal(Kind.GUARD, f"alias {removal.alias}", reason, remedy) for removal in removals)
+    refused = (Refusal(Kind.GUARD, subject_of(removal), reason, remedy) for removal in removals)
     kept = tuple(change for change in plan.changes if change not in removals)
     return replace(plan, changes=kept, refusals=(*plan.refusals, *refused))
+
+
+def _is_accident(guard: RemovalGuard, lost: int, of: int) -> bool:
+    return lost >= guard.min_count and lost > guard.max_share * of
 
 
 def pause(plan: Plan, hold: Hold | None) -> Plan:
@@ -131,4 +170,4 @@ def ends_at(plan: Plan) -> str | None:
 
 def is_settled(plan: Plan) -> bool:
     """Tell whether, once the plan's changes are made, looking again at the same source would find nothing to do."""
-    return all(refusal.kind in (Kind.POLICY, Kind.DOUBLE) for refusal in plan.refusals)
+    return all(refusal.kind in _MEANT for refusal in plan.refusals)

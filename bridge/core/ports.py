@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         StoredFile,
         Sweep,
         TargetState,
+        Tombstone,
     )
     from bridge.core.records import (
         Content,
@@ -102,6 +103,16 @@ class Source(Protocol):
         """
         ...
 
+    def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:
+        """
+        Ask for one version by its label; True only if the source says positively that its collection has it no more.
+
+        Another version that has the label now is not it; a collection that was renamed still has it. If the collection
+        is not there either, what holds it must show another one: a place that shows nothing may be one that this
+        account lost the right to see. Raises TryAgain or NeedsPerson if the source says anything else than yes or no.
+        """
+        ...
+
 
 class Webhooks(Protocol):
     """
@@ -161,6 +172,14 @@ class Bucket(Protocol):
         """
         ...
 
+    def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        """
+        Stream the bytes of a file from byte `start` on, whatever they are. Bounded memory.
+
+        Raises NeedsPerson if there is no such object, or TryAgain, at the opening or between two pieces.
+        """
+        ...
+
 
 class Storage(Bucket, Protocol):
     """A bucket that is written; nothing is ever overwritten."""
@@ -200,6 +219,16 @@ class Storage(Bucket, Protocol):
 
     def commit(self, folder: str, manifest: Manifest) -> None:
         """Write the manifest. Idempotent; raises NeedsPerson if one with other files is there."""
+        ...
+
+    def remove(self, folder: str, go_on: Callable[[], None]) -> int:
+        """
+        Remove what carries our mark below a folder, its manifest before all else; return how many objects. Idempotent.
+
+        So a folder that is not whole any more is never taken for one. `go_on` is called before each object, from
+        several threads, and ends it by what it raises. What others have written stays. Raises NeedsPerson, and nothing
+        is removed, if the manifest itself is not ours.
+        """
         ...
 
 
@@ -255,6 +284,14 @@ class Copier(Protocol):
 
         The folder of a person stays as it is. Raises as `compare` does, and NeedsPerson if `kept` has a manifest
         of other files.
+        """
+        ...
+
+    def remove(self, version: SourceVersion, folder: str, go_on: Callable[[], None]) -> int:
+        """
+        Remove a version's folder, as Storage.remove does; nobody enters it meanwhile. Idempotent.
+
+        Raises NeedsPerson, and nothing is removed, if the folder holds another version.
         """
         ...
 
@@ -331,6 +368,14 @@ class Registry(Protocol):
         """Say on a version of ours that it is one too many, beside the version `of`. Otherwise as `mark_ours`."""
         ...
 
+    def delete(self, model: str, version_id: str) -> str | None:
+        """
+        Ask for a version to be deleted; return the operation's name, or None if there is no such version. Idempotent.
+
+        Raises NeedsPerson if Vertex refuses it: one that is deployed, has `default` or is a model's only one.
+        """
+        ...
+
 
 class Uploads(Protocol):
     """Uploads that have begun and not ended: who sends files saves them, so that a later process goes on with them."""
@@ -345,6 +390,10 @@ class Uploads(Protocol):
 
     def forget_upload(self, uri: str) -> None:
         """Forget an upload: it has ended, or was given up. Idempotent."""
+        ...
+
+    def begin_removal(self, folder: str, at: datetime) -> None:
+        """Begin to remove a folder, or go on with it: for an hour, or until it is forgotten, nobody enters it."""
         ...
 
     def enter(self, folder: str, at: datetime) -> bool:
@@ -388,6 +437,10 @@ class Contents(Protocol):
         """Forget an object, under all its digests: it is gone, or holds other bytes. Idempotent."""
         ...
 
+    def forget_folder(self, folder: str) -> None:
+        """Forget all objects below a folder, which ends in "/". Idempotent."""
+        ...
+
 
 class Tokens(Protocol):
     """Who may ask a service over HTTP, and for what. The tokens themselves are kept by those who were given them."""
@@ -419,6 +472,18 @@ class Store(Uploads, Contents, Tokens, Protocol):
 
     def save_record(self, record: MappingRecord) -> None:
         """Remember a registered version; a record of the same key and folder is replaced, but for `first_seen`."""
+        ...
+
+    def bury(self, record: MappingRecord, why: str, at: datetime) -> None:
+        """Have a tombstone take the place of a record, whose version we have deleted; nothing if there is none."""
+        ...
+
+    def tombstones(self, key: ModelKey | None = None) -> tuple[Tombstone, ...]:
+        """Return a key's tombstones, or all, oldest first. They stay, also when the version is registered again."""
+        ...
+
+    def files_removed(self, key: ModelKey, artifact_uri: str, at: datetime) -> None:
+        """Write down that a folder is removed, on those of its tombstones that do not say so. Idempotent."""
         ...
 
     def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
@@ -469,8 +534,12 @@ class Store(Uploads, Contents, Tokens, Protocol):
         """Return the aliases desired in the last complete listing; None if there was none."""
         ...
 
-    def save_seen(self, key: ModelKey, aliases: frozenset[Alias]) -> None:
-        """Remember the aliases desired in a complete listing."""
+    def absent_before(self, key: ModelKey) -> frozenset[str]:
+        """Return the ids of recorded versions that the last complete listing did not hold."""
+        ...
+
+    def save_seen(self, key: ModelKey, aliases: frozenset[Alias], absent: frozenset[str] = frozenset()) -> None:
+        """Remember the aliases desired in a complete listing, and the ids of recorded versions it did not hold."""
         ...
 
     def status(self, key: ModelKey) -> Status | None:

@@ -18,6 +18,8 @@ from bridge.core.changes import (
     AdoptVersion,
     ArrangeFiles,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MarkDuplicate,
     MoveAlias,
     RegisterVersion,
@@ -94,8 +96,8 @@ def may_mean(ref: Ref, spec: MappingSpec) -> bool:
     return means(ref, ModelKey(spec.name, model_id(spec.target.model)), f"{spec.source.place}/{spec.source.name}")
 
 
-def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
-    """Tell whether a change made one of these versions, or moved an alias to or from one."""
+def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:  # noqa: PLR0911  one kind a case
+    """Tell whether a change made or deleted one of these versions, or moved an alias to or from one."""
     folders = {record.artifact_uri for record in records}
     ids = {record.version_id for record in records}
     match change:
@@ -111,6 +113,10 @@ def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
             return previous.version_id in ids
         case MarkDuplicate(of=of):
             return of in ids
+        case DeleteVersion(version_id=version_id):
+            return version_id in ids
+        case DeleteFiles(artifact_uri=folder):
+            return folder in folders
         case _:
             assert_never(change)
 

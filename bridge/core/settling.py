@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import MoveAlias, RegisterVersion, RemoveAlias
-from bridge.core.model import MappingRecord
+from bridge.core.changes import DeleteFiles, DeleteVersion, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.model import MappingRecord, Tombstone
 from bridge.core.planner import took_effect
 from bridge.core.records import Outcome
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bridge.core.changes import Change
-    from bridge.core.model import Alias, Known, TargetState
+    from bridge.core.model import Alias, Known, SourceVersion, TargetState
     from bridge.core.records import EntryId, Intent, JournalEntry
 
 
@@ -27,6 +27,7 @@ class Settlement:
     mirrored: Mapping[Alias, str | None]  # aliases whose last setting changed; None: gone
     outcomes: Mapping[EntryId, Outcome]
     still_open: Mapping[Change, EntryId] = field(default_factory=dict)  # registrations whose end is not known yet
+    buried: tuple[Tombstone, ...] = ()  # whose versions Vertex has no more, since we deleted them
 
 
 def settle(
@@ -43,6 +44,8 @@ def settle(
         adopt                a record is        applied: it is written last
         move, remove alias   yes                applied, and remembered as set by us
         move alias           on nobody          abandoned, and forgotten as set: we may have taken it away ourselves
+        delete version       gone               applied, and a tombstone in place of its record
+        delete files         -                  applied if its tombstone says that they are removed, else abandoned
         anything else        no                 abandoned: the plan will say whether it is still wanted
     """
     landed = tuple(record for intent in intents if (record := _record(intent, actual, now)) is not None)
@@ -51,22 +54,37 @@ def settle(
     outcomes: dict[EntryId, Outcome] = {}
     mirrored: dict[Alias, str | None] = {}
     still_open: dict[Change, EntryId] = {}
+    buried: dict[str, Tombstone] = {}
     for entry in unfinished:
         change = entry.change
-        if took_effect(change, actual, known.records):
+        if isinstance(change, DeleteFiles):
+            left = any(grave.record.artifact_uri == change.artifact_uri for grave in known.tombstones)
+            outcomes[entry.id] = Outcome.ABANDONED if left else Outcome.APPLIED
+        elif took_effect(change, actual, known.records):
             outcomes[entry.id] = Outcome.APPLIED
             if isinstance(change, MoveAlias | RemoveAlias):
                 holder = actual.holder(change.alias)
                 mirrored[change.alias] = holder.id if holder else None
+            if isinstance(change, DeleteVersion):
+                of_it = (each for each in known.records if each.version_id == change.version_id)
+                buried |= {each.artifact_uri: Tombstone(each, now, gone_at_source(each.source)) for each in of_it}
         elif isinstance(change, RegisterVersion) and change.artifact_uri in waiting:
             still_open[change] = entry.id
         else:
             outcomes[entry.id] = Outcome.ABANDONED
             if isinstance(change, MoveAlias) and actual.holder(change.alias) is None:
                 mirrored[change.alias] = None
-    records = (*(record for record in known.records if record.artifact_uri not in landed_uris), *landed)
+    replaced = landed_uris | buried.keys()
+    records = (*(record for record in known.records if record.artifact_uri not in replaced), *landed)
     set_by_us = {alias: version for alias, version in {**known.mirrored, **mirrored}.items() if version is not None}
-    return Settlement(replace(known, records=records, mirrored=set_by_us), landed, mirrored, outcomes, still_open)
+    graves = (*known.tombstones, *buried.values())
+    settled = replace(known, records=records, mirrored=set_by_us, tombstones=graves)
+    return Settlement(settled, landed, mirrored, outcomes, still_open, tuple(buried.values()))
+
+
+def gone_at_source(version: SourceVersion) -> str:
+    """Say why a version was deleted in Vertex."""
+    return f"{version} is gone at the source (on_source_delete: delete)"
 
 
 def _record(intent: Intent, actual: TargetState, now: str) -> MappingRecord | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bridge.reconcile.read_only import AskedCopier, AskedRegistry
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bridge.core.model import (
         Alias,
@@ -67,6 +67,11 @@ class FencedRegistry(AskedRegistry):
         self.leases.check(self.lease)
         self.registry.mark_duplicate(model, version_id, of)
 
+    def delete(self, model: str, version_id: str) -> str | None:
+        """See the port."""
+        self.leases.check(self.lease)
+        return self.registry.delete(model, version_id)
+
 
 @dataclass(frozen=True, slots=True)
 class FencedCopier(AskedCopier):
@@ -79,6 +84,16 @@ class FencedCopier(AskedCopier):
         """See the port."""
         self.leases.check(self.lease)
         return self.copier.copy(version, folder)
+
+    def remove(self, version: SourceVersion, folder: str, go_on: Callable[[], None]) -> int:
+        """See the port. The lease is asked before each object: whoever has it by now may be filling the folder."""
+
+        def held() -> None:
+            self.leases.check(self.lease)
+            go_on()
+
+        held()
+        return self.copier.remove(version, folder, held)
 
     def arrange(self, version: SourceVersion, copied: str, folder: str, renames: Sequence[tuple[str, str]]) -> Manifest:
         """See the port."""

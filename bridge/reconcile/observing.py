@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, Kind, Refusal
+from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, DeleteVersion, Kind, Refusal
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Facts, Fit, Layout, OnConflict
 from bridge.core.naming import artifact_uri, folders, serving_uri
@@ -62,7 +62,9 @@ class Observer:
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
         meant = {folder for version in desired for folder in self.homes(version, records)}
-        unlisted = [r for r in records if r.artifact_uri in meant and r.version_id not in listed]
+        deleting = {entry.change.version_id for entry in unfinished if isinstance(entry.change, DeleteVersion)}
+        doubtful = [r for r in records if r.artifact_uri in meant or r.version_id in deleting]
+        unlisted = [r for r in doubtful if r.version_id not in listed]
         asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
         versions = (*actual.versions, *(version for version in asked if version is not None))
         whole = self._whole(self._missing(desired, records, versions), unfinished)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.core.policy import NONE, Count
+
 if TYPE_CHECKING:
     from bridge.core.changes import Plan
     from bridge.core.desired import Desired
-    from bridge.core.model import MappingSpec, ModelKey, SourceState, TargetState
+    from bridge.core.model import Absences, MappingSpec, ModelKey, SourceState, TargetState
     from bridge.core.settling import Settlement
 
 
@@ -16,8 +18,8 @@ if TYPE_CHECKING:
 class Beside:
     """What the mapping's other models have, and lose, in the same pass: the guard looks at a whole mapping."""
 
-    mirrored: int = 0
-    removed: int = 0
+    has: Count = NONE
+    loses: Count = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,4 +43,10 @@ class Sight:
     desired: Desired
     actual: TargetState
     settlement: Settlement
+    absences: Absences
     plan: Plan
+
+    @property
+    def is_sighting(self) -> bool:
+        """Whether what is absent here counts as seen to be so; a collection that is not found has been asked for."""
+        return self.desired.complete and not (self.desired.is_missing and self.absences.unsaid)

@@ -14,15 +14,15 @@ from typing import TYPE_CHECKING
 from bridge.core.changes import checksum_of
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
-from bridge.core.model import DEFAULT, State
-from bridge.core.policy import ends_at, is_settled, looks_again, state_after
+from bridge.core.model import OnSourceDelete, State
+from bridge.core.policy import NONE, ends_at, is_settled, looks_again, state_after
 from bridge.core.retrying import pause_after, why_now
 from bridge.reconcile.failing import Unexpected, is_news, known, status_of, well, world_has_moved
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
-from bridge.reconcile.orders import Beside, Order
+from bridge.reconcile.losses import Losses, listed
 from bridge.reconcile.pausing import due
-from bridge.reconcile.sweeping import Sweeper
+from bridge.reconcile.sweeping import Sweeper, gone
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from bridge.core.ports import Clock, Runner, Source, Store
     from bridge.core.records import Lease, Status
     from bridge.reconcile.leasing import Leases
-    from bridge.reconcile.orders import Sight
+    from bridge.reconcile.orders import Order, Sight
     from bridge.reconcile.reconciler import Reconciler
     from bridge.reconcile.sweeping import Look
 
@@ -153,14 +153,14 @@ class Passes:
         """
         was = {order.key: order for order in last}
         orders = [
-            replace(order, state=replace(order.state, complete=False)) if self._losses(order) else order
+            order if self._losses.of(order) == NONE else replace(order, state=replace(order.state, complete=False))
             for order in self._sweeper.glance(specs, names, last)
         ]
         return [self._marked(order, was.get(order.key)) for order in orders]
 
     def unsettled(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[tuple[Order, str | None]]:
         """Return the orders that are not known to be carried out, and why each is due now if it is; ask nobody."""
-        open_ = self._seen_together([order for order in orders if not self._is_well(order, before)], orders)
+        open_ = self._losses.together([order for order in orders if not self._is_well(order, before)], orders)
         return [(order, self.why_now(order, before.get(order.key))) for order in open_]
 
     def why_now(self, order: Order, before: Status | None) -> str | None:
@@ -177,21 +177,13 @@ class Passes:
             next_try = (self.clock.now() + BUSY_FOR).isoformat()
             return Report(replace(status, remedy="that process goes on with it", next_try=next_try))
 
-    def _seen_together(self, to_do: Sequence[Order], found: Iterable[Order]) -> list[Order]:
-        """Tell each order what the mapping's other models have and may lose in this pass."""
-        removed = {order.key: self._losses(order) for order in to_do}
-        mappings = {key.mapping for key, count in removed.items() if count}
-        mirrored = {o.key: len(self.store.mirrored(o.key)) for o in found if o.key.mapping in mappings}
-
-        def beside(order: Order) -> Beside:
-            others = [key for key in mirrored if key.mapping == order.key.mapping and key != order.key]
-            return Beside(sum(mirrored[key] for key in others), sum(removed.get(key, 0) for key in others))
-
-        return [replace(o, beside=beside(o)) if o.key.mapping in mappings else o for o in to_do]
+    @property
+    def _losses(self) -> Losses:
+        return Losses(self.store)
 
     @property
     def _sweeper(self) -> Sweeper:
-        return Sweeper(self.source, self.clock)
+        return Sweeper(self.source, self.clock, lambda key: bool(self.store.records(key) or self.store.tombstones(key)))
 
     def _over(
         self,
@@ -202,7 +194,7 @@ class Passes:
         reports: dict[ModelKey, Report],
     ) -> list[Report]:
         """Do `work` for every order; return the reports, those that are there already too, by key."""
-        orders = {order.key: order for order in self._seen_together(to_do, found)}
+        orders = {order.key: order for order in self._losses.together(to_do, found)}
         lock = threading.Lock()
 
         def run(key: ModelKey) -> None:
@@ -212,11 +204,6 @@ class Passes:
 
         self.runner.run(tuple(orders), run)
         return [reports[key] for key in sorted(reports)]
-
-    def _losses(self, order: Order) -> int:
-        desired = desire(order.spec, order.state)
-        kept = {DEFAULT, *desired.aliases, *desired.unclear}
-        return sum(alias not in kept for alias in self.store.mirrored(order.key))
 
     # one model
 
@@ -263,6 +250,8 @@ class Passes:
         problem = NeedsPerson(f"{refusal.about}: {refusal.reason}", refusal.remedy) if refusal else None
         status, fingerprint = self._status(order, state, problem), self._fingerprint(order)
         if is_settled(plan):
+            if order.state.is_missing and problem is None:
+                return gone(status, order.spec.on_source_delete)
             return replace(status, fingerprint=fingerprint, tried=fingerprint)
         return replace(
             status,
@@ -289,7 +278,8 @@ class Passes:
         if order.fingerprint:
             return order.fingerprint
         wish = order.spec.wish
-        return checksum_of(wish, self.target(order.spec), order.name, desire(wish, order.state))
+        versions = sorted(listed(order)) if wish.on_source_delete is OnSourceDelete.DELETE else []
+        return checksum_of(wish, self.target(order.spec), order.name, desire(wish, order.state), *versions)
 
 
 def _unread(look: Look) -> dict[ModelKey, Report]:

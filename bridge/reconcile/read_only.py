@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
     from bridge.core.model import Manifest, ManifestHeader, ModelVersion, SourceVersion, StoredFile, TargetState
     from bridge.core.ports import Bucket, Copier, Registry
@@ -48,7 +49,7 @@ class AskedRegistry:
 class ReadOnlyRegistry(AskedRegistry):
     """A registry that only answers."""
 
-    register = move_alias = remove_alias = mark_ours = mark_duplicate = staticmethod(_refuse)
+    register = move_alias = remove_alias = mark_ours = mark_duplicate = delete = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ class AskedCopier:
 class ReadOnlyCopier(AskedCopier):
     """A copier that only tells what is there."""
 
-    copy = arrange = adopt = staticmethod(_refuse)
+    copy = arrange = adopt = remove = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,3 +99,7 @@ class ReadOnlyBucket:
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port."""
         return self.bucket.reread(folder, files)
+
+    def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        """See the port."""
+        return self.bucket.read(folder, path, start)

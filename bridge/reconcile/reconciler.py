@@ -10,6 +10,8 @@ from bridge.core.changes import (
     AdoptVersion,
     ArrangeFiles,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     Kind,
     MarkDuplicate,
     MoveAlias,
@@ -25,17 +27,20 @@ from bridge.core.changes import (
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
-from bridge.core.model import DEFAULT, EVERY, Facts, Known, OnConflict, State
-from bridge.core.naming import adopted_uri, sources_of
+from bridge.core.model import DEFAULT, EVERY, Facts, Known, OnConflict, OnSourceDelete, State
+from bridge.core.naming import adopted_uri
 from bridge.core.planner import make_plan
-from bridge.core.policy import freeze, guard_removals, pause
+from bridge.core.policy import Count, freeze, guard_removals, pause
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import settle as settle_open
 from bridge.core.witness import Witness
+from bridge.reconcile.departing import Listing, folders_taken
 from bridge.reconcile.failing import world_has_moved
+from bridge.reconcile.noting import Notes
 from bridge.reconcile.observing import Observer
 from bridge.reconcile.orders import Sight
 from bridge.reconcile.registering import Registrar
+from bridge.reconcile.removing import Remover
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -88,22 +93,28 @@ class Reconciler:
         observer = self._observer(order)
         actual, manifests = observer.observe(desired.versions, records, unfinished)
         now = self.clock.now()
-        known = Known(records, self.store.mirrored(key), self.store.seen_before(key), self.store.holds(key, now))
+        known = Known(
+            records,
+            self.store.mirrored(key),
+            self.store.seen_before(key),
+            self.store.holds(key, now),
+            tuple(grave for grave in self.store.tombstones(key) if grave.files_removed is None),
+        )
         intents = self.store.intents(key)
         settlement = settle_open(known, unfinished, intents, actual, now.isoformat())
         fits = observer.fits(desired.versions, settlement.known.records, actual, manifests, intents)
         wrong = observer.arranged_otherwise(desired.versions, fits, manifests)
         actual = replace(actual, committed=actual.committed - wrong)
-        plan = make_plan(order.spec, self.base, desired, actual, settlement.known, fits=fits)
-        plan = guard_removals(
-            plan,
-            self.guard,
-            mirrored=len(settlement.known.mirrored) + order.beside.mirrored,
-            beside=order.beside.removed,
-            allowed=order.allowed_removals,
-        )
+        known, before = settlement.known, self.store.absent_before(key)
+        listing = Listing(self.source, order.spec, order.state)
+        absences = listing.absences(desired, actual, known, before)
+        if absences.deleted:
+            known = replace(known, taken=folders_taken(self.store, key))
+        plan = make_plan(order.spec, self.base, desired, actual, known, fits=fits, absences=absences)
+        has = Count(len(known.mirrored), len(known.records)) + order.beside.has
+        plan = guard_removals(plan, self.guard, has, beside=order.beside.loses, allowed=order.allowed_removals)
         plan = pause(plan, known.holds.get(EVERY))
-        return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
+        return Sight(desired, actual, settlement, absences, freeze(plan, self.frozen(order.spec, now)))
 
     def _observer(self, order: Order) -> Observer:
         return Observer(self.source, self.copier, self.registry, self.base, self.location, order.spec, order.key.model)
@@ -119,14 +130,16 @@ class Reconciler:
         sight = self.plan(order)
         if checksum is not None and sight.plan.checksum != checksum:
             raise world_has_moved(order.key)
-        self._write_down(order, sight)
+        Notes(self.store, self.clock, self._facts, self._observer(order).homes).take(order, sight)
         self.witness.doubled(order.key, sight.actual.doubled)
         if sight.plan.changes:
             # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
             self._show(order, State.PENDING, "changes are under way")
         done, late = self._make(order, sight)
-        if order.state.complete:
-            self.store.save_seen(order.key, frozenset(sight.desired.aliases))
+        if sight.is_sighting:
+            deletes = order.spec.on_source_delete is OnSourceDelete.DELETE
+            absent = sight.absences.now if deletes else frozenset()
+            self.store.save_seen(order.key, frozenset(sight.desired.aliases), absent)
         plan = replace(sight.plan, changes=tuple(done), refusals=(*sight.plan.refusals, *late))
         return replace(sight, plan=plan)
 
@@ -170,32 +183,6 @@ class Reconciler:
             return refuse_paused(subject_of(change), hold, order.key)
         hold = holds.get(change.alias) if isinstance(change, MoveAlias | RemoveAlias) else None
         return refuse_held(hold) if hold else None
-
-    def _write_down(self, order: Order, sight: Sight) -> None:
-        """Save what the settlement found, collections' new names, and aliases that are where they should be."""
-        key, settlement = order.key, sight.settlement
-        for record in settlement.landed:
-            self.store.save_record(replace(record, facts=self._facts(record.artifact_uri)))
-            self.store.close_intent(key, record.artifact_uri)
-        for alias, version_id in settlement.mirrored.items():
-            self.store.save_mirrored(key, alias, version_id)
-        for entry, outcome in settlement.outcomes.items():
-            self.store.finish(entry, outcome, "settled by the next pass", self.clock.now())
-        now_called = {version.id: version for version in order.state.versions}
-        for record in settlement.known.records:
-            version = now_called.get(record.source.id, record.source)
-            if version.collection != record.source.collection:
-                self.store.save_record(replace(record, source=version))
-        records, homes = settlement.known.records, self._observer(order).homes
-        recorded = {record.artifact_uri for record in records}
-        for alias, version in sight.desired.aliases.items():
-            holder, meant = (
-                sight.actual.holder(alias),
-                next(filter(recorded.__contains__, homes(version, records)), None),
-            )
-            in_place = holder is not None and holder.artifact_uri == meant
-            if holder and in_place and settlement.known.mirrored.get(alias) != holder.id:
-                self.store.save_mirrored(key, alias, holder.id)
 
     def _apply(self, order: Order, change: Change, begun: EntryId | None) -> None:
         """
@@ -241,13 +228,17 @@ class Reconciler:
                 self.store.save_mirrored(key, alias, version_id)
                 return f"@{version_id}"
             case RemoveAlias(alias, previous):
-                self._confirm_gone(order, alias)
+                self._remover(order).confirm_gone(change, order.spec.aliases, order.state)
                 self.registry.remove_alias(key.model, alias, previous.version_id)
                 self.store.save_mirrored(key, alias, None)
                 return f"was on @{previous.version_id}"
             case MarkDuplicate(version_id, of):
                 self.registry.mark_duplicate(key.model, version_id, of)
                 return f"one too many beside @{of}"
+            case DeleteVersion():
+                return self._remover(order).version(change)
+            case DeleteFiles():
+                return self._remover(order).files(change)
             case _:
                 assert_never(change)
 
@@ -277,10 +268,9 @@ class Reconciler:
         # The plan registers a version before it moves an alias to it, so there is a record.
         return next(record.version_id for record in self.store.records(key) if record.artifact_uri == folder)
 
-    def _confirm_gone(self, order: Order, alias: Alias) -> None:
-        for name in sources_of(alias, order.spec.aliases):
-            if not self.source.is_gone(order.state.collection, name, order.spec.source):
-                raise TryAgain(f"{order.state.collection} lists no alias {name!r}, yet has it when asked by name")
+    def _remover(self, order: Order) -> Remover:
+        ends = (self.source, self.copier, self.registry, self.store, self.clock)
+        return Remover(*ends, order.key, order.spec.source)
 
     def _show(self, order: Order, state: State, message: str) -> None:
         looked_at = self.clock.now().isoformat()

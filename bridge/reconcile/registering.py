@@ -85,7 +85,7 @@ class Registrar:
     def _earlier_attempt(self, intent: Intent) -> str | None:
         """Learn what became of a send whose end is not recorded; None if it is certain that nothing did."""
         if intent.operation is not None:
-            operation = self._wait(intent.operation)
+            operation = wait_for(intent.operation, self.registry, self.clock)
             if operation.version_id is not None:
                 return operation.version_id
         if version_id := self._look(intent):
@@ -123,7 +123,7 @@ class Registrar:
             self.store.close_intent(intent.key, intent.artifact_uri)
             raise
         self.store.save_intent(replace(sent, operation=operation_name))
-        operation = self._wait(operation_name)
+        operation = wait_for(operation_name, self.registry, self.clock)
         if operation.version_id is None and operation.error is None:
             raise TryAgain(f"Vertex has forgotten {operation_name} before it told how it ended")
         if operation.version_id is None:
@@ -144,15 +144,6 @@ class Registrar:
                 "choose another target model, or delete that one in Vertex if nobody needs it",
             )
 
-    def _wait(self, name: str) -> Operation:
-        pause, until = FIRST_POLL, self.clock.now() + PATIENCE
-        while not (operation := self.registry.operation(name)).done:
-            if self.clock.now() >= until:
-                raise TryAgain(f"Vertex is still at {name} after {PATIENCE}; the next pass waits again")
-            self.clock.sleep(pause)
-            pause = min(pause * 1.5, SLOWEST_POLL)
-        return operation
-
     def _given_up(self, intent: Intent, operation: Operation) -> TryAgain | NeedsPerson:
         """End an attempt that Vertex says has failed: it made no version, so the intent is over."""
         self.store.close_intent(intent.key, intent.artifact_uri)
@@ -160,3 +151,14 @@ class Registrar:
         return (
             NeedsPerson(reason, "mend what it names, then run: bridge sync") if operation.lasting else TryAgain(reason)
         )
+
+
+def wait_for(name: str, registry: Registry, clock: Clock) -> Operation:
+    """Wait until an operation has ended. Raises TryAgain if it takes too long for one pass."""
+    pause, until = FIRST_POLL, clock.now() + PATIENCE
+    while not (operation := registry.operation(name)).done:
+        if clock.now() >= until:
+            raise TryAgain(f"Vertex is still at {name} after {PATIENCE}; the next pass waits again")
+        clock.sleep(pause)
+        pause = min(pause * 1.5, SLOWEST_POLL)
+    return operation

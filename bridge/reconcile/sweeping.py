@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.desired import model_name
 from bridge.core.errors import BridgeError, NeedsPerson, NotFound, TryAgain
-from bridge.core.model import ModelKey, State
+from bridge.core.model import ModelKey, OnSourceDelete, SourceState, State
 from bridge.core.naming import model_id
 from bridge.core.records import Status
 from bridge.reconcile.failing import known, status_of
@@ -18,7 +18,7 @@ from bridge.reconcile.orders import Order
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from bridge.core.model import CollectionSelector, MappingSpec, SourceState, Sweep
+    from bridge.core.model import CollectionSelector, MappingSpec, Sweep
     from bridge.core.ports import Clock, Source
 
 GONE = "gone"  # in place of a fingerprint, which has 16 hex digits: the source had it once
@@ -42,6 +42,7 @@ class Sweeper:
 
     source: Callable[[str], Source]  # for a connection
     clock: Clock
+    is_recorded: Callable[[ModelKey], bool] = lambda _key: False  # whether versions of a model were registered
 
     def look(
         self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status], beside: Iterable[Order] = ()
@@ -77,6 +78,9 @@ class Sweeper:
         by_model: dict[tuple[str, str], list[Order]] = defaultdict(list)
         for order in (*orders, *beside):
             by_model[_model_of(order)].append(order)
+        for model, several in by_model.items():  # what is not there any more is nobody's rival
+            by_model[model] = [order for order in several if not order.state.is_missing] or several
+        orders = [order for order in orders if order in by_model[_model_of(order)]]
         rivals = [several for several in by_model.values() if len(several) > 1]
         refused = frozenset(order.key for several in rivals for order in several)
         return Look(
@@ -123,15 +127,34 @@ class Sweeper:
     ) -> tuple[list[Order], list[Status]]:
         if (trouble := sweep.failed.get(spec.source)) is not None:
             state = State.FAILED if isinstance(trouble, NotFound) else State.DEGRADED
+            if isinstance(trouble, NotFound) and not spec.source.is_pattern:
+                known = [status for status in before if status.key.model == model_id(spec.target.model)]
+                if gone := [status for status in known if status.fingerprint == GONE]:
+                    return [], gone
+                if missing := [self._missing(spec, status) for status in known if self._may_lose(spec, status)]:
+                    return missing, []
             return [], self._troubled(spec, state, trouble, before)
         orders = _orders_of(spec, sweep.found[spec.source])
-        return orders, self._vanished(spec, orders, before) if spec.source.is_pattern else []
+        missing, told = self._vanished(spec, orders, before) if spec.source.is_pattern else ([], [])
+        return [*orders, *missing], told
 
-    def _vanished(self, spec: MappingSpec, found: Sequence[Order], before: Sequence[Status]) -> list[Status]:
+    def _may_lose(self, spec: MappingSpec, status: Status) -> bool:
+        return spec.on_source_delete is not OnSourceDelete.RETAIN and self.is_recorded(status.key)
+
+    def _missing(self, spec: MappingSpec, before: Status) -> Order:
+        """Have a model follow a collection that was not found as if it were empty; the plan asks before it believes."""
+        name = before.collection.rpartition("/")[2]
+        state = SourceState(before.collection, name, (), {}, is_missing=True)
+        return Order(spec, before.key, model_name(spec, name), state)
+
+    def _vanished(
+        self, spec: MappingSpec, found: Sequence[Order], before: Sequence[Status]
+    ) -> tuple[list[Order], list[Status]]:
         """
         Say what became of collections that a pattern once found, and does not any more: each is asked for by name.
 
-        One that is gone stays as it is in Vertex, and is not asked for again; one that may not be read is degraded.
+        One that is gone stays as it is in Vertex, and is not asked for again, unless the mapping wants something to
+        go with it; one that may not be read is degraded.
         """
         here = {order.key for order in found}
         names = {
@@ -145,20 +168,23 @@ class Sweeper:
             if selects(spec.source, name)
         }
         if not lost:
-            return []
+            return [], []
         try:
             failed = self.source(spec.source.connection).sweep(list(lost)).failed
         except BridgeError as problem:
             failed = dict.fromkeys(lost, problem)
-        return [self._lost(status, failed.get(selector)) for selector, status in lost.items()]
+        missing: list[Order] = []
+        told: list[Status] = []
+        for selector, status in lost.items():
+            if isinstance(failed.get(selector), NotFound) and self._may_lose(spec, status):
+                missing.append(self._missing(spec, status))
+            else:
+                told.append(self._lost(status, failed.get(selector)))
+        return missing, told
 
     def _lost(self, before: Status, problem: BridgeError | None) -> Status:
         if isinstance(problem, NotFound):
-            message = (
-                "the source no longer has it for this mapping; Vertex keeps what it had (on_source_delete: retain)"
-            )
-            at = self.clock.now().isoformat()
-            return Status(before.key, State.SYNCED, message, "", before.collection, at, GONE)
+            return gone(replace(before, looked_at=self.clock.now().isoformat()), OnSourceDelete.RETAIN)
         unlisted = TryAgain(f"{before.collection} is there when asked by name, yet the source does not list it")
         return self._status(before.key, State.DEGRADED, problem or unlisted, before.collection)
 
@@ -173,6 +199,17 @@ class Sweeper:
 
     def _status(self, key: ModelKey, state: State, problem: BridgeError, collection: str) -> Status:
         return status_of(key, state, problem, collection, self.clock.now())
+
+
+def gone(before: Status, meaning: OnSourceDelete) -> Status:
+    """Say that a model's collection is gone, and what became of the model; it is not asked for again."""
+    kept = {
+        OnSourceDelete.RETAIN: "Vertex keeps what it had",
+        OnSourceDelete.UNALIAS: "its versions stay in Vertex, without the aliases that came from it",
+        OnSourceDelete.DELETE: "what could be deleted in Vertex is deleted",
+    }
+    message = f"the source no longer has it for this mapping; {kept[meaning]} (on_source_delete: {meaning})"
+    return Status(before.key, State.SYNCED, message, "", before.collection, before.looked_at, GONE)
 
 
 def selects(selector: CollectionSelector, name: str) -> bool:

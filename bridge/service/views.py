@@ -11,7 +11,7 @@ from bridge.core.records import status_to_json
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from bridge.core.model import MappingSpec
+    from bridge.core.model import MappingSpec, Tombstone
     from bridge.core.ports import Store
     from bridge.core.records import JournalEntry, Status
 
@@ -43,6 +43,28 @@ def model_row(store: Store, status: Status) -> dict[str, Any]:
     }
 
 
+def grave_row(grave: Tombstone) -> dict[str, Any]:
+    """Return what is left of a version that the bridge has deleted."""
+    return {
+        "source": str(grave.record.source),
+        "url": grave.record.source.url,
+        "folder": grave.record.artifact_uri,
+        "model": grave.record.key.model,
+        "version": grave.record.version_id,
+        "mapping": grave.record.key.mapping,
+        "first_seen": grave.record.first_seen,
+        "removed": grave.removed,
+        "why": grave.why,
+        "files_removed": grave.files_removed,
+    }
+
+
+def grave_line(grave: Tombstone) -> str:
+    """Say the same in one line."""
+    files = f"its files on {grave.files_removed}" if grave.files_removed else "its files may still be there"
+    return f"{grave.record.key.model}@{grave.record.version_id} on {grave.removed}, {files}: {grave.why}"
+
+
 def model_page(store: Store, status: Status, now: datetime) -> dict[str, Any]:
     """Return all that is known of one model."""
     versions = [
@@ -56,7 +78,8 @@ def model_page(store: Store, status: Status, now: datetime) -> dict[str, Any]:
         for record in store.records(status.key)
     ]
     holds = [asdict(hold) for _, hold in sorted(store.holds(status.key, now).items())]
-    return model_row(store, status) | {"versions": versions, "holds": holds}
+    deleted = [grave_row(grave) for grave in store.tombstones(status.key)]
+    return model_row(store, status) | {"versions": versions, "holds": holds, "deleted": deleted}
 
 
 def entry_row(entry: JournalEntry) -> dict[str, Any]:

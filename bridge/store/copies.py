@@ -61,6 +61,10 @@ class SqlCopies(Database):
         # Compared as times, not as texts, which may end in a "Z"; there are never many.
         return tuple(sorted((each for each in found if _begun(each) < before), key=_begun))
 
+    def begin_removal(self, folder: str, at: datetime) -> None:
+        """Begin to remove a folder, or go on with it."""
+        self.save_upload(Upload(folder, "", "removal", 0, None, at.isoformat()))
+
     def enter(self, folder: str, at: datetime) -> bool:
         """Begin the copy to a folder, unless somebody is removing it."""
         row = upload_row(Upload(folder, "", "folder", 0, None, at.isoformat()), self._key.make())
@@ -128,6 +132,11 @@ class SqlCopies(Database):
     def forget_content(self, uri: str) -> None:
         """Forget an object, under all its digests."""
         self._drop(tables.contents, tables.contents.c.uri == uri)
+
+    def forget_folder(self, folder: str) -> None:
+        """Forget all objects below a folder: what sorts from it up to what "0" would be in place of its last "/"."""
+        uri = tables.contents.c.uri
+        self._drop(tables.contents, uri >= folder, uri < f"{folder.removesuffix('/')}0")
 
 
 def _batches(items: Iterable[T]) -> Iterator[list[T]]:

@@ -10,6 +10,8 @@ from bridge.core.changes import (
     AdoptVersion,
     ArrangeFiles,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MarkDuplicate,
     MoveAlias,
     RegisterVersion,
@@ -29,6 +31,7 @@ from bridge.core.model import (
     SourceVersion,
     State,
     StoredFile,
+    Tombstone,
     VersionRef,
 )
 from bridge.core.records import Content, EntryId, Intent, JournalEntry, Outcome, Status, Upload
@@ -73,6 +76,16 @@ def record_of(row: RowMapping) -> MappingRecord:
     """Read a record."""
     facts = Facts(**(row["facts"] or {}))
     return MappingRecord(key_of(row), _source_of(row), row["artifact_uri"], row["version_id"], row["first_seen"], facts)
+
+
+def tombstone_row(record: MappingRecord, why: str, at: datetime) -> Row:
+    """Spell a tombstone that is new."""
+    return {**record_row(record), "removed": utc(at), "why": why}
+
+
+def tombstone_of(row: RowMapping) -> Tombstone:
+    """Read a tombstone."""
+    return Tombstone(record_of(row), row["removed"], row["why"], row["files_removed"])
 
 
 def intent_row(intent: Intent) -> Row:
@@ -243,6 +256,10 @@ def change_from_json(values: Mapping[str, Any]) -> Change:  # noqa: PLR0911  one
             return RemoveAlias(Alias(values["alias"]), VersionRef(**values["previous"]))
         case "mark-duplicate":
             return MarkDuplicate(**_fields(values))
+        case "delete-version":
+            return DeleteVersion(SourceVersion(**values["version"]), values["artifact_uri"], values["version_id"])
+        case "delete-files":
+            return DeleteFiles(SourceVersion(**values["version"]), values["artifact_uri"], tuple(values["folders"]))
         case kind:
             raise NeedsPerson(
                 reason=f"the journal holds a change of the kind {kind!r}, which this bridge does not know",

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 
 from bridge.core.model import EVERY, Alias
 from bridge.core.records import EntryId
@@ -27,11 +27,13 @@ from bridge.store.rows import (
     record_row,
     status_of,
     status_row,
+    tombstone_of,
+    tombstone_row,
     utc,
 )
 from bridge.store.schema import ready
 from bridge.store.sealing import choose_key
-from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses
+from bridge.store.tables import holds, intents, journal, leases, mirrored, records, snapshots, statuses, tombstones
 from bridge.store.telling import SqlTelling
 from bridge.store.tokens import SqlTokens
 
@@ -41,7 +43,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
 
     from bridge.core.changes import Change
-    from bridge.core.model import Hold, MappingRecord, ModelKey
+    from bridge.core.model import Hold, MappingRecord, ModelKey, Tombstone
     from bridge.core.records import Intent, JournalEntry, Lease, Outcome, Status
 
 
@@ -83,6 +85,26 @@ class SqlStore(SqlCopies, SqlTelling, SqlTokens):
     def save_record(self, record: MappingRecord) -> None:
         """Remember a registered version, in place of an earlier record of it; that one's `first_seen` stays."""
         self._put(records, record_row(record), by=("mapping", "model", "artifact_uri"), keep=("first_seen",))
+
+    def bury(self, record: MappingRecord, why: str, at: datetime) -> None:
+        """Have a tombstone take the place of a record, in one transaction."""
+        of_it = (records.c.artifact_uri == record.artifact_uri, records.c.version_id == record.version_id)
+        removed = delete(records).where(_at(records, record.key), *of_it).returning(*records.c)
+        with self._transaction() as connection:
+            for row in connection.execute(removed).mappings().all():
+                connection.execute(insert(tombstones).values(tombstone_row(record_of(row), why, at)))
+
+    def tombstones(self, key: ModelKey | None = None) -> tuple[Tombstone, ...]:
+        """Return a key's tombstones, or all, oldest first."""
+        query = select(tombstones).order_by(tombstones.c.id)
+        return tuple(map(tombstone_of, self._rows(query if key is None else query.where(_at(tombstones, key)))))
+
+    def files_removed(self, key: ModelKey, artifact_uri: str, at: datetime) -> None:
+        """Write down that a folder is removed."""
+        there = tombstones.c
+        statement = update(tombstones).where(_at(tombstones, key), there.artifact_uri == artifact_uri)
+        with self._transaction() as connection:
+            connection.execute(statement.where(there.files_removed.is_(None)).values(files_removed=utc(at)))
 
     def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
         """Return the aliases as last set: alias -> Vertex version id."""
@@ -152,9 +174,15 @@ class SqlStore(SqlCopies, SqlTelling, SqlTokens):
         rows = self._rows(select(snapshots).where(_at(snapshots, key)))
         return next((frozenset(map(Alias, row["aliases"])) for row in rows), None)
 
-    def save_seen(self, key: ModelKey, aliases: frozenset[Alias]) -> None:
-        """Remember the aliases desired in a complete listing."""
-        self._put(snapshots, {**key_row(key), "aliases": sorted(aliases)}, by=("mapping", "model"))
+    def absent_before(self, key: ModelKey) -> frozenset[str]:
+        """Return the ids of recorded versions that the last complete listing did not hold."""
+        rows = self._rows(select(snapshots).where(_at(snapshots, key)))
+        return next((frozenset(row["absent"] or ()) for row in rows), frozenset())
+
+    def save_seen(self, key: ModelKey, aliases: frozenset[Alias], absent: frozenset[str] = frozenset()) -> None:
+        """Remember the aliases desired in a complete listing, and what it did not hold."""
+        row = {**key_row(key), "aliases": sorted(aliases), "absent": sorted(absent)}
+        self._put(snapshots, row, by=("mapping", "model"))
 
     def status(self, key: ModelKey) -> Status | None:
         """Return what is known of a model; None if it was never looked at."""

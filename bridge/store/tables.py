@@ -2,10 +2,11 @@
 The tables, and the invariants that the database itself holds.
 
     records    what is registered: source version <-> GCS URI <-> Vertex version
+    tombstones what was registered, and deleted by the bridge
     mirrored   where the bridge last set an alias
     journal    what was tried and how it ended; rows are added, finished once, and never removed
     intents    registrations that may still come true
-    snapshots  the aliases desired in the last complete listing
+    snapshots  the aliases desired in the last complete listing, and what of ours it did not hold
     statuses   one row per model: what `bridge status` prints
     holds      aliases that a person has paused; "*" is every alias of a model, or every model of a mapping
     uploads    uploads that have begun and not ended
@@ -107,6 +108,22 @@ records = Table(
     UniqueConstraint("mapping", "model", "artifact_uri", name="one_record_per_folder"),
 )
 
+tombstones = Table(
+    "tombstones",
+    METADATA,
+    Column("id", ROW_ID, primary_key=True),
+    *_model_key(),
+    *_source_version(),
+    Column("artifact_uri", NAME, nullable=False),
+    Column("version_id", NAME, nullable=False),
+    Column("first_seen", NAME, nullable=False),
+    Column("facts", JSON),
+    Column("removed", NAME, nullable=False),
+    Column("why", Prose, nullable=False),
+    Column("files_removed", NAME),
+)
+Index("tombstones_by_key", tombstones.c.mapping, tombstones.c.model)
+
 mirrored = Table(
     "mirrored",
     METADATA,
@@ -157,6 +174,7 @@ snapshots = Table(
     METADATA,
     *_model_key(primary_key=True),
     Column("aliases", JSON, nullable=False),  # a sorted list; empty is not the same as no row
+    Column("absent", JSON),  # a sorted list of SourceVersion.id; NULL: saved before it was kept
 )
 
 statuses = Table(

@@ -48,6 +48,11 @@ class MemoryCopies:
             found = tuple(self._uploads.values())
         return tuple(sorted((each for each in found if _begun(each) < before), key=_begun))
 
+    def begin_removal(self, folder: str, at: datetime) -> None:
+        """Begin to remove a folder, or go on with it."""
+        with self._lock:
+            self._uploads[folder] = Upload(folder, "", "removal", 0, None, utc(at))
+
     def enter(self, folder: str, at: datetime) -> bool:
         """Begin the copy to a folder, unless somebody is removing it."""
         with self._lock:
@@ -86,6 +91,12 @@ class MemoryCopies:
         """Forget an object, under all its digests."""
         with self._lock:
             self._contents = {key: content for key, content in self._contents.items() if content.uri != uri}
+
+    def forget_folder(self, folder: str) -> None:
+        """Forget all objects below a folder."""
+        with self._lock:
+            kept = {key: each for key, each in self._contents.items() if not each.uri.startswith(folder)}
+            self._contents = kept
 
 
 def utc(at: datetime | str) -> str:

@@ -23,6 +23,7 @@ class HeldVersion:
     owner: str | None = None  # whose mark it carries, if not ours
     duplicate_of: str | None = None
     aliases: set[Alias] = field(default_factory=set)
+    endpoints: tuple[str, ...] = ()
 
 
 @dataclass
@@ -37,6 +38,10 @@ class HeldModel:
     def version(self, version_id: str) -> HeldVersion | None:
         """Return the version with that id."""
         return next((version for version in self.versions if str(version.number) == version_id), None)
+
+    def demand(self, version_id: str) -> HeldVersion:
+        """Return the version with that id. Raises KeyError."""
+        return {str(version.number): version for version in self.versions}[version_id]
 
     def give(self, alias: Alias, version: HeldVersion | None) -> None:
         """Let an alias name a version and no other; None: nobody."""

@@ -32,6 +32,7 @@ class MemoryRegistry:
       "move_alias" and "remove_alias",
     - `problems["observe"] = TryAgain("...")`: every call of that method raises it, and nothing happens,
     - `failing`: how the next uploads end instead of with a version, each an `Operation` with an error,
+    - `failing_deletions`: how the next deletions end, without deleting anything,
     - `interrupt`: called in the middle of an alias move that takes two requests,
     - `calls`: the methods that were called, in order,
     - `served`: what was asked for each folder, by artifact_uri.
@@ -55,12 +56,14 @@ class MemoryRegistry:
         self.lost_replies: Counter[str] = Counter()
         self.problems: dict[str, BridgeError] = {}
         self.failing: list[Operation] = []
+        self.failing_deletions: list[Operation] = []
         self.interrupt: Callable[[], None] = lambda: None
         self.calls: list[str] = []
         self.served: dict[str, tuple[Container, Facts]] = {}
         self._clock = clock
         self._models: dict[str, HeldModel] = {}
         self._uploads: dict[str, HeldUpload] = {}
+        self._deletions: dict[str, Operation] = {}  # those that failed
         self._asked = 0
         self._lock = threading.RLock()
 
@@ -99,9 +102,9 @@ class MemoryRegistry:
         """Register a version, of a new model if need be; return its id. `marked`: ours; `owner`: somebody else's."""
         with self._lock:
             self._settle()
-            version = self._add(model, model, artifact_uri, marked=marked, at=self._clock.now())
-            version.owner = owner
-            version.listed_from = self._clock.now()
+            now = self._clock.now()
+            version = self._add(model, model, artifact_uri, marked=marked, at=now)
+            version.owner, version.listed_from = owner, now
             for alias in aliases:
                 self._models[model].give(Alias(alias), version)
             return str(version.number)
@@ -123,6 +126,18 @@ class MemoryRegistry:
                 del self._models[model]
             elif not any(DEFAULT in version.aliases for version in there.versions):
                 there.versions[-1].aliases.add(DEFAULT)
+
+    def deploy_by_hand(self, model: str, version_id: str, *endpoints: str) -> None:
+        """Have a version be deployed to just these endpoints."""
+        with self._lock:
+            self._settle()
+            self._models[model].demand(version_id).endpoints = endpoints
+
+    def unmark_by_hand(self, model: str, version_id: str) -> None:
+        """Take the owner's label from a version, and from its model."""
+        with self._lock:
+            self._settle()
+            self._models[model].demand(version_id).marked = self._models[model].marked = False
 
     def forget_operations(self) -> None:
         """Forget all operations that have ended, as Vertex does after a while."""
@@ -184,9 +199,9 @@ class MemoryRegistry:
         """See the port. One that was forgotten is done, with neither a version nor an error."""
         with self._lock:
             self._begin("operation")
-            if name not in self._uploads:
-                return Operation(done=True)
-            return self._uploads[name].end or Operation(done=False)
+            if name in self._uploads:
+                return self._uploads[name].end or Operation(done=False)
+            return self._deletions.get(name, Operation(done=True))
 
     def running(self, model: str) -> tuple[str, ...]:
         """See the port."""
@@ -200,7 +215,7 @@ class MemoryRegistry:
         with self._lock:
             self._begin("move_alias")
             there = self._models.get(model)
-            version = there.version(version_id) if there else None
+            version = self._find(model, version_id)
             if there is None or version is None:
                 raise TryAgain(f"version @{version_id} of model {model} is gone")
             if self.alias_conflict == "reject" and alias != DEFAULT and alias not in version.aliases:
@@ -243,6 +258,24 @@ class MemoryRegistry:
         there = self._models.get(model)
         return there.version(version_id) if there else None
 
+    def delete(self, model: str, version_id: str) -> str | None:
+        """See the port. What is asked for is done at once, and the operation has ended."""
+        with self._lock:
+            self._begin("delete")
+            there = self._models.get(model)
+            version = self._find(model, version_id)
+            if there is None or version is None:
+                return None
+            if version.endpoints or DEFAULT in version.aliases:
+                raise NeedsPerson(f"version @{version_id} of model {model} is in use", "undeploy it, or move 'default'")
+            self._asked += 1
+            if self.failing_deletions:
+                self._deletions[f"operations/{self._asked}"] = self.failing_deletions.pop(0)
+            else:
+                there.versions.remove(version)
+            self._answer("delete")
+            return f"operations/{self._asked}"
+
     def _begin(self, method: str) -> None:
         self.calls.append(method)
         if method in self.problems:
@@ -273,6 +306,7 @@ class MemoryRegistry:
             version.marked or shared,
             version.owner,
             version.duplicate_of is not None,
+            version.endpoints,
         )
 
     def _settle(self) -> None:

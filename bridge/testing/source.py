@@ -68,6 +68,7 @@ class MemorySource:
         self.calls: list[str] = []
         self.asked: list[str] = []
         self._collections: dict[str, _Collection] = {}
+        self._deleted: dict[str, _Version] = {}  # by id
         self._serial = 0
 
     # what a test writes
@@ -121,8 +122,14 @@ class MemorySource:
     def delete(self, version: SourceVersion) -> None:
         """Delete a version with its aliases; its label is not used again."""
         there = self._collections[version.collection]
+        self._deleted[version.id] = self._of(version)
         there.versions = [each for each in there.versions if each.version.id != version.id]
         there.aliases = {alias: named for alias, named in there.aliases.items() if named != version.id}
+
+    def restore(self, version: SourceVersion) -> None:
+        """Have a version that was deleted again, just as it was but for its aliases."""
+        there = self._collections[version.collection]
+        there.versions = sorted([*there.versions, self._deleted.pop(version.id)], key=lambda held: held.version.label)
 
     def rename(self, path: str, new: str) -> None:
         """Give a collection another path; its versions stay what they are."""
@@ -201,6 +208,18 @@ class MemorySource:
         self.asked.append(alias)
         there = self._collections.get(collection)
         return there is None or alias not in there.aliases
+
+    def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:  # noqa: ARG002  the same
+        """See the port. A version that is in another collection now was renamed with its own."""
+        self._begin("is_deleted")
+        self.asked.append(str(version))
+        if version.collection in self.failing:
+            raise self.failing[version.collection]
+        place = version.collection.rpartition("/")[0]
+        beside = [each for path, each in self._collections.items() if path.rpartition("/")[0] == place]
+        if not beside:
+            raise NeedsPerson(f"{place} shows no collection at all: that is not believed", "look at the rights")
+        return all(held.version.id != version.id for each in beside for held in each.versions)
 
     def _begin(self, method: str) -> None:
         self.calls.append(method)

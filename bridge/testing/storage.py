@@ -14,7 +14,7 @@ from bridge.core.errors import IntegrityError, NeedsPerson
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
 
     from bridge.core.errors import BridgeError
@@ -31,7 +31,8 @@ class MemoryStorage:
     """
     The Storage and ObjectStore ports over dicts that a test may write: `objects` by URI, `manifests` by folder.
 
-    `problem` is raised by every call while it is set. Buckets whose names are in `absent` do not exist, those
+    `problem` is raised by every call while it is set. `interrupt` is called between two objects of a folder that is
+    removed. Buckets whose names are in `absent` do not exist, those
     in `closed` may not be read or written; all others are there. Objects in `composed` have no MD5, and those in
     `rotten` have lost a bit, which their digests do not show. A file is held in memory while it is stored, but
     never more than one piece beyond its size.
@@ -47,6 +48,7 @@ class MemoryStorage:
         self.closed: set[str] = set()
         self.problem: BridgeError | None = None
         self.calls: list[str] = []
+        self.interrupt: Callable[[], None] = lambda: None
 
     def place(self, uri: str, content: bytes, *, composed: bool = False) -> None:
         """Write an object as somebody else would: over what is there, whole or composed of others."""
@@ -137,6 +139,22 @@ class MemoryStorage:
         if self.manifests.setdefault(folder, manifest).files != manifest.files:
             raise NeedsPerson(f"{folder} already has a manifest, of other files", "find out who wrote it")
 
+    def remove(self, folder: str, go_on: Callable[[], None]) -> int:
+        """See the port. What somebody has placed is not ours; a manifest is placed under the folder's own URI."""
+        self._begin("remove", folder)
+        if folder in self.placed:
+            raise NeedsPerson(f"the manifest of {folder} was not written by the bridge", "find out who wrote it")
+        removed = int(folder in self.manifests)
+        if removed:
+            go_on()
+            del self.manifests[folder]
+        for uri in [uri for uri in self.objects if uri.startswith(folder) and uri not in self.placed]:
+            self.interrupt()
+            go_on()
+            del self.objects[uri]
+            removed += 1
+        return removed
+
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port. One file at a time; nothing changes on its way, so once is enough."""
         for file in files:
@@ -153,6 +171,15 @@ class MemoryStorage:
                 sha256=_digest(content, "sha256") if file.sha256 is not None else None,
             )
             yield file, found
+
+    @contextmanager
+    def read(self, folder: str, path: str, start: int = 0) -> Iterator[Iterator[bytes]]:
+        """See the port."""
+        self._begin("read", folder)
+        content = self._find(folder + path)
+        if folder + path in self.rotten:
+            content = bytes([content[0] ^ 1]) + content[1:]
+        yield (content[at : at + PIECE] for at in range(start, len(content), PIECE))
 
     # ObjectStore
 

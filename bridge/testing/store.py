@@ -8,9 +8,10 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bridge.core.model import EVERY, ModelKey
+from bridge.core.model import EVERY, ModelKey, Tombstone
 from bridge.core.records import EntryId, JournalEntry, Lease, Tally, taken_elsewhere
 from bridge.testing.copies import MemoryCopies, utc
+from bridge.testing.tokens import MemoryTokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
     from bridge.core.changes import Change
     from bridge.core.model import Alias, Hold, MappingRecord, State
-    from bridge.core.records import Intent, Outcome, Status, Token
+    from bridge.core.records import Intent, Outcome, Status
 
 
-class MemoryStore(MemoryCopies):
+class MemoryStore(MemoryCopies, MemoryTokens):
     """
     The Store port in dicts, which keep the order in which their keys first came.
 
@@ -29,17 +30,19 @@ class MemoryStore(MemoryCopies):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        MemoryCopies.__init__(self)
+        MemoryTokens.__init__(self)
         self._records: defaultdict[ModelKey, dict[str, MappingRecord]] = defaultdict(dict)  # by folder
         self._mirrored: defaultdict[ModelKey, dict[Alias, str]] = defaultdict(dict)
         self._journal: list[JournalEntry] = []  # an entry's id is its place, counted from 1
         self._unfinished: dict[EntryId, ModelKey] = {}
         self._intents: defaultdict[ModelKey, dict[str, Intent]] = defaultdict(dict)  # by artifact_uri
         self._seen: dict[ModelKey, frozenset[Alias]] = {}
+        self._absent: dict[ModelKey, frozenset[str]] = {}
+        self._tombstones: list[Tombstone] = []
         self._statuses: dict[ModelKey, Status] = {}
         self._holds: defaultdict[ModelKey, dict[Alias, Hold]] = defaultdict(dict)
         self._told: dict[tuple[ModelKey, str], str] = {}
-        self._tokens: dict[str, Token] = {}  # by name
         self._leases: dict[ModelKey, Lease] = {}  # the last one of each; no owner: it was given back
 
     # records and aliases
@@ -60,6 +63,28 @@ class MemoryStore(MemoryCopies):
             of_key = self._records[record.key]
             earlier = of_key.get(record.artifact_uri, record)
             of_key[record.artifact_uri] = replace(record, first_seen=earlier.first_seen)
+
+    def bury(self, record: MappingRecord, why: str, at: datetime) -> None:
+        """Have a tombstone take the place of a record."""
+        removed = utc(at)
+        with self._lock:
+            there = self._records[record.key].get(record.artifact_uri)
+            if there is not None and there.version_id == record.version_id:
+                del self._records[record.key][record.artifact_uri]
+                self._tombstones.append(Tombstone(there, removed, why))
+
+    def tombstones(self, key: ModelKey | None = None) -> tuple[Tombstone, ...]:
+        """Return a key's tombstones, or all, oldest first."""
+        with self._lock:
+            return tuple(grave for grave in self._tombstones if key in (None, grave.record.key))
+
+    def files_removed(self, key: ModelKey, artifact_uri: str, at: datetime) -> None:
+        """Write down that a folder is removed."""
+        removed = utc(at)
+        with self._lock:
+            for place, grave in enumerate(self._tombstones):
+                if (grave.record.key, grave.record.artifact_uri) == (key, artifact_uri) and not grave.files_removed:
+                    self._tombstones[place] = replace(grave, files_removed=removed)
 
     def mirrored(self, key: ModelKey) -> Mapping[Alias, str]:
         """Return the aliases as last set: alias -> Vertex version id."""
@@ -134,10 +159,16 @@ class MemoryStore(MemoryCopies):
         with self._lock:
             return self._seen.get(key)
 
-    def save_seen(self, key: ModelKey, aliases: frozenset[Alias]) -> None:
-        """Remember the aliases desired in a complete listing."""
+    def absent_before(self, key: ModelKey) -> frozenset[str]:
+        """Return the ids of recorded versions that the last complete listing did not hold."""
+        with self._lock:
+            return self._absent.get(key, frozenset())
+
+    def save_seen(self, key: ModelKey, aliases: frozenset[Alias], absent: frozenset[str] = frozenset()) -> None:
+        """Remember the aliases desired in a complete listing, and what it did not hold."""
         with self._lock:
             self._seen[key] = aliases
+            self._absent[key] = absent
 
     def status(self, key: ModelKey) -> Status | None:
         """Return what is known of a model; None if it was never looked at."""
@@ -204,25 +235,6 @@ class MemoryStore(MemoryCopies):
         """Forget what they were told; False: there was nothing."""
         with self._lock:
             return self._told.pop((key, about), None) is not None
-
-    # tokens
-    def tokens(self) -> tuple[Token, ...]:
-        """Return all tokens, by name."""
-        with self._lock:
-            return tuple(token for _, token in sorted(self._tokens.items()))
-
-    def add_token(self, token: Token) -> bool:
-        """Remember a token; False, and nothing happens, if one has its name."""
-        utc(token.created)
-        with self._lock:
-            is_new = token.name not in self._tokens
-            self._tokens.setdefault(token.name, token)
-            return is_new
-
-    def revoke_token(self, name: str) -> bool:
-        """Forget a token; False if there is none of that name."""
-        with self._lock:
-            return self._tokens.pop(name, None) is not None
 
     # leases
     def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:

@@ -125,6 +125,7 @@ class VertexRegistry:
             owner == self._owner,
             None if owner == self._owner else owner,
             DUPLICATE_LABEL in version.labels,
+            tuple(deployed.endpoint for deployed in version.deployed_models),
         )
 
     def register(
@@ -162,7 +163,7 @@ class VertexRegistry:
         if message.HasField("error"):
             return Operation(done=True, error=message.error.message, lasting=message.error.code in _LASTING)
         answer = v1.UploadModelResponse.deserialize(message.response.value)
-        return Operation(done=True, version_id=answer.model_version_id)
+        return Operation(done=True, version_id=answer.model_version_id or None)  # a deletion makes none
 
     def running(self, model: str) -> tuple[str, ...]:
         """See the port. Whether Vertex lists an upload under its model is not known: it is one check of several."""
@@ -251,6 +252,15 @@ class VertexRegistry:
         seen = self._model(name, what)
         if seen is None or seen.labels.get(label) != value:
             raise TryAgain(f"{what}: the label was set, but does not show there yet")
+
+    def delete(self, model: str, version_id: str) -> str | None:
+        """See the port. An answer of 500 may come from a deletion that was done (python-aiplatform#2675)."""
+        with self._asking(f"deleting version @{version_id} of model {model}"):
+            try:
+                operation = self._client.delete_model_version(name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT)
+            except api.NotFound:
+                return None
+        return str(operation.operation.name)
 
     def _others(self, model: str, alias: Alias, version_id: str) -> list[str]:
         return [v.id for v in self.observe(model).versions if alias in v.aliases and v.id != version_id]

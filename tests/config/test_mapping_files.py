@@ -14,6 +14,7 @@ from bridge.core.model import (
     MappingSpec,
     OnConflict,
     OnDrift,
+    OnSourceDelete,
     Policy,
     Serving,
     Target,
@@ -247,11 +248,13 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
             {"serving": "{image: img, env: {A-B: x}}"},
             "6:33: 'A-B' is not a variable's name; use letters, digits and '_', and no digit first",
         ),
-        ({"on_source_delete": "unalias"}, "7:23: on_source_delete 'unalias' is not supported yet; use retain"),
-        ({"on_source_delete": "delete"}, "7:23: on_source_delete 'delete' is not supported yet; use retain"),
         (
             {"on_conflict": "steal"},
             "7:18: expected hold, overwrite or adopt, found 'steal'; write one of hold, overwrite, adopt",
+        ),
+        (
+            {"on_source_delete": "remove"},
+            "7:23: expected retain, unalias or delete, found 'remove'; write one of retain, unalias, delete",
         ),
         ({"drift": "fix"}, "7:12: expected report or heal, found 'fix'; write one of report, heal"),
         ({"drift": "false"}, "7:12: expected report or heal, found false; write one of report, heal"),
@@ -264,6 +267,19 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
 def test_what_one_line_gets(folder: Folder, changes: dict[str, Any], message: str) -> None:
     folder.mapping(**changes)
     assert folder.wrong() == [f"{AT}:{message}"]
+
+
+@pytest.mark.parametrize("way", list(OnSourceDelete))
+def test_what_is_deleted_at_the_source_goes_as_the_mapping_says(folder: Folder, way: OnSourceDelete) -> None:
+    folder.mapping(on_source_delete=way.value)
+    assert folder.load().mappings[0].on_source_delete is way
+
+
+def test_a_mapping_that_deletes_lists_versions_without_its_aliases_too(folder: Folder) -> None:
+    folder.mapping(aliases="[production]")
+    assert folder.load().mappings[0].source.aliases == frozenset({"production"})
+    folder.mapping(aliases="[production]", on_source_delete="delete")
+    assert folder.load().mappings[0].source.aliases is None
 
 
 @pytest.mark.parametrize(

@@ -518,3 +518,58 @@ def test_a_version_that_the_source_no_longer_has_is_not_compared(end: End) -> No
 
     with pytest.raises(NotFound):
         end.copier.compare(version, theirs)
+
+
+# remove
+
+
+def test_a_removed_folder_is_empty_and_may_be_filled_again(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    first = end.copier.copy(version, end.folder)
+
+    assert end.copier.remove(version, end.folder, lambda: None) == len(FILES) + 1
+    assert end.copier.manifest(end.folder) is None
+    assert list(end.storage.held(end.folder)) == []
+    assert end.copier.remove(version, end.folder, lambda: None) == 0
+    assert end.copier.copy(version, end.folder) == first
+
+
+def test_what_was_copied_from_a_removed_folder_stays(end: End) -> None:
+    version, twin = end.source.publish(PATH, FILES), end.source.publish(PATH, {**FILES, "more": b"more"})
+    end.copier.copy(version, end.folder)
+    other = f"{end.place.folder}v1/"
+    copied = end.copier.copy(twin, other)
+
+    end.copier.remove(version, end.folder, lambda: None)
+
+    assert [each.path for each in end.storage.held(other)] == [each.path for each in copied.files]
+    third = end.copier.copy(end.source.publish(PATH, {**FILES, "yet": b"more"}), f"{end.place.folder}v2/")
+    assert len(third.files) == len(FILES) + 1
+
+
+def test_nobody_enters_a_folder_whose_removal_was_broken_off_within_the_hour(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    end.copier.copy(version, end.folder)
+    asked: list[None] = []
+
+    def go_on() -> None:
+        asked.append(None)
+        if len(asked) > 1:
+            raise TryAgain("enough")
+
+    with pytest.raises(TryAgain, match="enough"):
+        end.copier.remove(version, end.folder, go_on)
+    with pytest.raises(TryAgain, match="is just being removed"):
+        end.copier.copy(version, end.folder)
+
+    end.copier.remove(version, end.folder, lambda: None)
+    assert len(end.copier.copy(version, end.folder).files) == len(FILES)
+
+
+def test_a_folder_of_another_version_is_not_removed(end: End) -> None:
+    version, other = (end.source.publish(PATH, {"model.bin": content}) for content in (b"one", b"another"))
+    end.copier.copy(version, end.folder)
+
+    with pytest.raises(NeedsPerson, match=r"holds .*:v0, not .*:v1, so it is not removed"):
+        end.copier.remove(other, end.folder, lambda: None)
+    assert end.copier.manifest(end.folder) is not None

@@ -244,3 +244,29 @@ def test_a_folder_is_either_entered_or_claimed(store: Store) -> None:
         done = list(pool.map(race, range(8)))
     assert sum(done[::2]) <= 1
     assert any(done[::2]) != any(done[1::2])
+
+
+def test_all_that_lies_below_a_folder_is_forgotten_and_nothing_beside_it(store: Store) -> None:
+    below = ["gs://models/f/v7/a", "gs://models/f/v7/b/c", "gs://models/f/v7/\U0010ffff", "gs://models/f/v7/\uffff"]
+    beside = ["gs://models/f/v7", "gs://models/f/v7-prebuilt/a", "gs://models/f/v70/a", "gs://other/f/v7/a"]
+    made = [content(Digest("md5", f"digest-{n}"), uri) for n, uri in enumerate((*below, *beside))]
+    store.save_contents(made)
+
+    for _ in range(2):
+        store.forget_folder("gs://models/f/v7/")
+
+    known = [each for each in made if store.contents(each.bucket, [(each.digest, SIZE)])]
+    assert [each.uri for each in known] == beside
+
+
+def test_a_folder_that_is_being_removed_is_not_entered_within_the_hour_or_before_it_is_forgotten(store: Store) -> None:
+    folder = "gs://models/f/v7/"
+    store.begin_removal(folder, NINE)
+    assert not store.enter(folder, NINE + timedelta(minutes=59))
+    store.begin_removal(folder, TEN)
+    assert not store.enter(folder, TEN + timedelta(minutes=59))
+    assert store.enter(folder, TEN + timedelta(hours=1, microseconds=1))
+
+    store.begin_removal(folder, TEN)
+    store.forget_upload(folder)
+    assert store.enter(folder, TEN)

@@ -5,13 +5,17 @@ from __future__ import annotations
 import contextlib
 import uuid
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import grpc
 import pytest
 from google.api_core.exceptions import NotFound as Absent
 from google.cloud import (
     aiplatform_v1 as v1,  # noqa: TID251  cleans up after live tests
     storage,  # noqa: TID251  the same
+)
+from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import (  # noqa: TID251  deploys by hand
+    EndpointServiceGrpcTransport,
 )
 
 from bridge.core.errors import NeedsPerson, NotFound, TryAgain
@@ -39,6 +43,7 @@ METHODS = {
     "move_alias": "MergeVersionAliases",
     "remove_alias": "MergeVersionAliases",
     "mark_ours": "UpdateModel",
+    "delete": "DeleteModelVersion",
 }
 
 
@@ -53,7 +58,8 @@ class End:
     mood: Callable[..., None]  # commit_delay, list_lag, alias_conflict, label_scope; skips where they are not ours
     lose: Callable[[str], None]  # the next reply to a method of the port
     add_foreign: Callable[[str], None]  # a version of the model from this folder, by another owner
-    add_nobodys: Callable[[str], str] = lambda _: ""  # the same by a person, without any mark; returns its id
+    deploy: Callable[[str], str]  # a version of the model, to an endpoint whose name is returned
+    add_nobodys: Callable[[str], str] = lambda _: ""  # as add_foreign by a person, without any mark; returns its id
 
     def register(self, label: str = "v7") -> str:
         """Register a version; return the operation's name."""
@@ -100,7 +106,11 @@ def memory(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
     def add_nobodys(folder: str) -> str:
         return registry.add_by_hand(made.model, folder)
 
-    made = End(registry, model, "gs://models", clock, mood, lose, add_foreign, add_nobodys)
+    def deploy(version_id: str) -> str:
+        registry.deploy_by_hand(model, version_id, "projects/1/locations/eu/endpoints/42")
+        return "projects/1/locations/eu/endpoints/42"
+
+    made = End(registry, model, "gs://models", clock, mood, lose, add_foreign, deploy, add_nobodys)
     yield made
 
 
@@ -115,6 +125,20 @@ def sandbox(request: pytest.FixtureRequest, model: str) -> Iterator[End]:
     def mood(**moods: Any) -> None:  # noqa: ANN401  whatever the switches take
         vertex.switches = replace(vertex.switches, **moods)
 
+    def deploy(version_id: str) -> str:
+        channel = grpc.insecure_channel(address)
+        with v1.EndpointServiceClient(transport=EndpointServiceGrpcTransport(channel=channel)) as client:
+            parent = f"projects/{PROJECT}/locations/{LOCATION}"
+            endpoint = client.create_endpoint(parent=parent, endpoint=v1.Endpoint(display_name=model)).result()
+            resources = v1.DedicatedResources(machine_spec=v1.MachineSpec(machine_type="n1-standard-2"))
+            resources.min_replica_count = 1
+            deployed = v1.DeployedModel(
+                model=f"{parent}/models/{model}@{version_id}", dedicated_resources=resources, display_name=model
+            )
+            client.deploy_model(endpoint=endpoint.name, deployed_model=deployed).result()
+        name: str = endpoint.name
+        return name
+
     def lose(method: str) -> None:
         mood(lost_reply=NextCalls(1, METHODS[method]))
 
@@ -122,7 +146,7 @@ def sandbox(request: pytest.FixtureRequest, model: str) -> Iterator[End]:
         contextlib.closing(VertexRegistry(PROJECT, LOCATION, "bridge", endpoint=address, insecure=True)) as registry,
         contextlib.closing(VertexRegistry(PROJECT, LOCATION, "stranger", endpoint=address, insecure=True)) as stranger,
     ):
-        end = End(registry, model, "gs://acme-models", SandboxTime(), mood, lose, lambda _: None)
+        end = End(registry, model, "gs://acme-models", SandboxTime(), mood, lose, lambda _: None, deploy)
         end.add_foreign = _foreign(end, stranger)
         end.add_nobodys = _nobodys(end, registry)
         yield end
@@ -137,14 +161,14 @@ def live(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
     placeholder = bucket.blob(f"bridge-contracts/{owner}/{model}/placeholder")
     placeholder.upload_from_string(b"")
 
-    def not_ours(*_: object, **__: object) -> None:
+    def not_ours(*_: object, **__: object) -> NoReturn:
         pytest.skip("the real service has no knobs")
 
     with (
         contextlib.closing(VertexRegistry(project, location, owner)) as registry,
         contextlib.closing(VertexRegistry(project, location, f"{owner}-stranger")) as stranger,
     ):
-        end = End(registry, model, base, SystemClock(), not_ours, not_ours, not_ours)
+        end = End(registry, model, base, SystemClock(), not_ours, not_ours, not_ours, not_ours)
         end.add_foreign = _foreign(end, stranger)
         end.add_nobodys = _nobodys(end, registry)
         try:
@@ -586,3 +610,65 @@ def test_what_is_not_there_or_another_owners_is_not_marked_as_a_duplicate(end: E
         end.registry.mark_duplicate(end.model, "99", "1")
 
     assert end.versions() == before
+
+
+# delete
+
+
+def deleted(end: End, version_id: str) -> None:
+    name = end.registry.delete(end.model, version_id)
+    assert name is not None
+    operation = end.wait(name)
+    assert (operation.error, operation.version_id) == (None, None)
+
+
+def test_a_version_is_deleted_and_its_id_is_not_there_any_more(end: End) -> None:
+    first, second = end.add("v1"), end.add("v2")
+
+    deleted(end, second)
+
+    assert [version.id for version in end.versions()] == [first]
+    assert end.registry.version(end.model, second) is None
+
+
+def test_deleting_a_version_that_is_not_there_does_nothing(end: End) -> None:
+    end.add("v1")
+    second = end.add("v2")
+    deleted(end, second)
+
+    assert end.registry.delete(end.model, second) is None
+    assert end.registry.delete(f"{end.model}-absent", "1") is None
+
+
+def test_a_version_with_default_is_not_deleted(end: End) -> None:
+    first, second = end.add("v1"), end.add("v2")
+    end.mood(delete_default="reject")
+
+    with pytest.raises(NeedsPerson):
+        end.registry.delete(end.model, first)
+    assert [version.id for version in end.versions()] == [first, second]
+
+
+def test_a_version_that_is_deployed_says_where_and_is_not_deleted(end: End) -> None:
+    end.add("v1")
+    second = end.add("v2")
+    endpoint = end.deploy(second)
+
+    assert [version.endpoints for version in end.versions()] == [(), (endpoint,)]
+    there = end.registry.version(end.model, second)
+    assert there is not None
+    assert there.endpoints == (endpoint,)
+    with pytest.raises(NeedsPerson):
+        end.registry.delete(end.model, second)
+    assert end.registry.version(end.model, second) == there
+
+
+def test_a_deletion_whose_reply_is_lost_may_have_happened(end: End) -> None:
+    end.add("v1")
+    second = end.add("v2")
+    end.lose("delete")
+
+    with pytest.raises(TryAgain):
+        end.registry.delete(end.model, second)
+    assert end.registry.version(end.model, second) is None
+    assert end.registry.delete(end.model, second) is None

@@ -380,6 +380,85 @@ def test_an_alias_that_is_removed_is_absent_and_gone(people: Publisher) -> None:
     assert not people.source.is_gone(people.path(name), "staging")
 
 
+# whether a version is deleted
+
+
+def is_deleted(people: Publisher, version: SourceVersion, name: str) -> bool:
+    return people.source.is_deleted(version, people.selector(name))
+
+
+@pytest.fixture
+def beside(people: Publisher) -> str:
+    """Return a collection that is there, so that its place shows something."""
+    name = new_name("beside")
+    people.publish(name, {"f": b"beside"})
+    return name
+
+
+def test_a_version_that_is_listed_is_not_deleted(shelf: Shelf) -> None:
+    _, version = shelf.aliased()
+    assert not shelf.source.is_deleted(version, shelf.chosen)
+
+
+def test_a_version_that_lost_its_alias_is_not_deleted(people: Publisher) -> None:
+    name = new_name()
+    label = people.publish(name, {"f": b"1"}, "production")
+    people.unalias(name, label, "production")
+    assert not is_deleted(people, only(people, name), name)
+
+
+def test_a_version_that_was_deleted_is_and_the_others_are_not(people: Publisher) -> None:
+    name = new_name()
+    for content in (b"1", b"2"):
+        people.publish(name, {"f": content})
+    first, second = look(people, name).versions
+    people.delete(name, first.label)
+
+    assert is_deleted(people, first, name)
+    assert not is_deleted(people, second, name)
+
+
+def test_the_last_version_of_a_collection_that_was_deleted_is(people: Publisher) -> None:
+    name = new_name()
+    people.publish(name, {"f": b"1"}, "production")
+    version = only(people, name)
+    people.delete(name, version.label)
+    assert is_deleted(people, version, name)
+
+
+@pytest.mark.usefixtures("beside")
+def test_a_version_whose_collection_was_deleted_is(people: Publisher) -> None:
+    name = new_name()
+    people.publish(name, {"f": b"1"}, "production")
+    version = only(people, name)
+    people.delete_collection(name)
+    assert is_deleted(people, version, name)
+
+
+@pytest.mark.usefixtures("beside")
+def test_a_version_whose_label_another_one_has_now_is_deleted(people: Publisher) -> None:
+    name = new_name()
+    people.publish(name, {"f": b"1"})
+    version = only(people, name)
+    people.delete_collection(name)
+    people.publish(name, {"f": b"2"})
+
+    assert only(people, name).label == version.label
+    assert is_deleted(people, version, name)
+
+
+@pytest.mark.usefixtures("beside")
+@pytest.mark.parametrize("taken", [False, True], ids=["", "and another has its name"])
+def test_a_version_whose_collection_was_renamed_is_not_deleted(people: Publisher, *, taken: bool) -> None:
+    name, new = new_name(), new_name("renamed")
+    people.publish(name, {"f": b"1"}, "production")
+    version = only(people, name)
+    people.rename(name, new)
+    if taken:
+        people.publish(name, {"f": b"2"})
+    assert not is_deleted(people, version, name)
+
+
 def test_a_collection_without_versions_is_found_and_empty(people: Publisher) -> None:
     name = new_name()
     people.delete(name, people.publish(name, {"f": b"1"}, "production"))
@@ -707,6 +786,8 @@ def test_a_version_of_a_service_that_is_unwell_is_for_another_time(
             read(people.source, listed_version, file)
         with pytest.raises(TryAgain):
             people.source.is_gone(listed_version.collection, "production")
+        with pytest.raises(TryAgain):
+            people.source.is_deleted(listed_version, people.selector(listed_version.collection.rpartition("/")[2]))
     assert read(people.source, listed_version, file) == b"1"
 
 
@@ -722,4 +803,6 @@ def test_where_access_is_denied_a_person_is_needed_and_nothing_is_gone(
             read(people.source, listed_version, file)
         with pytest.raises(NeedsPerson):
             people.source.is_gone(listed_version.collection, "production")
+        with pytest.raises(NeedsPerson):
+            people.source.is_deleted(listed_version, people.selector(listed_version.collection.rpartition("/")[2]))
     assert not people.source.is_gone(listed_version.collection, "production")

@@ -581,6 +581,93 @@ def test_of_a_folder_that_is_whole_nothing_is_removed(end: Place) -> None:
     assert end.read("model.bin") == CONTENT
 
 
+# reading a file
+
+
+@pytest.mark.parametrize("start", [0, 1, len(CONTENT) - 1])
+def test_a_file_is_read_from_a_byte_on(end: Place, start: int) -> None:
+    end.storage.put(end.folder, file(path="a b/é.bin"), reading(CONTENT))
+    with end.storage.read(end.folder, "a b/é.bin", start) as pieces:
+        assert b"".join(pieces) == CONTENT[start:]
+
+
+def test_an_empty_file_is_read(end: Place) -> None:
+    end.storage.put(end.folder, file(b""), reading(b""))
+    with end.storage.read(end.folder, "model.bin") as pieces:
+        assert b"".join(pieces) == b""
+
+
+def test_bytes_that_have_rotten_are_read_as_they_are(end: Place) -> None:
+    end.storage.put(end.folder, file(), reading(CONTENT))
+    end.rot("model.bin")
+    with end.storage.read(end.folder, "model.bin") as pieces:
+        read = b"".join(pieces)
+    assert (len(read), read == CONTENT) == (len(CONTENT), False)
+
+
+def test_a_file_that_is_not_there_is_not_read(end: Place) -> None:
+    with pytest.raises(NeedsPerson, match="is gone, or never was"), end.storage.read(end.folder, "nothing") as pieces:
+        list(pieces)
+
+
+# removing a folder
+
+
+def whole(end: Place, path: str = "sub/model.bin") -> None:
+    """Fill a folder with an object of ours, one of ours that is not in the manifest, and one of somebody else's."""
+    stored = end.storage.put(end.folder, file(path=path), reading(CONTENT))
+    end.storage.put(end.folder, file(path="stray.bin"), reading(CONTENT))
+    end.write("theirs.bin", CONTENT)
+    end.storage.commit(end.folder, manifest(stored))
+
+
+def test_a_folder_is_removed_with_its_manifest_but_for_what_others_wrote(end: Place) -> None:
+    beside = f"{end.folder.rstrip('/')}-2/"
+    whole(end)
+    end.storage.put(beside, file(), reading(CONTENT))
+    asked: list[None] = []
+
+    assert end.storage.remove(end.folder, lambda: asked.append(None)) == 3
+    assert end.storage.manifest(end.folder) is None
+    assert [each.path for each in end.storage.held(end.folder)] == ["theirs.bin"]
+    assert [each.path for each in end.storage.held(beside)] == ["model.bin"]
+    assert len(asked) == 3
+    assert end.storage.remove(end.folder, lambda: None) == 0
+
+
+def test_a_removal_that_is_broken_off_leaves_a_folder_that_is_not_whole_and_is_gone_on_with(end: Place) -> None:
+    whole(end)
+    asked: list[None] = []
+
+    def go_on() -> None:
+        asked.append(None)
+        if len(asked) > 1:
+            raise TryAgain("enough")
+
+    with pytest.raises(TryAgain, match="enough"):
+        end.storage.remove(end.folder, go_on)
+    assert end.storage.manifest(end.folder) is None
+    assert len(list(end.storage.held(end.folder))) == 3
+
+    assert end.storage.remove(end.folder, lambda: None) == 2
+    assert [each.path for each in end.storage.held(end.folder)] == ["theirs.bin"]
+
+
+def test_a_removal_that_may_not_begin_removes_nothing(end: Place) -> None:
+    whole(end)
+
+    def stop() -> None:
+        raise TryAgain("the lease is lost")
+
+    with pytest.raises(TryAgain, match="the lease is lost"):
+        end.storage.remove(end.folder, stop)
+    assert end.storage.manifest(end.folder) is not None
+
+
+def test_an_absent_folder_is_removed(end: Place) -> None:
+    assert end.storage.remove(end.folder, lambda: None) == 0
+
+
 # buckets that are not there, or closed
 
 
@@ -620,3 +707,5 @@ def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:
             list(end.storage.reread(end.folder, [StoredFile("model.bin", 3, "crc")]))
         with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
             end.storage.header(end.folder)
+        with pytest.raises(NeedsPerson, match=r"refuses access.*; give the bridge's account"):
+            end.storage.remove(end.folder, lambda: None)

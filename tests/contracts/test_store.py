@@ -344,6 +344,16 @@ def test_an_empty_listing_is_not_the_same_as_none(store: Store) -> None:
     assert store.seen_before(OTHER) is None
 
 
+def test_what_the_last_complete_listing_did_not_hold_is_remembered(store: Store) -> None:
+    assert store.absent_before(KEY) == frozenset()
+    store.save_seen(KEY, frozenset({PRODUCTION}), frozenset({"id-2", "id-1"}))
+    store.save_seen(OTHER, frozenset(), frozenset({"id-3"}))
+    assert (store.absent_before(KEY), store.seen_before(KEY)) == (frozenset({"id-1", "id-2"}), frozenset({PRODUCTION}))
+
+    store.save_seen(KEY, frozenset())
+    assert (store.absent_before(KEY), store.absent_before(OTHER)) == (frozenset(), frozenset({"id-3"}))
+
+
 def test_only_the_last_complete_listing_is_remembered(store: Store) -> None:
     store.save_seen(KEY, frozenset({PRODUCTION, STAGING}))
     store.save_seen(KEY, frozenset({STAGING}))
@@ -483,3 +493,71 @@ def test_names_from_outside_are_only_ever_values(store: Store) -> None:
 
     assert store.records(nasty) == (record("v7", key=nasty),)
     assert store.seen_before(nasty) == frozenset({Alias("🦄")})
+
+
+# tombstones
+
+
+def test_a_record_that_is_buried_is_a_tombstone_and_no_record_any_more(store: Store) -> None:
+    facts = Facts({"sklearn": {"sklearn_version": "1.5"}}, metrics={"auc": 0.5})
+    gone, stays = replace(record("v7"), facts=facts), record("v8", version_id="2")
+    for each in (gone, stays, record("v7", OTHER)):
+        store.save_record(each)
+
+    store.bury(gone, "it is gone at the source \0", TEN)
+
+    assert store.records(KEY) == (stays,)
+    [grave] = store.tombstones(KEY)
+    assert (grave.record, grave.removed, grave.files_removed) == (gone, TEN.isoformat(), None)
+    assert grave.why.startswith("it is gone at the source ")
+    assert store.tombstones() == (grave,)
+    assert store.tombstones(OTHER) == ()
+
+
+def test_what_is_buried_twice_is_buried_once(store: Store) -> None:
+    store.save_record(record("v7"))
+    for at in (TEN, TEN + timedelta(hours=1)):
+        store.bury(record("v7"), "it is gone", at)
+    store.bury(record("v9"), "it never was", TEN)
+
+    assert [grave.removed for grave in store.tombstones()] == [TEN.isoformat()]
+
+
+def test_a_record_of_another_version_in_that_folder_is_not_buried(store: Store) -> None:
+    store.save_record(record("v7", version_id="2"))
+    store.bury(record("v7", version_id="1"), "it is gone", TEN)
+
+    assert store.records(KEY) == (record("v7", version_id="2"),)
+    assert store.tombstones() == ()
+
+
+def test_a_tombstone_stays_when_its_version_is_registered_again_and_may_get_a_second(store: Store) -> None:
+    for version_id, at in (("1", NINE), ("5", TEN)):
+        store.save_record(record("v7", version_id=version_id))
+        store.bury(record("v7", version_id=version_id), "it is gone", at)
+    store.save_record(record("v7", version_id="9"))
+
+    assert [grave.record.version_id for grave in store.tombstones(KEY)] == ["1", "5"]
+    assert store.records(KEY) == (record("v7", version_id="9"),)
+
+
+def test_a_tombstone_says_when_its_folder_was_removed_for_the_first_time(store: Store) -> None:
+    for each in (record("v7"), record("v8", version_id="2"), record("v7", OTHER)):
+        store.save_record(each)
+        store.bury(each, "it is gone", NINE)
+
+    for at in (TEN, TEN + timedelta(hours=1)):
+        store.files_removed(KEY, record("v7").artifact_uri, at)
+    store.files_removed(KEY, "gs://models/nowhere/", TEN)
+
+    assert [grave.files_removed for grave in store.tombstones()] == [TEN.isoformat(), None, None]
+
+
+@pytest.mark.parametrize("at", [NAIVE, ABROAD])
+def test_a_time_of_a_tombstone_that_is_not_in_utc_is_refused(store: Store, at: datetime) -> None:
+    store.save_record(record("v7"))
+    with pytest.raises(ValueError, match="is not a time in UTC"):
+        store.bury(record("v7"), "it is gone", at)
+    assert store.records(KEY) == (record("v7"),)
+    with pytest.raises(ValueError, match="is not a time in UTC"):
+        store.files_removed(KEY, record("v7").artifact_uri, at)

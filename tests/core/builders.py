@@ -15,6 +15,8 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MarkDuplicate,
     MoveAlias,
     Plan,
@@ -25,6 +27,7 @@ from bridge.core.changes import (
 from bridge.core.desired import Desired
 from bridge.core.errors import Position
 from bridge.core.model import (
+    Absences,
     Alias,
     AliasRules,
     CollectionSelector,
@@ -39,12 +42,14 @@ from bridge.core.model import (
     ModelVersion,
     OnConflict,
     OnDrift,
+    OnSourceDelete,
     Policy,
     Serving,
     SourceState,
     SourceVersion,
     Target,
     TargetState,
+    Tombstone,
     VersionRef,
     VersionRule,
 )
@@ -83,6 +88,7 @@ def spec(
     pattern: str | None = None,
     model: str = KEY.model,
     layout: str = "mirror",
+    on_source_delete: str = "retain",
 ) -> MappingSpec:
     """Return a mapping of the collection `fraud-detector`, or of those that match `pattern`."""
     rules = {name: None if to is None else Alias(to) for name, to in (named or {}).items()}
@@ -98,6 +104,7 @@ def spec(
         versions=VersionRule(newest),
         drift=OnDrift(drift),
         on_conflict=OnConflict(on_conflict),
+        on_source_delete=OnSourceDelete(on_source_delete),
     )
 
 
@@ -210,6 +217,31 @@ def remove(alias: str, label: str) -> RemoveAlias:
     return RemoveAlias(Alias(alias), ref(label))
 
 
+def delete(label: str, at: str | None = None) -> DeleteVersion:
+    """Return the deletion of a version in Vertex."""
+    return DeleteVersion(version(label), uri(label), at or label.removeprefix("v"))
+
+
+def delete_files(label: str, *folders: str) -> DeleteFiles:
+    """Return the removal of a version's folders, of its copy if none are given."""
+    return DeleteFiles(version(label), uri(label), folders or (uri(label),))
+
+
+def tombstone(label: str, at: str | None = None, folder: str | None = None) -> Tombstone:
+    """Return what is left of a record whose version was deleted, and its folder not yet removed."""
+    return Tombstone(record(label, at, folder), "2026-01-06T09:00:00+00:00", "it is gone")
+
+
+def absences(*now: str, once: Iterable[str] = (), there: Iterable[str] = (), unsaid: Iterable[str] = ()) -> Absences:
+    """Return versions that are absent for the second time and deleted, but for those named otherwise, by label."""
+    absent = {version(label).id for label in now}
+    first, found = ({version(label).id for label in labels} for labels in (once, there))
+    silent = {version(label).id: "the source is unwell" for label in unsaid}
+    return Absences(
+        frozenset(absent), frozenset(absent - first), frozenset(absent - first - found - silent.keys()), silent
+    )
+
+
 def ref(label: str) -> VersionRef:
     """Return a version by both of its names."""
     return VersionRef(label.removeprefix("v"), label)
@@ -246,6 +278,10 @@ def _in_words(change: Change) -> str:  # noqa: PLR0911  one kind a case
             return f"remove {alias} from {_spelled(previous)}"
         case MarkDuplicate(version_id, of):
             return f"mark @{version_id} as a duplicate of @{of}"
+        case DeleteVersion(gone, version_id=version_id):
+            return f"delete {gone.label} @{version_id}"
+        case DeleteFiles(gone):
+            return f"delete files of {gone.label}"
         case _:
             assert_never(change)
 

@@ -11,26 +11,32 @@ from bridge.core.changes import (
     AdoptVersion,
     ArrangeFiles,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MarkDuplicate,
     MoveAlias,
     RegisterVersion,
     RemoveAlias,
 )
+from bridge.core.departures import absent, in_question
 from bridge.core.desired import Desired, desire
 from bridge.core.model import (
     DEFAULT,
+    Absences,
     Alias,
     Known,
     MappingRecord,
     MappingSpec,
     ModelVersion,
     OnDrift,
+    OnSourceDelete,
     Policy,
     SourceState,
     TargetState,
+    Tombstone,
 )
 from bridge.core.planner import make_plan, took_effect
-from tests.core.builders import BASE, KEY, foreign, hold, ours, record, source, spec, uri
+from tests.core.builders import BASE, KEY, foreign, hold, ours, record, source, spec, uri, version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,20 +61,32 @@ class World:
     source: SourceState
     actual: TargetState
     known: Known
+    absent_before: frozenset[str] = frozenset()
+    deleted: frozenset[str] = frozenset()  # labels of what the source says it has no more; listed ones it has
 
     @property
     def desired(self) -> Desired:
         return desire(self.spec, self.source)
 
     def plan(self) -> Plan:
-        return make_plan(self.spec, BASE, self.desired, self.actual, self.known)
+        return make_plan(self.spec, BASE, self.desired, self.actual, self.known, absences=self.absences)
+
+    @property
+    def absences(self) -> Absences:
+        now = absent({each.id for each in self.source.versions}, self.known.records)
+        absences = Absences(now, now & self.absent_before)
+        asked = in_question(self.spec, self.desired, self.actual, self.known, absences)
+        gone = frozenset(each.id for each in asked if each.label in self.deleted and each not in self.source.versions)
+        return replace(absences, deleted=gone)
 
     def after(self, plan: Plan) -> World:
         """Return the world after a pass with that plan, as reconcile makes one."""
         world = self
         for change in plan.changes:
             world = world._made(change)
-            assert took_effect(change, world.actual)
+            assert took_effect(change, world.actual) or isinstance(change, DeleteFiles)
+        absent_before = self.absences.now if self.source.complete else self.absent_before
+        world = replace(world, absent_before=absent_before)
         seen = frozenset(self.desired.aliases) if self.source.complete else self.known.seen_before
         return replace(world, known=replace(world.known, seen_before=seen))
 
@@ -86,7 +104,7 @@ class World:
         rows = {(row.artifact_uri, row.version_id) for row in self.known.records}
         return version.marked and (version.artifact_uri, version.id) in rows
 
-    def _made(self, change: Change) -> World:
+    def _made(self, change: Change) -> World:  # noqa: PLR0911  one kind a case
         match change:
             case CopyFiles(artifact_uri=folder) | ArrangeFiles(artifact_uri=folder):
                 assert folder not in self.actual.committed, "a whole folder is left as it is"
@@ -103,6 +121,31 @@ class World:
             case MarkDuplicate(version_id):
                 versions = (replace(v, duplicate=True) if v.id == version_id else v for v in self.actual.versions)
                 return replace(self, actual=replace(self.actual, versions=tuple(versions)))
+            case DeleteVersion():
+                return self._deleted(change)
+            case DeleteFiles():
+                assert not any(each.artifact_uri in change.folders for each in self.actual.versions), "it is served"
+                assert not any(row.artifact_uri in change.folders for row in self.known.records), "it is recorded"
+                left = self.actual.committed - set(change.folders)
+                graves = tuple(
+                    each for each in self.known.tombstones if each.record.artifact_uri != change.artifact_uri
+                )
+                known = replace(self.known, tombstones=graves)
+                return replace(self, actual=replace(self.actual, committed=left), known=known)
+
+    def _deleted(self, change: DeleteVersion) -> World:
+        [gone] = [each for each in self.actual.versions if each.id == change.version_id]
+        assert self.ours(gone), "what is not ours is not deleted"
+        assert (gone.aliases, gone.endpoints) == (frozenset(), ()), "what is in use is not deleted"
+        assert all(each.id != change.version.id for each in self.source.versions), "what is there is not deleted"
+        versions = tuple(each for each in self.actual.versions if each != gone)
+        [row] = [
+            row for row in self.known.records if (row.artifact_uri, row.version_id) == (gone.artifact_uri, gone.id)
+        ]
+        rows = tuple(each for each in self.known.records if each != row)
+        graves = (*self.known.tombstones, Tombstone(row, "2026-01-06T09:00:00+00:00", "it is gone"))
+        known = replace(self.known, records=rows, tombstones=graves)
+        return replace(self, actual=replace(self.actual, versions=versions), known=known)
 
     def _registered(self, change: RegisterVersion) -> World:
         folder, versions = change.artifact_uri, self.actual.versions
@@ -149,10 +192,14 @@ def worlds(draw: st.DrawFn) -> World:
             rows.append(record(label, str(number)))
         if fate in ("registered", "unmarked"):
             versions.append(ours(label, at=str(number), marked=fate == "registered"))
+    busy = draw(st.sets(st.integers(0, 3)))
+    versions = [replace(each, endpoints=("an-endpoint",) if n in busy else ()) for n, each in enumerate(versions)]
     versions += [foreign(str(50 + n), marked=draw(st.booleans())) for n in range(draw(st.integers(0, 2)))]
     actual = TargetState(KEY.model, bool(versions), draw(with_aliases(versions)), draw(folders()))
     known = draw(memories(tuple(rows), actual))
-    return World(draw(specs()), draw(source_states()), actual, known)
+    before = draw(st.frozensets(st.sampled_from([version(label).id for label in LABELS])))
+    deleted = draw(st.frozensets(st.sampled_from(LABELS)))
+    return World(draw(specs()), draw(source_states()), actual, known, before, deleted)
 
 
 def specs() -> st.SearchStrategy[MappingSpec]:
@@ -165,6 +212,7 @@ def specs() -> st.SearchStrategy[MappingSpec]:
         others=st.sampled_from(["pass", "slug", "drop"]),
         default_from=st.sampled_from([None, *ALIASES]),
         newest=st.sampled_from([None, 0, 1]),
+        on_source_delete=st.sampled_from(list(OnSourceDelete)),
     )
 
 

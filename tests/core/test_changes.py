@@ -31,6 +31,8 @@ from tests.core.builders import (
     IMAGE,
     adopt,
     copy,
+    delete,
+    delete_files,
     desired,
     move,
     ours,
@@ -87,6 +89,11 @@ CHANGES: dict[str, Change] = {
         ),
         pytest.param(remove("staging", "v6"), "- alias    staging (v6)", id="remove"),
         pytest.param(RemoveAlias(Alias("staging"), UNKNOWN), "- alias    staging (@4)", id="remove from @4"),
+        pytest.param(delete("v6"), "- version  v6 @6", id="delete"),
+        pytest.param(delete_files("v6"), f"- files    v6 in {uri('v6')}", id="delete files"),
+        pytest.param(
+            delete_files("v6", "gs://b/f/", "gs://b/g/"), "- files    v6 in gs://b/f/ and gs://b/g/", id="two"
+        ),
         pytest.param(
             REFUSAL, "! conflict alias production: it is on Vertex version @9; remove the alias", id="conflict"
         ),
@@ -123,6 +130,23 @@ V7 = {
     "digest": version("v7").digest,
     "url": "https://wandb.ai/v7",
 }
+
+
+def test_a_deletion_in_json_says_what_is_deleted() -> None:
+    gone = version("v6")
+    of_v6 = {**V7, "label": "v6", "id": "id-v6", "digest": gone.digest, "url": "https://wandb.ai/v6"}
+    said = [json.loads(json.dumps(change_to_json(change))) for change in (delete("v6"), delete_files("v6"))]
+    assert said == [
+        {"change": "delete-version", "version": of_v6, "artifact_uri": uri("v6"), "version_id": "6"},
+        {"change": "delete-files", "version": of_v6, "artifact_uri": uri("v6"), "folders": [uri("v6")]},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("change", "about"), [(delete("v6"), "version v6"), (delete_files("v6"), "files of version v6")]
+)
+def test_a_deletion_is_about_its_version(change: Change, about: str) -> None:
+    assert (subject_of(change), version_of(change)) == (about, version("v6"))
 
 
 def test_a_plan_in_json_holds_all_that_it_says() -> None:

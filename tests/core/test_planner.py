@@ -17,6 +17,7 @@ from bridge.core.changes import (
     MoveAlias,
     Refusal,
     RegisterVersion,
+    Removal,
     RemoveAlias,
 )
 from bridge.core.desired import Desired, desire
@@ -839,7 +840,7 @@ def test_a_plan_is_made_in_every_world_and_no_order_of_a_dict_changes_it(world: 
 def test_a_second_pass_only_removes_and_a_third_changes_nothing(world: World) -> None:
     after_one = world.after(world.plan())
     second = after_one.plan()
-    assert all(isinstance(change, RemoveAlias) for change in second.changes)
+    assert all(isinstance(change, Removal) for change in second.changes)
     assert not after_one.after(second).plan().changes
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.core.changes import Change, Kind, MarkDuplicate, Refusal
+from bridge.core.changes import Change, Kind, MarkDuplicate, Refusal, subject_of
 from bridge.core.model import Policy, RemovalGuard, State
-from bridge.core.policy import guard_removals, is_settled, permit, state_after
-from tests.core.builders import adopt, copy, move, plan_with, register, remove, says
+from bridge.core.policy import Count, guard_removals, is_settled, permit, state_after
+from tests.core.builders import adopt, copy, delete, delete_files, move, plan_with, register, remove, says
 from tests.core.small_worlds import World, worlds
 
 if TYPE_CHECKING:
@@ -25,11 +25,13 @@ CHANGES: dict[str, Change] = {
     "move an alias": move("production", "v7", "v6"),
     "remove an alias": remove("production", "v6"),
     "mark a duplicate": MarkDuplicate("8", "7"),
+    "delete a version": delete("v6"),
+    "delete its files": delete_files("v6"),
 }
 TABLE = {  # permit's, in the order of CHANGES
-    Policy.SYNC: (True, True, True, True, True, True, True),
-    Policy.UPSERT_ONLY: (True, True, True, True, True, False, True),
-    Policy.CREATE_ONLY: (True, True, True, True, False, False, True),
+    Policy.SYNC: (True, True, True, True, True, True, True, True, True),
+    Policy.UPSERT_ONLY: (True, True, True, True, True, False, True, False, False),
+    Policy.CREATE_ONLY: (True, True, True, True, False, False, True, False, False),
 }
 ROWS = [
     pytest.param(policy, change, allowed, id=f"{policy}: {name}{'' if allowed else ' is refused'}")
@@ -46,7 +48,7 @@ def refusal(kind: Kind, about: str = "alias production") -> Refusal:
 
 
 @pytest.mark.parametrize(("policy", "change", "allowed"), ROWS)
-def test_a_policy_permits_a_change_unharmed_or_refuses_it_by_its_alias(
+def test_a_policy_permits_a_change_unharmed_or_refuses_it_by_what_it_is_about(
     policy: Policy, change: Change, *, allowed: bool
 ) -> None:
     step = permit(policy, change)
@@ -54,7 +56,7 @@ def test_a_policy_permits_a_change_unharmed_or_refuses_it_by_its_alias(
         assert step is change
     else:
         assert isinstance(step, Refusal)
-        assert (step.kind, step.about) == (Kind.POLICY, "alias production")
+        assert (step.kind, step.about) == (Kind.POLICY, subject_of(change))
         assert f"policy {policy}" in step.reason
 
 
@@ -84,7 +86,7 @@ ALIASES = ("a1", "b2", "c3", "d4")
 )
 def test_removals_are_refused_above_the_share_and_the_count(removals: int, mirrored: int, *, refused: bool) -> None:
     plan = plan_with(*(remove(alias, "v6") for alias in ALIASES[:removals]))
-    guarded = guard_removals(plan, RemovalGuard(), mirrored=mirrored)
+    guarded = guard_removals(plan, RemovalGuard(), Count(mirrored))
     if refused:
         assert says(guarded) == [f"refuse guard: alias {alias}" for alias in ALIASES[:removals]]
     else:
@@ -94,7 +96,7 @@ def test_removals_are_refused_above_the_share_and_the_count(removals: int, mirro
 def test_a_guard_refuses_removals_together_and_nothing_else() -> None:
     kept = (copy("v7"), register("v7"), move("production", "v7"))
     plan = plan_with(kept[0], remove("a1", "v6"), *kept[1:], remove("b2", "v6"), refusal(Kind.NAME))
-    guarded = guard_removals(plan, RemovalGuard(0.5, 1), mirrored=3)
+    guarded = guard_removals(plan, RemovalGuard(0.5, 1), Count(3))
     assert guarded.changes == kept
     assert [(each.kind, each.about) for each in guarded.refusals] == [
         (Kind.NAME, "alias production"),
@@ -105,19 +107,19 @@ def test_a_guard_refuses_removals_together_and_nothing_else() -> None:
 
 def test_a_guard_tells_the_numbers_and_the_command_that_lets_them_pass() -> None:
     plan = plan_with(*(remove(alias, "v6") for alias in ALIASES))
-    refused = guard_removals(plan, RemovalGuard(), mirrored=8).refusals[0]
+    refused = guard_removals(plan, RemovalGuard(), Count(8)).refusals[0]
     assert refused.reason == (
         "4 of 8 mirrored aliases would be removed at once; more than 30% (and at least 3) is refused"
     )
     command, _, checksum = refused.remedy.rpartition(" ")
     assert command == "if that is meant, run: bridge sync fraud --allow-removals"
-    assert guard_removals(plan, RemovalGuard(), mirrored=8, allowed=[checksum]) == plan
+    assert guard_removals(plan, RemovalGuard(), Count(8), allowed=[checksum]) == plan
 
 
 def test_a_checksum_lets_only_the_removals_pass_that_a_person_saw() -> None:
     def guarded(*aliases: str, allowed: Sequence[str] = ()) -> tuple[Refusal, ...]:
         plan = plan_with(*(remove(alias, "v6") for alias in aliases))
-        return guard_removals(plan, RemovalGuard(), mirrored=4, allowed=allowed).refusals
+        return guard_removals(plan, RemovalGuard(), Count(4), allowed=allowed).refusals
 
     seen = guarded("a1", "b2", "c3")[0].remedy.rpartition(" ")[2]
     assert not guarded("a1", "b2", "c3", allowed=[seen])
@@ -127,15 +129,15 @@ def test_a_checksum_lets_only_the_removals_pass_that_a_person_saw() -> None:
 
 def test_the_checksum_of_removals_does_not_depend_on_what_else_is_planned() -> None:
     removals = [remove(alias, "v6") for alias in ALIASES]
-    seen = guard_removals(plan_with(*removals), RemovalGuard(), mirrored=4).refusals[0]
+    seen = guard_removals(plan_with(*removals), RemovalGuard(), Count(4)).refusals[0]
     later = plan_with(copy("v8"), register("v8"), *removals)
-    assert guard_removals(later, RemovalGuard(), mirrored=4, allowed=[seen.remedy.rpartition(" ")[2]]) == later
+    assert guard_removals(later, RemovalGuard(), Count(4), allowed=[seen.remedy.rpartition(" ")[2]]) == later
 
 
 def test_what_the_mappings_other_models_lose_counts_too() -> None:
     plan = plan_with(remove("a1", "v6"))
-    assert guard_removals(plan, RemovalGuard(), mirrored=5, beside=1) == plan
-    refused = guard_removals(plan, RemovalGuard(), mirrored=5, beside=4)
+    assert guard_removals(plan, RemovalGuard(), Count(5), beside=Count(1)) == plan
+    refused = guard_removals(plan, RemovalGuard(), Count(5), beside=Count(4))
     assert refused.refusals[0].reason.startswith("5 of 5 mirrored aliases would be removed at once")
 
 
@@ -151,24 +153,43 @@ def test_removals_of_a_mappings_other_models_count_with_those_of_this_one(
     removals: int, beside: int, *, refused: bool
 ) -> None:
     plan = plan_with(copy("v7"), *(remove(alias, "v6") for alias in ALIASES[:removals]))
-    guarded = guard_removals(plan, RemovalGuard(), mirrored=9, beside=beside)
+    guarded = guard_removals(plan, RemovalGuard(), Count(9), beside=Count(beside))
     assert says(guarded) == (["copy v7", "refuse guard: alias a1"] if refused else says(plan))
 
 
 def test_a_person_may_let_the_removals_of_several_models_pass_at_once() -> None:
     plan = plan_with(*(remove(alias, "v6") for alias in ALIASES))
-    seen = guard_removals(plan, RemovalGuard(), mirrored=8).refusals[0].remedy.rpartition(" ")[2]
-    assert guard_removals(plan, RemovalGuard(), mirrored=8, allowed=["0123456789abcdef", seen]) == plan
+    seen = guard_removals(plan, RemovalGuard(), Count(8)).refusals[0].remedy.rpartition(" ")[2]
+    assert guard_removals(plan, RemovalGuard(), Count(8), allowed=["0123456789abcdef", seen]) == plan
 
 
 @given(worlds(), st.integers(0, 4), st.floats(0, 1))
 def test_a_guarded_plan_removes_all_that_it_would_or_nothing(world: World, count: int, share: float) -> None:
     plan, mirrored = world.plan(), len(world.known.mirrored)
-    guarded = guard_removals(plan, RemovalGuard(share, count), mirrored=mirrored)
+    guarded = guard_removals(plan, RemovalGuard(share, count), Count(mirrored))
     removals = [line for line in says(plan) if line.startswith("remove")]
     left = [line for line in says(guarded) if line.startswith("remove")]
     assert left == removals or (not left and len(removals) >= count and len(removals) > share * mirrored)
     assert len(says(guarded)) == len(says(plan))
+
+
+def test_versions_that_would_be_deleted_are_counted_by_themselves_and_refused_with_all_else_that_goes() -> None:
+    gone: list[Change] = [delete("v1"), delete_files("v1"), delete("v2"), delete("v3"), remove("production", "v4")]
+    plan = plan_with(copy("v7"), *gone)
+
+    guarded = guard_removals(plan, RemovalGuard(), Count(99, 9))
+
+    assert says(guarded) == [
+        "copy v7",
+        *("refuse guard: version v1", "refuse guard: files of version v1"),
+        *("refuse guard: version v2", "refuse guard: version v3", "refuse guard: alias production"),
+    ]
+    assert guarded.refusals[0].reason == (
+        "3 of 9 registered versions would be deleted at once; more than 30% (and at least 3) is refused"
+    )
+    checksum = guarded.refusals[0].remedy.rpartition(" ")[2]
+    assert guard_removals(plan, RemovalGuard(), Count(99, 9), allowed=[checksum]) == plan
+    assert guard_removals(plan, RemovalGuard(), Count(99, 10)) == plan
 
 
 # state_after
@@ -184,6 +205,7 @@ WORDS = {
     Kind.HELD: State.HELD,
     Kind.WAITING: State.PENDING,
     Kind.DOUBLE: State.SYNCED,
+    Kind.KEPT: State.SYNCED,
     Kind.POLICY: State.SYNCED,
 }
 
@@ -214,9 +236,9 @@ def test_the_first_refusal_of_a_kind_is_the_reason() -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_only_a_policy_and_what_is_one_too_many_leave_nothing_to_look_at_again(kind: Kind) -> None:
+def test_only_what_is_meant_to_stay_leaves_nothing_to_look_at_again(kind: Kind) -> None:
     plan = plan_with(copy("v7"), refusal(Kind.POLICY), refusal(kind))
-    assert is_settled(plan) is (kind in (Kind.POLICY, Kind.DOUBLE))
+    assert is_settled(plan) is (kind in (Kind.POLICY, Kind.KEPT, Kind.DOUBLE))
 
 
 def test_a_plan_without_refusals_is_settled() -> None:

@@ -10,7 +10,7 @@ from bridge.core.changes import AdoptVersion, ArrangeFiles, Change, CopyFiles, M
 from bridge.core.model import Alias, AliasRules, MappingRecord, VersionRef
 from bridge.core.naming import serving_uri
 from bridge.core.refs import Ref, concerns, find, may_mean, parse_ref
-from tests.core.builders import KEY, register, spec, uri, version
+from tests.core.builders import KEY, delete, delete_files, register, spec, uri, version
 
 RECORDS = [MappingRecord(KEY, version(f"v{n}"), uri(f"v{n}"), str(n + 1), "2026-01-05T09:00:00+00:00") for n in (6, 7)]
 MIRRORED = {KEY: {Alias("production"): "8"}}
@@ -67,6 +67,10 @@ def test_it_finds_the_records_it_means(text: str, labels: list[str]) -> None:
         (MoveAlias(PRODUCTION, version("v6"), uri("v6"), None), False),
         (RemoveAlias(PRODUCTION, VersionRef("8", "v7")), True),
         (RemoveAlias(PRODUCTION, VersionRef("7", "v6")), False),
+        (delete("v7", "8"), True),
+        (delete("v6", "7"), False),
+        (delete_files("v7"), True),
+        (delete_files("v6"), False),
     ],
 )
 def test_a_change_concerns_the_versions_it_makes_and_those_it_moves_aliases_of(

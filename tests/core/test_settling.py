@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,6 +14,8 @@ from tests.core.builders import (
     KEY,
     adopt,
     copy,
+    delete,
+    delete_files,
     foreign,
     known,
     move,
@@ -20,6 +23,7 @@ from tests.core.builders import (
     record,
     register,
     remove,
+    tombstone,
     uri,
     version,
     vertex,
@@ -170,6 +174,41 @@ def test_a_removal_that_took_effect_is_forgotten() -> None:
     settlement = settled(begun(remove("production", "v6")), actual=vertex(ours("v6")), remembered=remembered)
     assert settlement.mirrored == {"production": None}
     assert settlement.known.mirrored == {"staging": "6"}
+
+
+# Versions that were to be deleted
+
+
+def test_a_deletion_that_took_effect_leaves_a_tombstone_in_place_of_the_record() -> None:
+    settlement = settled(begun(delete("v6")), actual=vertex(ours("v7")), remembered=known("v6", "v7"))
+
+    [grave] = settlement.buried
+    assert (grave.record, grave.removed, grave.files_removed) == (record("v6"), NOW, None)
+    assert grave.why == f"{version('v6')} is gone at the source (on_source_delete: delete)"
+    assert settlement.outcomes == {ENTRY: Outcome.APPLIED}
+    assert settlement.known.records == (record("v7"),)
+    assert settlement.known.tombstones == (grave,)
+
+
+def test_a_deletion_that_did_not_take_effect_is_abandoned_and_its_record_stays() -> None:
+    remembered = known("v6", "v7")
+    settlement = settled(begun(delete("v6")), actual=vertex(ours("v6"), ours("v7")), remembered=remembered)
+
+    assert (settlement.buried, settlement.known) == ((), remembered)
+    assert settlement.outcomes == {ENTRY: Outcome.ABANDONED}
+
+
+def test_a_deletion_whose_record_was_buried_before_the_death_buries_nothing_again() -> None:
+    settlement = settled(begun(delete("v6")), actual=vertex(ours("v7")), remembered=known("v7"))
+
+    assert (settlement.buried, settlement.outcomes) == ((), {ENTRY: Outcome.APPLIED})
+
+
+def test_a_removal_of_files_took_effect_unless_a_tombstone_still_has_them() -> None:
+    left = replace(known("v7"), tombstones=(tombstone("v6"),))
+
+    assert settled(begun(delete_files("v6")), remembered=left).outcomes == {ENTRY: Outcome.ABANDONED}
+    assert settled(begun(delete_files("v6")), remembered=known("v7")).outcomes == {ENTRY: Outcome.APPLIED}
 
 
 # All of it

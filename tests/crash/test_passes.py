@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Literal
 
 import pytest
 
-from bridge.core.model import Facts, Layout, ModelKey, OnDrift, Serving
-from tests.worlds import FRAUD, KEY, REGISTRY, World, mapping
+from bridge.core.model import Facts, Layout, ModelKey, OnDrift, OnSourceDelete, Serving, VersionRule
+from tests.worlds import CONTAINER, FRAUD, KEY, REGISTRY, World, mapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -220,3 +220,73 @@ def test_a_source_that_goes_on_after_a_death_is_followed() -> None:
         world.quiet_pass()
         assert world.names()["production"] == "v2", f"died at point {point}"
         assert broken_promises(world) == []
+
+
+def deleting(layout: Layout = Layout.MIRROR) -> World:
+    """Make a world before a pass that takes an alias away, deletes its version, and removes its folders."""
+    spec = replace(mapping(), on_source_delete=OnSourceDelete.DELETE, versions=VersionRule(None))
+    world = World([replace(spec, serving=Serving(CONTAINER.image if layout is Layout.MIRROR else None, layout=layout))])
+    world.publish(facts=XGBOOST)
+    gone = world.publish("production", facts=XGBOOST)
+    world.publish(facts=XGBOOST)
+    world.sync()
+    world.source.delete(gone)
+    world.sync()  # the first of two listings without it
+    return world
+
+
+@pytest.mark.parametrize("layout", [Layout.MIRROR, Layout.PREBUILT])
+def test_a_deletion_recovers_from_death_at_any_point(layout: Layout) -> None:
+    ends = calm_ends(lambda: deleting(layout))
+    assert isinstance(ends["versions"], dict)
+    assert ends["versions"]["fraud"].keys() == {"1", "3"}
+    assert isinstance(ends["manifests"], dict)
+    assert len(ends["manifests"]) == (2 if layout is Layout.MIRROR else 4)
+
+    for point, world in deaths(lambda: deleting(layout), least=20):
+        assert_calm(world, ends, f"died at point {point}")
+
+
+def test_a_deletion_recovers_from_two_deaths() -> None:
+    ends = calm_ends(deleting)
+
+    for first, _ in deaths(deleting):
+
+        def dead(first: int = first) -> World:
+            world = deleting()
+            assert world.dies_in_a_pass(first)
+            world.clock.advance(world.settle)
+            return world
+
+        for second, world in deaths(dead, least=0):
+            assert_calm(world, ends, f"died at point {first}, and again at point {second}")
+
+
+def test_a_version_that_comes_back_after_a_death_in_its_deletion_is_whole_again() -> None:
+    for point, world in deaths(deleting):
+        gone = next(
+            record.source
+            for record in (*world.store.records(KEY), *(grave.record for grave in world.store.tombstones()))
+            if record.source.label == "v1"
+        )
+        world.source.restore(gone)
+        world.source.alias(gone, "production")
+        world.clock.advance(timedelta(hours=2))  # so long a folder that was being removed is not entered
+        world.quiet_pass()
+        assert world.names()["production"] == "v1", f"died at point {point}"
+        assert broken_promises(world) == [], f"died at point {point}"
+        assert [report.plan.changes for report in world.sync(full=True) if report.plan] == [()]
+
+
+def test_a_collection_that_is_gone_is_deleted_after_death_at_any_point() -> None:
+    def gone() -> World:
+        world = deleting()
+        world.source.collection(CHURN)
+        world.source.delete_collection(FRAUD)
+        world.sync()
+        return world
+
+    ends = calm_ends(gone)
+
+    for point, world in deaths(gone):
+        assert_calm(world, ends, f"died at point {point}")

@@ -46,6 +46,8 @@ def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
     assert end.header(folder) == world.storage.header(folder)
     assert [file.path for file in files] == ["model.bin"]
     assert list(end.reread(folder, files)) == [(file, file) for file in files]
+    with end.read(folder, "model.bin", 2) as pieces:
+        assert b"".join(pieces) == world.storage.objects[f"{folder}model.bin"][2:]
 
 
 def test_what_would_write_stops_before_it_does() -> None:
@@ -62,7 +64,11 @@ def test_what_would_write_stops_before_it_does() -> None:
     with pytest.raises(AssertionError, match="only looks"):
         registry.mark_ours("fraud", "1")
     with pytest.raises(AssertionError, match="only looks"):
+        registry.delete("fraud", "1")
+    with pytest.raises(AssertionError, match="only looks"):
         ReadOnlyCopier(world.reconciler(world.specs[0]).copier).adopt(version, "gs://b/f/", "gs://b/k/")
+    with pytest.raises(AssertionError, match="only looks"):
+        ReadOnlyCopier(world.reconciler(world.specs[0]).copier).remove(version, "gs://b/f/", lambda: None)
     with pytest.raises(AssertionError, match="only looks"):
         ReadOnlyCopier(world.reconciler(world.specs[0]).copier).copy(version, "gs://b/f/")
     assert world.registry.versions("fraud") == {}

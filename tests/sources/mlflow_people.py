@@ -139,6 +139,10 @@ class MlflowPublisher:
         """Delete a model; the next one of that name starts at 1 again."""
         self.client.delete_registered_model(name)
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a model another name."""
+        self.client.rename_registered_model(name, new)
+
     def tag(self, name: str, *tags: str) -> None:
         """Give a model tags, "key=value"; one without a value has an empty one."""
         for tag in tags:

@@ -110,6 +110,10 @@ class Publisher(Protocol):
         """Delete a collection; the labels of the next one of that name begin anew."""
         ...
 
+    def rename(self, name: str, new: str) -> None:
+        """Give a collection another name; its versions stay what they are."""
+        ...
+
     def tag(self, name: str, *tags: str) -> None:
         """Give a collection tags, which are what `tag_of` returned."""
         ...
@@ -172,6 +176,9 @@ class MemoryPublisher(WandbNames):
     def delete_collection(self, name: str) -> None:
         self.source.delete_collection(f"{REGISTRY}/{name}")
 
+    def rename(self, name: str, new: str) -> None:
+        self.source.rename(f"{REGISTRY}/{name}", f"{REGISTRY}/{new}")
+
     def tag(self, name: str, *tags: str) -> None:
         self.source.collection(f"{REGISTRY}/{name}", tags=tags)
 
@@ -227,6 +234,11 @@ class SandboxPublisher(WandbNames):
 
     def delete_collection(self, name: str) -> None:
         self._api().artifact_collection("model", f"{REGISTRY}/{name}").delete()
+
+    def rename(self, name: str, new: str) -> None:
+        collection = self._api().artifact_collection("model", f"{REGISTRY}/{name}")
+        collection.name = new
+        collection.save()
 
     def tag(self, name: str, *tags: str) -> None:
         collection = self._api().artifact_collection("model", f"{REGISTRY}/{name}")

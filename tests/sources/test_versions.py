@@ -15,6 +15,7 @@ import pytest
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, SourceVersion
 from bridge.sandbox.address import API_KEY, ORGANIZATION, TEAM
+from bridge.sandbox.faults import Fault
 from bridge.sandbox.wandb.switches import WandbSwitches
 from bridge.sources.streams import PIECE
 from bridge.sources.wandb.manifests import LONGEST
@@ -405,3 +406,109 @@ def test_another_connection_of_the_same_name_tells_versions_apart_by_id(
 ) -> None:
     with pytest.raises(NeedsPerson):
         people.source.describe(replace(version, id="QXJ0aWZhY3Q6OTk5OTk5"))
+
+
+# whether a version is deleted: what W&B alone may say
+
+
+def test_a_version_is_not_deleted_because_its_place_is_not_seen(
+    people: SandboxPublisher, version: SourceVersion
+) -> None:
+    people.between.answers["ArtifactMembershipByName"] = Reply(200, b'{"data": {"project": null}}')
+
+    with pytest.raises(BridgeError):
+        people.source.is_deleted(version, selector(version.collection.rpartition("/")[2]))
+
+
+NO_MEMBERSHIP = Reply(200, b'{"data": {"project": {"artifactCollectionMembership": null}}}')
+
+
+def test_a_null_is_not_believed_of_a_registry_that_shows_nothing(
+    people: SandboxPublisher, version: SourceVersion
+) -> None:
+    people.between.answers["ArtifactMembershipByName"] = NO_MEMBERSHIP
+    number = people.world.traffic.faults.arm(Fault("wandb", "empty", "RegistryCollections", count=None))
+    try:
+        with pytest.raises(NeedsPerson, match="W&B shows nothing at all in wandb-registry-model, which is what a lost"):
+            people.source.is_deleted(version, selector(version.collection.rpartition("/")[2]))
+    finally:
+        people.world.traffic.faults.disarm(number)
+
+
+def test_a_null_is_not_believed_of_a_collection_that_is_not_listed_while_the_artifact_is(
+    people: SandboxPublisher, version: SourceVersion
+) -> None:
+    other = new_name()
+    people.publish(other, {"f": b"2"})
+
+    def without(answer: Any) -> None:  # noqa: ANN401  whatever the stand-in says
+        listed = answer["organization"]["orgEntity"]["artifactCollections"]
+        listed["edges"] = [edge for edge in listed["edges"] if edge["node"]["name"] == other]
+
+    people.between.answers["ArtifactMembershipByName"] = NO_MEMBERSHIP
+    people.between.edits["RegistryCollections"] = without
+    assert not people.source.is_deleted(version, selector(version.collection.rpartition("/")[2]))
+
+
+def logged(people: SandboxPublisher) -> tuple[str, SourceVersion]:
+    """Put a version into a collection of a project."""
+    name = new_name()
+    people.publish(name, {"f": b"1"}, "production")  # and links it into the registry
+    chosen = selector(name, place=f"{TEAM}/seeded")
+    [state] = people.source.sweep([chosen]).found[chosen]
+    return name, state.versions[0]
+
+
+def test_a_version_of_a_project_is_deleted_when_it_was(people: SandboxPublisher) -> None:
+    name, version = logged(people)
+    chosen = selector(name, place=f"{TEAM}/seeded")
+    assert not people.source.is_deleted(version, chosen)
+
+    people._api().artifact(str(version)).delete(delete_aliases=True)  # noqa: SLF001  a person with the SDK
+
+    assert people.source.is_deleted(version, chosen)
+
+
+def test_a_version_of_a_projects_collection_that_was_renamed_is_not_deleted(people: SandboxPublisher) -> None:
+    name, version = logged(people)
+    collection = people._api().artifact_collection("model", f"{TEAM}/seeded/{name}")  # noqa: SLF001  the same
+    collection.name = new_name("renamed")
+    collection.save()
+
+    assert not people.source.is_deleted(version, selector(name, place=f"{TEAM}/seeded"))
+
+
+@pytest.mark.parametrize(
+    ("state", "is_deleted"),
+    [
+        (b'{"data": {"artifact": null}}', True),
+        (b'{"data": {"artifact": {"state": "DELETED", "artifactSequence": {"name": "x"}}}}', True),
+        (b'{"data": {"artifact": {"state": "COMMITTED", "artifactSequence": {"name": "x"}}}}', False),
+    ],
+)
+def test_an_artifact_of_a_project_that_has_no_name_any_more_is_asked_for_by_its_id(
+    people: SandboxPublisher, state: bytes, *, is_deleted: bool
+) -> None:
+    name, version = logged(people)
+    people.between.answers |= {"ArtifactMembershipByName": NO_MEMBERSHIP, "ArtifactState": Reply(200, state)}
+
+    assert people.source.is_deleted(version, selector(name, place=f"{TEAM}/seeded")) is is_deleted
+
+
+@pytest.mark.parametrize(
+    "state", [b'{"data": {"artifact": {"state": "COMMITTED"}}}', b'{"data": {}}', b"{}", b'{"data": null}']
+)
+def test_half_an_answer_about_an_artifact_is_no_answer(people: SandboxPublisher, state: bytes) -> None:
+    name, version = logged(people)
+    people.between.answers |= {"ArtifactMembershipByName": NO_MEMBERSHIP, "ArtifactState": Reply(200, state)}
+
+    with pytest.raises(BridgeError):
+        people.source.is_deleted(version, selector(name, place=f"{TEAM}/seeded"))
+
+
+def test_an_artifact_that_is_there_by_its_id_and_not_by_its_name_is_for_another_time(people: SandboxPublisher) -> None:
+    name, version = logged(people)
+    people.between.answers["ArtifactMembershipByName"] = NO_MEMBERSHIP
+
+    with pytest.raises(TryAgain, match="is there when asked for by its id, and not by its name"):
+        people.source.is_deleted(version, selector(name, place=f"{TEAM}/seeded"))

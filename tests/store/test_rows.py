@@ -14,6 +14,8 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
     MarkDuplicate,
     MoveAlias,
     RegisterVersion,
@@ -40,6 +42,8 @@ kinds: dict[type[Change], st.SearchStrategy[Change]] = {
     MoveAlias: st.builds(MoveAlias, aliases, versions, words, st.none() | references),
     RemoveAlias: st.builds(RemoveAlias, aliases, references),
     MarkDuplicate: st.builds(MarkDuplicate, words, words),
+    DeleteVersion: st.builds(DeleteVersion, versions, words, words),
+    DeleteFiles: st.builds(DeleteFiles, versions, words, st.lists(words).map(tuple)),
 }
 
 

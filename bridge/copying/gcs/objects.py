@@ -58,9 +58,9 @@ class GcsObjects:
         yield self._pieces(blob, uri, start, crc32c=blob.crc32c)
 
     @contextmanager
-    def open_as_is(self, uri: str) -> Iterator[Iterator[bytes]]:
+    def open_as_is(self, uri: str, start: int = 0) -> Iterator[Iterator[bytes]]:
         """Stream an object as `open` does, whether or not its bytes are those that the bucket has digests of."""
-        yield self._pieces(self._live(uri), uri, 0, crc32c=None)
+        yield self._pieces(self._live(uri), uri, start, crc32c=None)
 
     def _live(self, uri: str) -> storage.Blob:
         bucket, name = split(uri)

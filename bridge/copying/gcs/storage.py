@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from google.api_core import exceptions as api
 
 from bridge.copying.gcs.agreeing import agreed
-from bridge.copying.gcs.client import MARK, TIMEOUT, split, translated
+from bridge.copying.gcs.client import TIMEOUT, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
+from bridge.copying.gcs.removing import is_ours, remove_all, remove_manifest, remove_one
 from bridge.copying.gcs.rewriting import Taken, rewrite
 from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, later
 from bridge.copying.gcs.wire import Wire
@@ -30,6 +31,7 @@ from bridge.net.lines import JOINED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from contextlib import AbstractContextManager
     from datetime import datetime
 
     from google.cloud import storage  # noqa: TID251  this is its room
@@ -60,7 +62,7 @@ class GcsStorage(GcsObjects):
     ) -> None:
         """Keep what is begun and not finished in `uploads`, for a later process; `answered`: see Wire."""
         super().__init__(project, endpoint)
-        self._settings = budget.settings
+        self._settings, self._halted = budget.settings, budget.halted
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
         self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, answered)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
@@ -220,7 +222,13 @@ class GcsStorage(GcsObjects):
                 return self._parts.remove(upload.address) if upload.address else 0
             if self.header(upload.uri) is not None:
                 return 0
-            return sum(self._removed(blob) for blob in self._listed(upload.uri) if _is_ours(blob, before))
+            return sum(remove_one(blob) for blob in self._listed(upload.uri) if is_ours(blob, before))
+
+    def remove(self, folder: str, go_on: Callable[[], None]) -> int:
+        """See the port."""
+        with translated(folder):
+            manifest = remove_manifest(self._blob(folder, MANIFEST_NAME), f"{folder}{MANIFEST_NAME}", go_on)
+            return manifest + remove_all(self._listed(folder), go_on, self._halted)
 
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
@@ -240,6 +248,10 @@ class GcsStorage(GcsObjects):
         """See the port."""
         return reread(self.open_as_is, folder, files)
 
+    def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
+        """See the port."""
+        return self.open_as_is(f"{folder}{path}", start)
+
     def _write(self, place: Place, text: ManifestText) -> None:
         """Send a manifest as files are sent, under a name that nothing has. Raises as the uploader does."""
         file = ArtifactFile(MANIFEST_NAME, text.size, Digest("crc32c", text.crc32c))
@@ -256,13 +268,6 @@ class GcsStorage(GcsObjects):
         bucket, prefix = split(folder)
         return iter(self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT))
 
-    def _removed(self, blob: storage.Blob) -> int:
-        try:
-            blob.delete(if_generation_match=blob.generation, timeout=TIMEOUT)
-        except (api.NotFound, api.PreconditionFailed):  # it was removed, or written again, meanwhile
-            return 0
-        return 1
-
     def _blob(self, folder: str, path: str) -> storage.Blob:
         bucket, prefix = split(folder)
         name = prefix + path
@@ -278,8 +283,3 @@ class GcsStorage(GcsObjects):
 def _aside(folder: str) -> str:
     """Return where what is under way is kept: beside a folder, which holds nothing but its files."""
     return f"{split(folder)[1].removesuffix('/')}.unfinished/"
-
-
-def _is_ours(blob: storage.Blob, before: datetime) -> bool:
-    """Whether an object was written here, before that time; else it is somebody's."""
-    return (blob.metadata or {}).items() >= MARK.items() and blob.time_created < before

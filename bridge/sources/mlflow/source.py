@@ -105,6 +105,24 @@ class MlflowSource:
         versions = model.highest if written is None else self._session.versions(written)
         return not any(version.stage == alias and version.status == READY for version in versions)
 
+    def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:  # noqa: ARG002  any may select it
+        """See the port. A model that was renamed has its versions under the same numbers, of the same times."""
+        name, number = version.collection.removeprefix(f"{MLFLOW_PLACE}/"), int(version.label)
+        try:
+            there = self._session.version(name, number)
+        except NotFound:
+            there = None
+        if there is not None and there.id == version.id:
+            return False
+        if any(found.id == version.id for found in self._session.versions(f"version_number = {number}")):
+            return False
+        if there is None and not (self._session.newest_versions(1) or self._session.models()):
+            raise NeedsPerson(
+                f"{self._session.failures.where} shows no model; without permission MLflow answers an empty list",
+                "grant the account READ on the models; one that is shown is proof enough",
+            )
+        return True
+
     def _same(self, version: SourceVersion) -> Version:
         """Ask for a version by its label, and make sure that it is the one that was swept."""
         name = version.collection.removeprefix(f"{MLFLOW_PLACE}/")

@@ -36,6 +36,7 @@ __all__ = [
     "ArtifactCollection",
     "NoSuchVersion",
     "WandbSession",
+    "artifact_state",
     "manifest_url",
 ]
 
@@ -60,6 +61,7 @@ _NO_SUCH_VERSION = "artifact membership"
 _TIMED_OUT = "did not respond in time"
 _NOT_RUNNING = "the service process is not running"
 _MANIFEST = "query FetchArtifactManifest($id: ID!) { artifact(id: $id) { currentManifest { file { directUrl } } } }"
+_STATE = "query ArtifactState($id: ID!) { artifact(id: $id) { state artifactSequence { name } } }"
 
 
 class NoSuchVersion(NotFound):
@@ -159,6 +161,21 @@ def manifest_url(artifact: Artifact) -> str:
         return str(said["artifact"]["currentManifest"]["file"]["directUrl"])
     except (LookupError, TypeError):
         raise ValueError(f"W&B gives no URL for the manifest of {artifact.name}") from None
+
+
+def artifact_state(api: Api, artifact_id: str) -> tuple[str | None, str | None]:
+    """
+    Return an artifact's state and the name of the collection that it was logged to; None, None: there is none.
+
+    The SDK asks for an artifact by its name, or for all that are listed (wandb 0.31.0).
+    """
+    client: Any = api._service_api  # noqa: SLF001  see above
+    said = client.execute_graphql(_STATE, {"id": artifact_id})
+    try:
+        found = said["artifact"]
+        return (None, None) if found is None else (str(found["state"]), str(found["artifactSequence"]["name"]))
+    except (LookupError, TypeError):
+        raise ValueError(f"W&B does not say how the artifact {artifact_id!a} is") from None
 
 
 def _status(problem: Exception) -> int | None:

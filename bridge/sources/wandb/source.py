@@ -16,6 +16,7 @@ from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
 from bridge.sources.wandb.choosing import REGISTRY_PREFIX, Listed, chosen, names_of, page_of, path_of
+from bridge.sources.wandb.deleted import is_deleted
 from bridge.sources.wandb.manifests import check_manifest, read_manifest
 from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
 from bridge.sources.wandb.urls import PAGE as URLS_PAGE, FileUrls
@@ -271,6 +272,11 @@ class WandbSource:
         except NoSuchVersion:
             return True
         return False
+
+    def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:
+        """See the port."""
+        place = selector.place
+        return is_deleted(self._session, version, place, self._organization, lambda: self._collections(place, None))
 
     def _same(self, api: Api, version: SourceVersion) -> Artifact:
         """Fetch a version by its label, and make sure that it is the one that was swept."""

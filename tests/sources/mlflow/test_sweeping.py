@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.errors import NeedsPerson, NotFound
+from bridge.core.errors import BridgeError, NeedsPerson, NotFound
 from bridge.sandbox.faults import Fault
 from tests.sources.mlflow_people import models
 from tests.sources.publishers import new_name
 
 if TYPE_CHECKING:
-    from bridge.core.errors import BridgeError
     from bridge.core.model import CollectionSelector, SourceState
     from bridge.sandbox.mlflow.server import MlflowServer
     from bridge.sandbox.traffic import Traffic
@@ -325,3 +324,39 @@ def _write(server: MlflowServer, statement: str, *values: str) -> None:
     assert Path(database).exists()
     with closing(sqlite3.connect(database, timeout=30)) as connection, connection:
         assert connection.execute(statement, values).rowcount > 0
+
+
+def test_a_version_is_not_deleted_because_the_server_shows_nothing(people: MlflowPublisher) -> None:
+    name = new_name()
+    people.register(name, NOWHERE)
+    [version] = look(people, models(name)).versions
+    people.delete_collection(name)
+    blind = (
+        Fault("mlflow", "empty", "model-versions/search", count=None),
+        Fault("mlflow", "empty", "registered-models/search", count=None),
+    )
+
+    with people.fault(*blind), pytest.raises(NeedsPerson, match="shows no model; without permission MLflow answers"):
+        people.source.is_deleted(version, models(name))
+
+
+def test_a_version_whose_model_is_the_last_of_all_and_empty_is_deleted(people: MlflowPublisher) -> None:
+    name = new_name()
+    people.register(name, NOWHERE)
+    [version] = look(people, models(name)).versions
+    people.delete(name, "1")
+
+    with people.fault(Fault("mlflow", "empty", "model-versions/search", count=None)):
+        assert people.source.is_deleted(version, models(name))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 429, 500, 503])
+def test_a_version_is_not_deleted_because_the_server_answers_with_an_error(
+    people: MlflowPublisher, status: int
+) -> None:
+    name = new_name()
+    people.register(name, NOWHERE)
+    [version] = look(people, models(name)).versions
+
+    with people.fault(Fault("mlflow", "status", count=None, status=status)), pytest.raises(BridgeError):
+        people.source.is_deleted(version, models(name))
