@@ -188,7 +188,7 @@ class Author:
         """Give every collection a version with an alias, so that every model is there."""
         for name in COLLECTIONS:
             yield 0.0, self._publish(name, rotten=False)
-            yield 0.0, self._point(name)
+            yield 0.0, self._point(name, self.labels[name])
 
     def storm(self, seconds: float) -> Iterator[tuple[float, Doing]]:
         """Yield what happens, each after a pause in seconds."""
@@ -203,7 +203,7 @@ class Author:
     def _next(self) -> Doing | None:
         kinds: list[tuple[int, Callable[[], Doing | None]]] = [
             (14, lambda: self._publish(self._any(), rotten=self.chance.random() < 0.05)),
-            (26, lambda: self._point(self._any())),
+            (26, self._point_any),
             (9, self._unpoint),
             (4, self._withdraw),
             (2, self._rename),
@@ -228,10 +228,12 @@ class Author:
         size = LARGE if is_large else self.chance.randrange(*SMALL)
         return Publish(name, label, size, rotten=rotten and name != MLFLOW)
 
-    def _point(self, name: str) -> Doing | None:
-        if not self.labels[name]:
-            return None
-        alias, label = self.chance.choice(ALIASES), self.chance.choice(self.labels[name][-4:])
+    def _point_any(self) -> Doing | None:
+        name = self._any()
+        return self._point(name, self.labels[name][-4:]) if self.labels[name] else None
+
+    def _point(self, name: str, labels: list[str]) -> Doing:
+        alias, label = self.chance.choice(ALIASES), self.chance.choice(labels)
         self.aliases[name][alias] = label
         return Point(name, alias, label)
 
@@ -255,8 +257,9 @@ class Author:
         old = self.chance.choice(sorted(name for name in self.labels if name.startswith(BY_PATTERN)))
         self.names += 1
         new = f"{BY_PATTERN}n{self.names}"
-        for of in (self.labels, self.aliases, self.made):
-            of[new] = of.pop(old)  # type: ignore[attr-defined]  # three dicts by name
+        self.labels[new] = self.labels.pop(old)
+        self.aliases[new] = self.aliases.pop(old)
+        self.made[new] = self.made.pop(old)
         return Rename(old, new)
 
     def _by_hand(self) -> Doing:
@@ -278,7 +281,11 @@ class Author:
         reads, writes = READS[service], WRITES.get(service, ())
         method = chance.choice((*reads, *writes, *writes))
         kind = chance.choice(("status", "status", "timeout_before", "timeout_after", "reset", "half_body", "slow"))
-        fault = {"count": chance.randrange(1, 5), "seed": chance.randrange(1 << 30), "seconds": 0.05}
+        fault: dict[str, float | None] = {
+            "count": chance.randrange(1, 5),
+            "seed": chance.randrange(1 << 30),
+            "seconds": 0.05,
+        }
         if kind == "status":
             status = chance.choice((429, 429, 500, 503, 503))
             fault |= {"status": status, "retry_after": chance.choice((None, 1)) if status == 429 else None}
@@ -299,8 +306,8 @@ class Author:
         return Switch(
             commit_delay=chance.choice((0.0, 0.0, 0.3, 0.8)),
             list_lag=chance.choice((0.0, 0.0, 0.5, 1.0)),
-            alias_conflict=chance.choice(("move", "reject")),  # type: ignore[arg-type]  # both are
-            label_scope=chance.choice(("model", "version")),  # type: ignore[arg-type]  # both are
+            alias_conflict=chance.choice(("move", "reject")),
+            label_scope=chance.choice(("model", "version")),
             lost_replies=chance.choice((0, 0, 1, 2)),
         )
 

@@ -71,13 +71,12 @@ def true_aliases(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Violation
             if (version.model, version.id) in ledger.foreign:
                 if alias != DEFAULT:
                     yield Violation("P6", f"alias {alias} is on {_name(version)}, which a person made")
-            elif alias != DEFAULT:
-                if not ledger.pointed(collection, alias, files, look.at):
-                    yield Violation("P4", f"alias {alias} is on {_name(version)}, and {collection} never had it there")
+            elif alias != DEFAULT and not ledger.pointed(collection, alias, files, look.at):
+                yield Violation("P4", f"alias {alias} is on {_name(version)}, and {collection} never had it there")
 
 
 def one_version_each(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Violation]:
-    """A source version has at most one live version in Vertex."""
+    """Hold a source version to at most one live version in Vertex."""
     by_files: dict[tuple[str, Files], list[Registered]] = {}
     for version in _ours(ledger, look):
         by_files.setdefault((version.model, quiet.files(version.folder)), []).append(version)
@@ -88,7 +87,7 @@ def one_version_each(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Viola
 
 
 def bytes_before_names(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Violation]:
-    """The manifest is there before the version, and every file before the manifest."""
+    """Hold the manifest to be there before the version, and every file before the manifest."""
     for version in _ours(ledger, look):
         manifest = quiet.objects.get(version.folder + MANIFEST)
         if manifest is None or manifest.created > version.created + ROUNDING:
@@ -104,7 +103,7 @@ def bytes_before_names(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Vio
 
 
 def published_bytes(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Violation]:
-    """The bytes of every version of ours are those of a version that was published, and is not rotten."""
+    """Hold every version of ours to the bytes of one that was published, and is not rotten."""
     for version in _ours(ledger, look):
         collection, files = ledger.collection(version.model), quiet.files(version.folder)
         same = [key for key, each in ledger.files.items() if key[0] == collection and each == files]
@@ -115,7 +114,7 @@ def published_bytes(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Violat
 
 
 def nothing_vanished(ledger: Ledger, looks: Sequence[Look]) -> Iterator[Violation]:
-    """What was once in Vertex stays there unless a person deletes it."""
+    """Hold what was once in Vertex to be there unless a person deletes it."""
     seen: dict[tuple[str, str], Registered] = {}
     for look in looks:
         here = {(version.model, version.id): version for version in look.versions}
@@ -161,7 +160,7 @@ def states(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
 
 
 def store_agrees(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
-    """What the store says was set is what Vertex has."""
+    """Hold what the store says was set against what Vertex has."""
     rows = {row.model: row for row in quiet.rows}
     for collection, model in ledger.live():
         for alias, label in ledger.current(collection).items():
@@ -174,7 +173,7 @@ def store_agrees(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
 
 
 def hands_off(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
-    """What a person made is as they made it."""
+    """Find what a person made, as they made it."""
     here = {(version.model, version.id): version for version in quiet.look.versions}
     for (model, version_id), folder in ledger.foreign.items():
         version = here.get((model, version_id))
@@ -191,19 +190,21 @@ def hands_off(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
 
 
 def sources_untouched(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
-    """The sources are as their users left them."""
+    """Find the sources as their users left them."""
     for collection, _ in ledger.live():
         if dict(quiet.sources.get(collection, {})) != ledger.current(collection):
             yield Violation("P11", f"the aliases of {collection} are {quiet.sources.get(collection)} at the source")
-        if set(quiet.labels.get(collection, ())) != ledger.labels(collection):
-            yield Violation("P11", f"the versions of {collection} are not those that were published")
+        there, published = set(quiet.labels.get(collection, ())), ledger.labels(collection)
+        if there != published:
+            missing, more = sorted(published - there), sorted(there - published)
+            yield Violation("P11", f"the versions of {collection} at the source: {missing} missing, {more} too many")
 
 
 def journal_is_true(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
-    """The journal has no open line; what was removed was absent, and what was set was wanted."""
+    """Find no open line in the journal, and no removal of what was there."""
     for line in quiet.journal:
         about = f"{line['change']} of {line['model']} begun {line['begun']}"
-        if line["outcome"] is None:
+        if line["outcome"] is None and line["model"] in {model for _, model in ledger.live()}:
             yield Violation("P1", f"the journal has an open line: {about}")
             continue
         if line["outcome"] != "applied" or line["model"] not in ledger.models.values():

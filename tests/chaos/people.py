@@ -169,25 +169,28 @@ class People:
         if not there:
             return "there is no such model"
         try:
-            match doing:
-                case HandMove(_, alias, pick):
-                    return self._move(there, alias, there[pick % len(there)])
-                case HandRemove(_, alias):
-                    holder = next((version for version in there if alias in version.aliases), None)
-                    return self._merge(holder, alias, None) if holder else "nobody has it"
-                case HandMake(model, alias):
-                    return self._make(there, model, alias)
-                case HandDelete(model, pick):
-                    others = [version for version in there if "default" not in version.aliases]
-                    if not others:
-                        return "only default is left"
-                    chosen = others[pick % len(others)]
-                    self.ledger.deleted[model, chosen.id] = self.scene.world.clock.now()
-                    name = f"{PARENT}/models/{model}@{chosen.id}"
-                    self.scene.vertex.delete_model_version(name=name).result(timeout=30)
-                    return f"@{chosen.id}"
+            return self._edit(doing, there)
         except exceptions.GoogleAPICallError as refused:  # the bridge was quicker: a person shrugs, too
             return f"refused: {refused.message}"
+
+    def _edit(self, doing: HandMove | HandRemove | HandMake | HandDelete, there: list[Registered]) -> str:
+        match doing:
+            case HandMove(_, alias, pick):
+                return self._move(there, alias, there[pick % len(there)])
+            case HandRemove(_, alias):
+                holder = next((version for version in there if alias in version.aliases), None)
+                return self._merge(holder, alias, None) if holder else "nobody has it"
+            case HandMake(model, alias):
+                return self._make(there, model, alias)
+            case HandDelete(model, pick):
+                others = [version for version in there if "default" not in version.aliases]
+                return self._delete(others[pick % len(others)]) if others else f"{model} has only its default"
+
+    def _delete(self, version: Registered) -> str:
+        self.ledger.deleted[version.model, version.id] = self.scene.world.clock.now()
+        name = f"{PARENT}/models/{version.model}@{version.id}"
+        self.scene.vertex.delete_model_version(name=name).result(timeout=30)
+        return f"@{version.id}"
 
     @contextmanager
     def _replies(self) -> Iterator[None]:

@@ -202,7 +202,7 @@ class Scene:
 
     def bridge(self, *arguments: str) -> Any:  # noqa: ANN401  whatever the command prints
         """Run a command that prints JSON."""
-        done = subprocess.run(
+        done = subprocess.run(  # noqa: S603  the arguments are ours
             [sys.executable, "-m", "bridge", *arguments], cwd=self.desk, capture_output=True, text=True, check=False
         )
         if done.returncode:

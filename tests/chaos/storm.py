@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import Counter, deque
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from tests.chaos.oracle import judge
 from tests.chaos.scene import PATIENCE, unpack
@@ -36,7 +36,7 @@ class Watch:
     _ended: threading.Event = field(default_factory=threading.Event)
     _trouble: list[Exception] = field(default_factory=list)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> Self:
         self._thread = threading.Thread(target=self._watch, daemon=True)
         self._thread.start()
         return self
