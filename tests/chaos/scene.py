@@ -25,7 +25,7 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
 )
 from mlflow import MlflowClient
 
-from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJECT
+from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, ORGANIZATION, PROJECT
 from bridge.sandbox.faults import Faults
 from bridge.sandbox.world import World
 from tests.chaos.doings import BY_PATTERN, COLLECTIONS, MLFLOW
@@ -172,20 +172,20 @@ class Scene:
 
     def sources(self, collections: list[str]) -> dict[str, tuple[dict[str, str], frozenset[str]]]:
         """Ask the sources: collection -> aliases that users set, and versions."""
-        found: dict[str, tuple[dict[str, str], frozenset[str]]] = {}
+        aliases: dict[str, dict[str, str]] = {name: {} for name in collections}
+        labels: dict[str, set[str]] = {name: set() for name in collections}
         with self.faults.sheltering("wandb", "mlflow"):
-            for name in collections:
-                if name == MLFLOW:
-                    model = self.mlflow.get_registered_model(name)
-                    versions = self.mlflow.search_model_versions(f"name = '{name}'")
-                    aliases = {alias: str(version) for alias, version in model.aliases.items()}
-                    found[name] = aliases, frozenset(str(version.version) for version in versions)
-                    continue
-                artifacts = list(wandb.Api().artifact_collection("model", f"{REGISTRY}/{name}").artifacts())
-                set_ = {alias: each.version for each in artifacts for alias in each.aliases if alias != "latest"}
-                aliases = {alias: label for alias, label in set_.items() if alias != label}
-                found[name] = aliases, frozenset(artifact.version for artifact in artifacts)
-        return found
+            for version in wandb.Api().registries(ORGANIZATION, filter={"name": "model"}).versions():
+                name, _, label = version.name.partition(":")
+                labels.setdefault(name, set()).add(label)
+                set_ = {alias: label for alias in version.aliases if alias not in ("latest", label)}
+                aliases.setdefault(name, {}).update(set_)
+            if MLFLOW in collections:
+                model = self.mlflow.get_registered_model(MLFLOW)
+                aliases[MLFLOW] = {alias: str(version) for alias, version in model.aliases.items()}
+                versions = self.mlflow.search_model_versions(f"name = '{MLFLOW}'")
+                labels[MLFLOW] = {str(version.version) for version in versions}
+        return {name: (aliases[name], frozenset(labels[name])) for name in collections}
 
     def rows(self) -> tuple[ModelRow, ...]:
         """Ask `bridge status`."""

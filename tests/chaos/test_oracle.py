@@ -322,8 +322,18 @@ def test_a_model_that_is_not_settled_or_not_known_is_found() -> None:
 
 def test_a_line_of_the_journal_that_is_open_is_found() -> None:
     planted = case()
-    planted.journal("register", None, 50.0)
+    planted.journal("register", None, 50.0, version={"label": "v1"})
     assert planted.verdict() == [f"P1: the journal has an open line: register of fraud begun {_iso(50.0)}"]
+    planted.journal("move-alias", None, 50.0, alias="staging")
+    assert planted.verdict() == [f"P1: the journal has an open line: move-alias of fraud begun {_iso(50.0)}"]
+
+
+def test_a_registration_that_nobody_wants_any_more_may_stay_open() -> None:
+    planted = case()
+    planted.ledger.publish("alpha", "v2", ROTTEN)
+    planted.quiet = replace(planted.quiet, labels={"alpha": frozenset({"v0", "v1", "v2"})})
+    planted.journal("register", None, 50.0, version={"label": "v2"})
+    assert planted.verdict() == []
 
 
 def test_a_removal_of_what_the_source_had_all_the_time_is_found() -> None:
