@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, Refusal
+from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, MoveAlias, Refusal
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Facts, Fit, Layout
 from bridge.core.naming import artifact_uri, folders, serving_uri
@@ -52,11 +52,13 @@ class Observer:
         """
         Look at the model, and at the folders in question; return those that are whole, with what they hold.
 
-        A version of ours that Vertex's list does not show is asked for, since lists may lag.
+        A version of ours that Vertex's list does not show is asked for, since lists may lag: one that is desired, or
+        that may have got an alias when the process died.
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
         meant = {folder for version in desired for folder in self.folders(version)}
+        meant |= {entry.change.artifact_uri for entry in unfinished if isinstance(entry.change, MoveAlias)}
         unlisted = [r for r in records if r.artifact_uri in meant and r.version_id not in listed]
         asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
         versions = (*actual.versions, *(version for version in asked if version is not None))

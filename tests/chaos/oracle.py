@@ -209,7 +209,9 @@ def journal_is_true(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
         collection, alias = ledger.collection(line["model"]), line.get("alias")
         if line["outcome"] is None and not _unwanted(ledger, collection, line):
             yield Violation("P1", f"the journal has an open line: {about}")
-        if (line["change"], line["outcome"]) == ("remove-alias", "applied") and not ledger.absent(collection, alias or "", *_span(line)):
+        if (line["change"], line["outcome"]) == ("remove-alias", "applied") and not ledger.absent(
+            collection, alias or "", *_span(line)
+        ):
             yield Violation("P11", f"{about}: {collection} had {alias} all the time")
 
 

@@ -214,6 +214,24 @@ def test_a_source_that_goes_back_after_a_death_is_followed() -> None:
         assert world.names()["production"] == "v0", f"died at point {point}"
 
 
+def test_an_alias_that_was_set_before_a_death_is_known_as_ours_though_the_list_lags_and_the_source_has_moved_on() -> (
+    None
+):
+    def lagging() -> World:
+        world = World()
+        world.registry.list_lag = 3600
+        world.publish("staging")
+        return world
+
+    for point, world in deaths(lagging):
+        world.source.unalias(FRAUD, "staging")
+        world.quiet_pass()
+        world.clock.advance(timedelta(hours=2))
+        world.sync(full=True)
+        world.sync(full=True)
+        assert "staging" not in world.names(), f"died at point {point}"
+
+
 def test_a_source_that_goes_on_after_a_death_is_followed() -> None:
     for point, world in deaths(three_models):
         world.publish("production")

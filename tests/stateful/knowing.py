@@ -27,7 +27,9 @@ class Knowledge:
     model: str
     published: dict[str, tuple[SourceVersion, bytes]] = field(default_factory=dict)  # by label
     aliases: dict[str, str] = field(default_factory=dict)  # alias -> label, at the source now
-    meant: defaultdict[str, set[bytes]] = field(default_factory=lambda: defaultdict(set))  # alias -> bytes it was ever on
+    meant: defaultdict[str, set[bytes]] = field(
+        default_factory=lambda: defaultdict(set)
+    )  # alias -> bytes it was ever on
     foreign: dict[str, str] = field(default_factory=dict)  # version id -> folder: a person registered it
     edits: dict[str, str | None] = field(default_factory=dict)  # alias -> where a person put it last
     by_hand: set[tuple[str, str]] = field(default_factory=set)  # (alias, version id), ever
