@@ -191,7 +191,8 @@ class Author:
             yield 0.0, self._point(name, self.labels[name])
 
     def storm(self, seconds: float) -> Iterator[tuple[float, Doing]]:
-        """Yield what happens, each after a pause in seconds."""
+        """Yield what happens, each after a pause in seconds; every service runs when it begins."""
+        self.down.clear()
         left = seconds
         while left > 0:
             pause = self.chance.uniform(0, 0.7)

@@ -90,8 +90,7 @@ class People:
         self.scene.faults.disarm()
         self._switch(Switch(0.0, 0.0, "move", "model", 0))
         for service in self.scene.services:
-            if service.pid is None or service.ending:
-                service.start()
+            service.start()
 
     # users
 

@@ -255,12 +255,10 @@ class Service:
     def pid(self) -> int | None:
         return self._process.pid if self._process is not None and self._process.poll() is None else None
 
-    @property
-    def ending(self) -> bool:
-        """Whether it was told to end, and has not ended yet."""
-        return self._told == "end"
-
     def start(self) -> None:
+        """Start it, unless it runs."""
+        if self._told == "run" and self.pid is not None:
+            return
         self._reap()
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

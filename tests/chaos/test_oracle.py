@@ -255,6 +255,15 @@ def test_an_alias_that_was_taken_from_a_version_of_a_persons_is_found() -> None:
     assert planted.verdict() == ["P6: alias production, which a person put on fraud@3, is not there any more"]
 
 
+def test_an_alias_that_a_person_set_while_the_bridge_set_it_is_nobodys_fault() -> None:
+    planted = case()
+    planted.ledger.edits.append(Edit("fraud", "production", "3", 50.0))
+    planted.journal("move-alias", "applied", 51.0, alias="production")
+    assert planted.verdict() == []
+    planted.journal("move-alias", "applied", 53.0, alias="production")
+    assert planted.verdict() == ["P6: alias production, which a person put on fraud@3, is not there any more"]
+
+
 def test_a_conflict_that_is_told_is_no_violation_and_one_that_is_not_is() -> None:
     planted = case(default_from=None)
     planted.ledger.edits.append(Edit("fraud", "production", "3", 50.0))

@@ -1,4 +1,4 @@
-"""What a test knows of a world because it did it, and which promises the world breaks: apart from core and reconcile."""
+"""What a test knows of a world because it did it, and which promises the world breaks; apart from how it is made."""
 
 from __future__ import annotations
 
@@ -89,13 +89,14 @@ class Knowledge:
                 yield f"P6: alias {alias} was taken from @{edited}, where a person put it"
 
     def _removals(self, world: World) -> Iterator[str]:
-        """A removal that was begun and made since the last judgement must be of what the source has not."""
+        """Judge the removals that were begun and made since the last time: the source has no such alias."""
         journal = tuple(reversed(world.store.journal(limit=1 << 20)))
         for entry in journal[self._told :]:
             change = entry.change
-            if isinstance(change, RemoveAlias) and entry.outcome is Outcome.APPLIED and entry.key.model == self.model:
-                if change.alias in self.aliases:
-                    yield f"P11: alias {change.alias} was removed, and the source has it on {self.aliases[change.alias]}"
+            if not isinstance(change, RemoveAlias) or entry.outcome is not Outcome.APPLIED:
+                continue
+            if entry.key.model == self.model and change.alias in self.aliases:
+                yield f"P11: alias {change.alias} was removed, and is on {self.aliases[change.alias]} at the source"
         self._told = len(journal)
 
     # what is true when all is quiet
@@ -128,7 +129,7 @@ class Knowledge:
         return [*wrong, *self._open(world, status.key)]
 
     def _open(self, world: World, key: ModelKey) -> Iterator[str]:
-        """A registration that nobody wants any more may stay open: its version may still come, as far as is known."""
+        """Find what is open, but for registrations that nobody wants any more: their versions may still come."""
         unwanted = self.published.keys() - set(self.aliases.values())
         for intent in world.store.intents(key):
             if intent.version.label not in unwanted:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
+from typing import TYPE_CHECKING
 
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
@@ -13,9 +14,12 @@ from bridge.core.changes import Kind
 from bridge.core.errors import TryAgain
 from bridge.core.model import OnDrift
 from bridge.core.records import Operation
-from tests.stateful import SOAK
+from tests.stateful import PHASES, SOAK
 from tests.stateful.knowing import ALIASES, Knowledge
 from tests.worlds import FRAUD, World, mapping
+
+if TYPE_CHECKING:
+    from bridge.core.model import SourceVersion
 
 ALIAS = st.sampled_from(ALIASES)
 THEIRS = st.sampled_from((*ALIASES, "canary"))
@@ -35,7 +39,7 @@ class Convergence(RuleBasedStateMachine):
         list_lag=st.sampled_from([0.0, 5.0, 40.0]),
     )
     def begin(
-        self, drift: OnDrift, conflict: str, scope: str, tells: bool, commit_delay: float, list_lag: float
+        self, *, drift: OnDrift, conflict: str, scope: str, tells: bool, commit_delay: float, list_lag: float
     ) -> None:
         self.heals = drift is OnDrift.HEAL
         self.world = World([replace(mapping(), drift=drift, default_from="production")], settle=LEASE)
@@ -78,7 +82,7 @@ class Convergence(RuleBasedStateMachine):
     # passes, and processes that die
 
     @rule(full=st.booleans())
-    def run(self, full: bool) -> None:
+    def run(self, *, full: bool) -> None:
         self.world.sync(full=full)
 
     @rule(effects=st.integers(0, 40))
@@ -115,7 +119,7 @@ class Convergence(RuleBasedStateMachine):
         self.world.registry.failing.append(Operation(done=True, error="internal error", lasting=False))
 
     @rule(aliases=st.sets(ALIAS, min_size=1), admits=st.booleans())
-    def list_less(self, aliases: set[str], admits: bool) -> None:
+    def list_less(self, aliases: set[str], *, admits: bool) -> None:
         self.world.source.hide(FRAUD, *aliases, admits=admits)
 
     @rule(label=labels)
@@ -189,7 +193,7 @@ class Convergence(RuleBasedStateMachine):
         if hasattr(self, "world"):
             assert self.known.broken(self.world) == []
 
-    def _listed(self) -> list[object]:
+    def _listed(self) -> list[SourceVersion]:
         selector = self.world.specs[0].source
         problem, self.world.source.problem = self.world.source.problem, None
         (state,) = self.world.source.sweep([selector]).found[selector]
@@ -198,4 +202,6 @@ class Convergence(RuleBasedStateMachine):
 
 
 TestConvergence = Convergence.TestCase
-TestConvergence.settings = settings(max_examples=3000 if SOAK else 300, stateful_step_count=40, deadline=None)
+TestConvergence.settings = settings(
+    max_examples=3000 if SOAK else 300, stateful_step_count=40, deadline=None, phases=PHASES
+)

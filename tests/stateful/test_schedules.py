@@ -32,11 +32,11 @@ class Trouble(Fuse):
 
     def burn(self) -> None:
         self._at += 1
-        match self._met(self.points.pop(self._at, None)):
-            case "die":
-                raise Crash
-            case "fail":
-                raise TryAgain("the outside was unwell, and what it did is not known")
+        what = self._met(self.points.pop(self._at, None))
+        if what == "die":
+            raise Crash
+        if what == "fail":
+            raise TryAgain("the outside was unwell, and what it did is not known")
 
     def open(self) -> str | None:
         self._opens += 1
