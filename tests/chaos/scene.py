@@ -321,7 +321,9 @@ class Service:
         """Return what its log says of errors that nobody expected."""
         lines = self.log.read_text().splitlines() if self.log.exists() else []
         return [
-            f"service {self.number}: {line[:1500]}" for line in lines if "unexpected" in line or "Traceback" in line
+            f"service {self.number}: {line[:1500]}"
+            for line in lines
+            if "unexpected error" in line or "Traceback" in line
         ]
 
     def _last_words(self) -> str:

@@ -64,7 +64,7 @@ BUGS = (
         "bridge/reconcile/reconciler.py",
         '            self._show(order, State.PENDING, "changes are under way")\n',
         "            pass\n",
-        (ANY_POINT, PASSES),
+        (CRASH + "test_a_source_that_goes_back_after_a_death_is_followed",),
     ),
     Bug(
         "P1",
@@ -88,7 +88,7 @@ BUGS = (
         "bridge/reconcile/registering.py",
         "        version_id = self._earlier_attempt(intent) if intent.sent_at else self._look(intent)\n",
         "        version_id = None\n",
-        (ONCE, ANY_POINT, STATEFUL, SCHEDULES),
+        (ONCE, STATEFUL, SCHEDULES),
     ),
     Bug(
         "P2",

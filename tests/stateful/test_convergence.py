@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from itertools import count
-from typing import TYPE_CHECKING
 
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, precondition, rule
@@ -18,11 +17,10 @@ from tests.stateful import PHASES, SOAK
 from tests.stateful.knowing import ALIASES, Knowledge
 from tests.worlds import FRAUD, World, mapping
 
-if TYPE_CHECKING:
-    from bridge.core.model import SourceVersion
-
 ALIAS = st.sampled_from(ALIASES)
 THEIRS = st.sampled_from((*ALIASES, "canary"))
+PAUSE = st.sampled_from([1, 5, 30, 61])  # seconds
+CALLS = ("observe", "version", "register", "operation", "running", "move_alias", "remove_alias")
 LEASE = timedelta(seconds=61)
 UNWELL = TryAgain("the outside is unwell")
 
@@ -49,13 +47,12 @@ class Convergence(RuleBasedStateMachine):
         registry.lists_operations, registry.commit_delay, registry.list_lag = tells, commit_delay, list_lag
         self.world.source.collection(FRAUD)
         self.known = Knowledge(FRAUD, "fraud")
-        self.rotten: set[str] = set()
         self.folders = count(1)
         self.processes = count(1)
 
     # users
 
-    @rule(target=labels, aliases=st.sets(ALIAS, max_size=2))
+    @rule(target=labels, aliases=st.sets(ALIAS, min_size=1, max_size=2))
     def publish(self, aliases: set[str]) -> str:
         content = f"model {next(self.world.serial)}".encode()
         version = self.world.source.publish(FRAUD, {"model.bin": content})
@@ -79,67 +76,55 @@ class Convergence(RuleBasedStateMachine):
         self.world.source.delete(self.known.published[label][0])
         self.known.aliases = {alias: named for alias, named in self.known.aliases.items() if named != label}
 
-    # passes, and processes that die
+    # passes, and what goes wrong in them
 
-    @rule(full=st.booleans())
-    def run(self, *, full: bool) -> None:
+    @rule(pause=PAUSE, full=st.booleans())
+    def run(self, pause: int, *, full: bool) -> None:
+        self.world.clock.advance(pause)
         self.world.sync(full=full)
 
-    @rule(effects=st.integers(0, 40))
-    def die(self, effects: int) -> None:
+    @rule(pause=PAUSE, effects=st.integers(0, 40), another=st.booleans())
+    def die(self, pause: int, effects: int, *, another: bool) -> None:
+        self.world.clock.advance(pause)
+        if another:
+            self.world.owner = f"process {next(self.processes)}"
         self.world.dies_in_a_pass(effects)
 
-    @rule()
-    def come_back_as_another_process(self) -> None:
-        self.world.owner = f"process {next(self.processes)}"
+    @rule(pause=PAUSE, lost=st.sampled_from(["register", "register", "move_alias", "remove_alias"]))
+    def lose_a_reply(self, pause: int, lost: str) -> None:
+        self.world.registry.lost_replies[lost] = 1
+        self.run(pause, full=True)
+        self.world.registry.lost_replies.clear()
 
-    @rule(seconds=st.sampled_from([1, 10, 61]))
-    def wait(self, seconds: int) -> None:
-        self.world.clock.advance(seconds)
-
-    # the outside
-
-    @rule(method=st.sampled_from(["register", "move_alias", "remove_alias"]), times=st.integers(1, 2))
-    def lose_replies(self, method: str, times: int) -> None:
-        self.world.registry.lost_replies[method] = times
-
-    @rule(method=st.sampled_from(["observe", "version", "register", "operation", "running", "move_alias"]))
-    def be_unwell(self, method: str) -> None:
-        self.world.registry.problems[method] = UNWELL
-
-    @rule(what=st.sampled_from(["source", "storage"]))
-    def be_away(self, what: str) -> None:
-        if what == "source":
-            self.world.source.problem = UNWELL
-        else:
-            self.world.storage.problem = UNWELL
-
-    @rule()
-    def fail_an_operation(self) -> None:
-        self.world.registry.failing.append(Operation(done=True, error="internal error", lasting=False))
-
-    @rule(aliases=st.sets(ALIAS, min_size=1), admits=st.booleans())
-    def list_less(self, aliases: set[str], *, admits: bool) -> None:
-        self.world.source.hide(FRAUD, *aliases, admits=admits)
-
-    @rule(label=labels)
-    def serve_other_bytes(self, label: str) -> None:
-        if any(version.label == label for version in self._listed()):
-            self.world.source.serve(self.known.published[label][0], "model.bin", b"wrong")
-            self.rotten.add(label)
-
-    @rule()
-    def mend(self) -> None:
+    @rule(pause=PAUSE, what=st.sampled_from(["source", "storage", "failing", *CALLS]))
+    def be_unwell(self, pause: int, what: str) -> None:
         world, registry = self.world, self.world.registry
-        registry.lost_replies.clear()
+        if what == "source":
+            world.source.problem = UNWELL
+        elif what == "storage":
+            world.storage.problem = UNWELL
+        elif what == "failing":
+            registry.failing.append(Operation(done=True, error="internal error", lasting=False))
+        else:
+            registry.problems[what] = UNWELL
+        self.run(pause, full=True)
         registry.problems.clear()
         registry.failing.clear()
         world.source.problem = world.storage.problem = None
-        world.source.hide(FRAUD)
-        for version in self._listed():
-            if version.label in self.rotten:
-                world.source.serve(version, "model.bin", self.known.published[version.label][1])
-        self.rotten.clear()
+
+    @rule(aliases=st.sets(ALIAS, min_size=1), passes=st.integers(1, 3), admits=st.booleans())
+    def list_less(self, aliases: set[str], passes: int, *, admits: bool) -> None:
+        self.world.source.hide(FRAUD, *aliases, admits=admits)
+        for _ in range(passes):
+            self.run(1, full=True)
+        self.world.source.hide(FRAUD)
+
+    @rule(label=labels)
+    def serve_other_bytes(self, label: str) -> None:
+        version, content = self.known.published[label]
+        self.world.source.serve(version, "model.bin", b"wrong")
+        self.run(1, full=True)
+        self.world.source.serve(version, "model.bin", content)
 
     # people at Vertex
 
@@ -153,15 +138,10 @@ class Convergence(RuleBasedStateMachine):
             self._move_by_hand(alias, version_id)
 
     @precondition(lambda self: self.world.registry.versions("fraud"))
-    @rule(alias=THEIRS, pick=st.integers(0, 7))
-    def move_by_hand(self, alias: str, pick: int) -> None:
+    @rule(alias=THEIRS, pick=st.none() | st.integers(0, 7))
+    def edit_by_hand(self, alias: str, pick: int | None) -> None:
         there = sorted(self.world.registry.versions("fraud"))
-        self._move_by_hand(alias, there[pick % len(there)])
-
-    @precondition(lambda self: self.world.registry.versions("fraud"))
-    @rule(alias=ALIAS)
-    def remove_by_hand(self, alias: str) -> None:
-        self._move_by_hand(alias, None)
+        self._move_by_hand(alias, None if pick is None else there[pick % len(there)])
 
     @rule(pick=st.integers(0, 7))
     def delete_by_hand(self, pick: int) -> None:
@@ -180,7 +160,6 @@ class Convergence(RuleBasedStateMachine):
 
     @rule()
     def be_quiet(self) -> None:
-        self.mend()
         self.world.clock.advance(LEASE * 2)
         plans = [report.plan for report in self.world.sync(full=True)]
         if any(refusal.kind is Kind.WAITING for plan in plans if plan for refusal in plan.refusals):
@@ -192,13 +171,6 @@ class Convergence(RuleBasedStateMachine):
     def promises_are_held(self) -> None:
         if hasattr(self, "world"):
             assert self.known.broken(self.world) == []
-
-    def _listed(self) -> list[SourceVersion]:
-        selector = self.world.specs[0].source
-        problem, self.world.source.problem = self.world.source.problem, None
-        (state,) = self.world.source.sweep([selector]).found[selector]
-        self.world.source.problem = problem
-        return list(state.versions)
 
 
 TestConvergence = Convergence.TestCase
