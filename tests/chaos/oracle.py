@@ -211,9 +211,9 @@ def journal_is_true(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
         collection, alias = ledger.collection(line["model"]), line.get("alias")
         if line["outcome"] is None and not _unwanted(ledger, collection, line):
             yield Violation("P1", f"the journal has an open line: {about}")
-        if (line["change"], line["outcome"]) == ("remove-alias", "applied") and not ledger.absent(
-            collection, alias or "", *_span(line)
-        ):
+        if (line["change"], line["outcome"]) != ("remove-alias", "applied") or _by_hand(ledger, line):
+            continue
+        if not ledger.absent(collection, alias or "", *_span(line)):
             yield Violation("P11", f"{about}: {collection} had {alias} all the time")
 
 
@@ -320,6 +320,14 @@ def _unwanted(ledger: Ledger, collection: str, line: Mapping[str, Any]) -> bool:
     if line["change"] != "register":
         return False
     return collection in ledger.gone or line["version"]["label"] not in ledger.current(collection).values()
+
+
+def _by_hand(ledger: Ledger, line: Mapping[str, Any]) -> bool:
+    """Tell whether a person took an alias away while its removal was open: the journal tells of it as made."""
+    begun, ended = _span(line)
+    deleted = ledger.deleted.get((line["model"], line["previous"]["version_id"]), -math.inf)
+    moments = [edit.begun for edit in ledger.edits if (edit.model, edit.alias) == (line["model"], line["alias"])]
+    return any(begun <= moment <= ended for moment in (*moments, deleted))
 
 
 def _span(line: Mapping[str, Any]) -> tuple[float, float]:

@@ -51,7 +51,8 @@ class Case:
 
     def journal(self, change: str, outcome: str | None, begun: float, **more: Any) -> None:  # noqa: ANN401  the same
         """Have the journal say one thing more."""
-        line = {"change": change, "model": "fraud", "begun": _iso(begun), "finished": _iso(begun + 1)}
+        line: dict[str, Any] = {"change": change, "model": "fraud", "begun": _iso(begun), "finished": _iso(begun + 1)}
+        line |= {"previous": {"version_id": "1"}}
         self.quiet = replace(self.quiet, journal=(line | {"outcome": outcome} | more,))
 
 
@@ -349,6 +350,16 @@ def test_a_removal_of_what_the_source_had_all_the_time_is_found() -> None:
     planted = case()
     planted.journal("remove-alias", "applied", 25.0, alias="staging")
     assert planted.verdict() == [f"P11: remove-alias of fraud begun {_iso(25.0)}: alpha had staging all the time"]
+
+
+def test_a_removal_that_a_person_made_while_it_was_open_is_theirs() -> None:
+    planted = case()
+    planted.journal("remove-alias", "applied", 25.0, alias="staging")
+    planted.ledger.edits.append(Edit("fraud", "staging", "1", 25.5))
+    assert planted.verdict() == []
+    planted.ledger.edits.pop()
+    planted.ledger.deleted["fraud", "1"] = 25.5
+    assert "P11" not in "".join(planted.verdict())
 
 
 def test_a_removal_of_what_the_source_had_not_is_true() -> None:

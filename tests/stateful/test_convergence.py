@@ -90,11 +90,10 @@ class Convergence(RuleBasedStateMachine):
             self.world.owner = f"process {next(self.processes)}"
         self.world.dies_in_a_pass(effects)
 
-    @rule(pause=PAUSE, lost=st.sampled_from(["register", "register", "move_alias", "remove_alias"]))
-    def lose_a_reply(self, pause: int, lost: str) -> None:
+    @rule(lost=st.sampled_from(["register", "register", "move_alias", "remove_alias"]))
+    def lose_a_reply(self, lost: str) -> None:
+        """Lose the reply to the next such call, whenever it comes."""
         self.world.registry.lost_replies[lost] = 1
-        self.run(pause, full=True)
-        self.world.registry.lost_replies.clear()
 
     @rule(pause=PAUSE, what=st.sampled_from(["source", "storage", "failing", *CALLS]))
     def be_unwell(self, pause: int, what: str) -> None:
@@ -160,6 +159,7 @@ class Convergence(RuleBasedStateMachine):
 
     @rule()
     def be_quiet(self) -> None:
+        self.world.registry.lost_replies.clear()
         self.world.clock.advance(LEASE * 2)
         plans = [report.plan for report in self.world.sync(full=True)]
         if any(refusal.kind is Kind.WAITING for plan in plans if plan for refusal in plan.refusals):
