@@ -14,7 +14,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 STORM = 30.0  # seconds
 
@@ -42,7 +45,7 @@ class Asked:
 
 def main(arguments: list[str]) -> int:
     """Do what the command line asks for; 0 if every promise was held."""
-    asked = _asked(arguments)
+    asked = asked_for(arguments)
     with ExitStack() as stack:
         folder = asked.keep or Path(stack.enter_context(TemporaryDirectory(prefix="bridge-chaos-")))
         report = _run(asked, folder)
@@ -76,8 +79,8 @@ def _run(asked: Asked, folder: Path) -> dict[str, Any]:
         storms = Storms(scene, people, ledger, tell)
         author = Author(asked.seed, asked.services)
         now = scene.world.clock.now
-        began = now()
         found = storms.rage(author.opening())
+        began = now()
         storm = 0
         while not found and now() < began + asked.minutes * 60:
             storm += 1
@@ -93,14 +96,18 @@ def _run(asked: Asked, folder: Path) -> dict[str, Any]:
             "violations": [str(violation) for violation in found],
         }
         if found:
-            for violation in found:
-                _say(f"BROKEN {violation}")
-            _say("the last doings:", *(f"  {line}" for line in storms.last), f"again: {asked.command}")
+            _say(*spelled([str(violation) for violation in found], storms.last, asked))
         _say(json.dumps({key: value for key, value in report.items() if key != "violations"}))
     return report
 
 
-def _asked(arguments: list[str]) -> Asked:
+def spelled(found: Iterable[str], last: Iterable[str], asked: Asked) -> list[str]:
+    """Say what was broken, what had been done, and how to do it again."""
+    broken = (f"BROKEN {violation}" for violation in found)
+    return [*broken, "the last doings:", *(f"  {line}" for line in last), f"again: {asked.command}"]
+
+
+def asked_for(arguments: list[str]) -> Asked:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--minutes", type=float, required=True, help="storms begin until so many minutes are over")

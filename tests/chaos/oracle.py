@@ -186,8 +186,9 @@ def hands_off(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
         there = here.get((edit.model, edit.version_id))
         on_foreign = (edit.model, edit.version_id) in ledger.foreign
         theirs = edit.alias not in {move.alias for move in ledger.moves} and edit.alias != DEFAULT
-        kept = there is None or edit.alias in there.aliases or _crossed(edit, quiet)
-        if (on_foreign or theirs) and not kept:
+        if not (on_foreign or theirs) or there is None or _crossed(edit, quiet):
+            continue
+        if edit.alias not in there.aliases:
             yield Violation("P6", f"alias {edit.alias}, which a person put on {_name(there)}, is not there any more")
 
 
@@ -316,10 +317,14 @@ def _crossed(edit: Edit, quiet: Quiet) -> bool:
 
 
 def _unwanted(ledger: Ledger, collection: str, line: Mapping[str, Any]) -> bool:
-    """Tell of a registration that nobody wants any more: it may stay open, since its version may still come."""
-    if line["change"] != "register":
-        return False
-    return collection in ledger.gone or line["version"]["label"] not in ledger.current(collection).values()
+    """
+    Tell whether a line may stay open: nobody looks after it any more.
+
+    That is so of a collection that is gone, and of a registration that nobody wants: its version may still come.
+    """
+    if collection in ledger.gone:
+        return True
+    return line["change"] == "register" and line["version"]["label"] not in ledger.current(collection).values()
 
 
 def _by_hand(ledger: Ledger, line: Mapping[str, Any]) -> bool:

@@ -229,12 +229,7 @@ class Scene:
             if url := service.url():
                 for path in ("/metrics", "/readyz", "/v1/models", "/v1/journal", "/v1/mappings"):
                     places[f"the body of {path}"] = requests.get(url + path, timeout=PATIENCE).content
-        return tuple(
-            f"{where} ({name})"
-            for name, value in SECRETS.items()
-            for where, held in places.items()
-            if value.encode() in held
-        )
+        return leaked(places)
 
 
 class Service:
@@ -328,6 +323,16 @@ class Service:
 
     def _last_words(self) -> str:
         return self.log.read_text()[-600:]
+
+
+def leaked(places: Mapping[str, bytes]) -> tuple[str, ...]:
+    """Return where a secret is found, and which."""
+    return tuple(
+        f"{where} ({name})"
+        for name, secret in SECRETS.items()
+        for where, held in places.items()
+        if secret.encode() in held
+    )
 
 
 def rule(model: str) -> Rule:
