@@ -115,16 +115,19 @@ def published_bytes(ledger: Ledger, look: Look, quiet: Quiet) -> Iterator[Violat
 
 
 def nothing_vanished(ledger: Ledger, looks: Sequence[Look]) -> Iterator[Violation]:
-    """Hold what was once in Vertex to be there unless a person deletes it."""
-    seen: dict[tuple[str, str], Registered] = {}
-    for look in looks:
-        here = {(version.model, version.id): version for version in look.versions}
-        for key, version in seen.items():
-            if key not in here and ledger.deleted.get(key, math.inf) > look.at:
-                yield Violation("P6", f"{_name(version)} is gone, and no person deleted it")
-            elif key in here and here[key].folder != version.folder:
-                yield Violation("P6", f"{_name(version)} is of another folder than it was")
-        seen |= here
+    """
+    Hold what was ever in Vertex to be there at the end, unless a person deleted it.
+
+    In between, lists may show less than there is.
+    """
+    last = {(version.model, version.id): version for version in looks[-1].versions}
+    for key, version in {(each.model, each.id): each for look in looks for each in look.versions}.items():
+        if key not in last and key not in ledger.deleted:
+            yield Violation("P6", f"{_name(version)} is gone, and no person deleted it")
+    for version in {each for look in looks for each in look.versions}:
+        there = last.get((version.model, version.id), version)
+        if there.folder != version.folder:
+            yield Violation("P6", f"{_name(version)} is of another folder than it was")
 
 
 # when all is quiet
