@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, MoveAlias, Refusal
+from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, MoveAlias, Refusal, RemoveAlias
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Facts, Fit, Layout
 from bridge.core.naming import artifact_uri, folders, serving_uri
@@ -53,13 +53,16 @@ class Observer:
         Look at the model, and at the folders in question; return those that are whole, with what they hold.
 
         A version of ours that Vertex's list does not show is asked for, since lists may lag: one that is desired, or
-        that may have got an alias when the process died.
+        that may have got or lost an alias by a change that was begun and never finished.
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
         meant = {folder for version in desired for folder in self.folders(version)}
-        meant |= {entry.change.artifact_uri for entry in unfinished if isinstance(entry.change, MoveAlias)}
-        unlisted = [r for r in records if r.artifact_uri in meant and r.version_id not in listed]
+        begun = [entry.change for entry in unfinished if isinstance(entry.change, MoveAlias | RemoveAlias)]
+        meant |= {change.artifact_uri for change in begun if isinstance(change, MoveAlias)}
+        had_it = {change.previous.version_id for change in begun if change.previous}
+        asked_for = (r for r in records if r.artifact_uri in meant or r.version_id in had_it)
+        unlisted = [record for record in asked_for if record.version_id not in listed]
         asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
         versions = (*actual.versions, *(version for version in asked if version is not None))
         whole = self._whole(self._missing(desired, records, versions), unfinished)

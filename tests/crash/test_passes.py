@@ -232,6 +232,26 @@ def test_an_alias_that_was_set_before_a_death_is_known_as_ours_though_the_list_l
         assert "staging" not in world.names(), f"died at point {point}"
 
 
+def test_an_alias_that_was_to_move_from_a_version_that_no_list_shows_is_not_forgotten() -> None:
+    world = World()
+    world.registry.list_lag = 3600
+    world.publish("production", "staging")
+    world.sync()
+    world.publish("staging")
+    world.sync()
+    (begun,) = world.store.unfinished(KEY)
+    assert str(begun.change) == "~ alias    staging (v0 -> v1)", "it cannot be seen to be where it was"
+
+    world.source.unalias(FRAUD, "staging")
+    world.source.unalias(FRAUD, "production")
+    world.sync()
+    world.clock.advance(timedelta(hours=2))
+    world.sync(full=True)
+    world.sync(full=True)
+
+    assert "staging" not in world.names()
+
+
 def test_a_source_that_goes_on_after_a_death_is_followed() -> None:
     for point, world in deaths(three_models):
         world.publish("production")
