@@ -70,9 +70,17 @@ BUGS = (
         "P1",
         "a version that got an alias before a death is not asked for where no list shows it",
         "bridge/reconcile/observing.py",
-        "        meant |= {entry.change.artifact_uri for entry in unfinished if isinstance(entry.change, MoveAlias)}\n",
+        "        meant |= {change.artifact_uri for change in begun if isinstance(change, MoveAlias)}\n",
         "",
         (CRASH, SCHEDULES),
+    ),
+    Bug(
+        "P1",
+        "a version that was to lose an alias is not asked for where no list shows it",
+        "bridge/reconcile/observing.py",
+        "        had_it = {change.previous.version_id for change in begun if change.previous}\n",
+        "        had_it: set[str] = set()\n",
+        (CRASH + "test_an_alias_that_was_to_move_from_a_version_that_no_list_shows_is_not_forgotten",),
     ),
     Bug(
         "P2",
