@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bridge.core.model import MappingSpec
+    from bridge.reconcile.orders import Sight
     from bridge.reconcile.passes import Report
-    from bridge.reconcile.reconciler import Sight
 
 
 def explain(

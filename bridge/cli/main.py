@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.cli import (
+    adopt,
     apply,
     check,
     demo,
@@ -17,6 +18,7 @@ from bridge.cli import (
     leftovers,
     pausing,
     plan,
+    rebuild,
     run as run_command,
     sandbox,
     status,
@@ -25,7 +27,7 @@ from bridge.cli import (
     verify,
     where,
 )
-from bridge.cli.printing import say_error
+from bridge.cli.printing import say_aside, say_error
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +43,7 @@ app = typer.Typer(
 for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(hooks.app, name="hooks")
-for on_call in (pausing.pause, pausing.resume, pausing.retry):
+for on_call in (pausing.pause, pausing.resume, pausing.retry, adopt.adopt, rebuild.rebuild):
     app.command()(on_call)
 app.add_typer(token.app, name="token")
 app.add_typer(sandbox.app, name="sandbox")
@@ -58,8 +60,10 @@ def run(arguments: Sequence[str]) -> int:
     try:
         app(list(arguments), prog_name="bridge")
     except ConfigErrors as wrong:
-        for error in wrong.errors:
+        for error in wrong.shown:
             say_error(str(error), excerpt=error.excerpt, column=error.at.column if error.at else None)
+        if wrong.more:
+            say_aside(wrong.more)
         return 2
     except BridgeError as problem:
         say_error(str(problem))

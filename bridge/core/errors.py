@@ -47,12 +47,18 @@ class ConfigError(BridgeError):
         self.excerpt = excerpt
 
 
+SHOWN = 20  # mistakes at a time: one that is in every mapping is not told ten thousand times
+
+
 class ConfigErrors(BridgeError):
-    """All that is wrong with a configuration, at once, in the order of files and lines."""
+    """All that is wrong with a configuration, at once, in the order of files and lines; the text tells the first."""
 
     def __init__(self, errors: tuple[ConfigError, ...]) -> None:
-        super().__init__("\n".join(str(error) for error in errors))
         self.errors = errors
+        self.shown = errors[:SHOWN]
+        left_out = len(errors) - SHOWN
+        self.more = f"… and {left_out} more; mend these first" if left_out > 0 else ""
+        super().__init__("\n".join([*map(str, self.shown), *filter(None, [self.more])]))
 
 
 class TryAgain(BridgeError):

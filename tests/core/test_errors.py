@@ -37,6 +37,19 @@ def test_an_error_without_a_place_is_its_message() -> None:
     assert (error.at, error.excerpt) == (None, None)
 
 
+def test_of_a_mistake_that_is_everywhere_the_first_ones_are_told() -> None:
+    wrong = ConfigErrors(tuple(ConfigError(f"mistake {number}") for number in range(10_000)))
+    assert len(wrong.errors) == 10_000
+    told = str(wrong).splitlines()
+    assert (len(told), told[0], told[19], told[20]) == (
+        21,
+        "mistake 0",
+        "mistake 19",
+        "… and 9980 more; mend these first",
+    )
+    assert str(ConfigErrors(wrong.errors[:20])).splitlines() == told[:20]
+
+
 def test_all_that_is_wrong_reads_as_one_line_each_in_order() -> None:
     errors = ConfigErrors((ConfigError("first", AT), ConfigError("second")))
     assert str(errors) == "mappings/fraud.yaml:8:5: first\nsecond"
