@@ -285,7 +285,7 @@ BUGS = (
         "bridge/core/rebuilding.py",
         "    if not version.marked:\n",
         "    if False:\n",
-        ("tests/core/test_rebuilding.py::", "tests/reconcile/test_rebuilding.py::"),
+        ("tests/core/test_rebuilding.py::",),
     ),
     Bug(
         "P9",

@@ -166,8 +166,9 @@ class Convergence(RuleBasedStateMachine):
         self.world.registry.lost_replies.clear()
         self.world.clock.advance(LEASE * 2)
         refusals = self._refusals()
-        if any(refusal.kind is Kind.WAITING for refusal in refusals):
-            refusals = self._refusals()  # an absence is believed from two listings
+        if self.known.deleted or any(refusal.kind is Kind.WAITING for refusal in refusals):
+            # An absence is believed from two listings; an operation that has ended, though its version was deleted since.
+            refusals = self._refusals()
         if guarded := next((refusal for refusal in refusals if refusal.kind is Kind.GUARD), None):
             self._refusals(guarded.remedy.rpartition(" ")[2])  # a person has read it, and runs the command
         assert self.known.unfinished(self.world, heals=self.heals) == []
