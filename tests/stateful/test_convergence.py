@@ -167,7 +167,7 @@ class Convergence(RuleBasedStateMachine):
         self.world.clock.advance(LEASE * 2)
         refusals = self._refusals()
         if self.known.deleted or any(refusal.kind is Kind.WAITING for refusal in refusals):
-            # An absence is believed from two listings; an operation that has ended, though its version was deleted since.
+            # An absence is believed from two listings; an operation that has ended, though its version was deleted.
             refusals = self._refusals()
         if guarded := next((refusal for refusal in refusals if refusal.kind is Kind.GUARD), None):
             self._refusals(guarded.remedy.rpartition(" ")[2])  # a person has read it, and runs the command
