@@ -6,7 +6,7 @@ JOBS ?= auto
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: demo test check format lint types layers bench lock clean
+.PHONY: demo test check format lint types layers bench soak mutants lock clean
 
 demo: $(READY)
 	$(BIN)/bridge demo
@@ -35,6 +35,18 @@ layers: $(READY)
 # What is measured, and how: benchmarks/README.md.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
+
+# Far longer searches than `make test` has time for: thousands of worlds in memory, then storms over the real thing.
+# The seed is today's, so that each night searches elsewhere; what fails prints the command that does the same again.
+SOAK_SEED ?= $(shell date +%Y%m%d)
+SOAK_MINUTES ?= 30
+soak: $(READY)
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(JOBS) -s tests/stateful
+	$(BIN)/python -m tests.chaos --seed $(SOAK_SEED) --minutes $(SOAK_MINUTES) --services 2
+
+# Plants each bug of tests/mutants in a copy, and demands that its tests find it.
+mutants: $(READY)
+	$(BIN)/python -m tests.mutants
 
 # A lock that names no index, so that it works with any.
 lock: $(READY)

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, DeleteVersion, Kind, Refusal
+from bridge.core.changes import (
+    AdoptVersion,
+    ArrangeFiles,
+    CopyFiles,
+    DeleteVersion,
+    Kind,
+    MoveAlias,
+    Refusal,
+    RemoveAlias,
+)
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Facts, Fit, Layout, OnConflict
 from bridge.core.naming import artifact_uri, folders, serving_uri
@@ -57,14 +66,19 @@ class Observer:
         """
         Look at the model, and at the folders in question; return those that are whole, with what they hold.
 
-        A version of ours that Vertex's list does not show is asked for, since lists may lag.
+        A version of ours that Vertex's list does not show is asked for, since lists may lag: one that is desired, or
+        that may have got or lost an alias, or been deleted, by a change that was begun and never finished.
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
         meant = {folder for version in desired for folder in self.homes(version, records)}
-        deleting = {entry.change.version_id for entry in unfinished if isinstance(entry.change, DeleteVersion)}
-        doubtful = [r for r in records if r.artifact_uri in meant or r.version_id in deleting]
-        unlisted = [r for r in doubtful if r.version_id not in listed]
+        begun = [entry.change for entry in unfinished]
+        meant |= {change.artifact_uri for change in begun if isinstance(change, MoveAlias)}
+        moved = (change.previous for change in begun if isinstance(change, MoveAlias | RemoveAlias))
+        touched = {previous.version_id for previous in moved if previous}
+        touched |= {change.version_id for change in begun if isinstance(change, DeleteVersion)}
+        asked_for = (r for r in records if r.artifact_uri in meant or r.version_id in touched)
+        unlisted = [record for record in asked_for if record.version_id not in listed]
         asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
         versions = (*actual.versions, *(version for version in asked if version is not None))
         whole = self._whole(self._missing(desired, records, versions), unfinished)

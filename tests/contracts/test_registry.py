@@ -22,6 +22,7 @@ from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion
 from bridge.run.clock import SystemClock
 from bridge.sandbox.address import LOCATION, PROJECT
+from bridge.sandbox.faults import Fault
 from bridge.sandbox.vertex.switches import NextCalls, VertexSwitches
 from bridge.testing.clock import FakeClock
 from bridge.testing.registry import MemoryRegistry
@@ -523,6 +524,21 @@ def test_a_lost_reply_is_lost_once(end: End) -> None:
         end.register("v1")
 
     assert end.add("v2") == "2"
+
+
+@pytest.mark.sandbox
+@pytest.mark.parametrize("end", [sandbox], indirect=True)
+def test_an_alias_that_does_not_show_where_it_was_set_is_not_believed(end: End, world: World) -> None:
+    end.add("v1")
+    version_id = end.add("v2")
+    assert end.registry.version(end.model, version_id) is not None  # what a stale answer will repeat
+    world.traffic.faults.arm(Fault("vertex", "stale_list", method="GetModel"))
+
+    with pytest.raises(TryAgain, match=f"was set on @{version_id}, but does not show there yet"):
+        end.registry.move_alias(end.model, PRODUCTION, version_id)
+
+    end.registry.move_alias(end.model, PRODUCTION, version_id)
+    assert end.aliases() == {"default": "1", "production": version_id}
 
 
 # marks

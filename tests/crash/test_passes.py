@@ -214,6 +214,44 @@ def test_a_source_that_goes_back_after_a_death_is_followed() -> None:
         assert world.names()["production"] == "v0", f"died at point {point}"
 
 
+def test_an_alias_that_was_set_before_a_death_is_known_as_ours_though_the_list_lags_and_the_source_has_moved_on() -> (
+    None
+):
+    def lagging() -> World:
+        world = World()
+        world.registry.list_lag = 3600
+        world.publish("staging")
+        return world
+
+    for point, world in deaths(lagging):
+        world.source.unalias(FRAUD, "staging")
+        world.quiet_pass()
+        world.clock.advance(timedelta(hours=2))
+        world.sync(full=True)
+        world.sync(full=True)
+        assert "staging" not in world.names(), f"died at point {point}"
+
+
+def test_an_alias_that_was_to_move_from_a_version_that_no_list_shows_is_not_forgotten() -> None:
+    world = World()
+    world.registry.list_lag = 3600
+    world.publish("production", "staging")
+    world.sync()
+    world.publish("staging")
+    world.sync()
+    (begun,) = world.store.unfinished(KEY)
+    assert str(begun.change) == "~ alias    staging (v0 -> v1)", "it cannot be seen to be where it was"
+
+    world.source.unalias(FRAUD, "staging")
+    world.source.unalias(FRAUD, "production")
+    world.sync()
+    world.clock.advance(timedelta(hours=2))
+    world.sync(full=True)
+    world.sync(full=True)
+
+    assert "staging" not in world.names()
+
+
 def test_a_source_that_goes_on_after_a_death_is_followed() -> None:
     for point, world in deaths(three_models):
         world.publish("production")

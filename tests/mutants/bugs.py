@@ -1,0 +1,346 @@
+"""The bugs, as small changes of the product's text, and the tests that find them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+STATEFUL = "tests/stateful/test_convergence.py::TestConvergence::runTest"
+SCHEDULES = "tests/stateful/test_schedules.py::test_whatever_fails_no_promise_is_broken_and_a_quiet_pass_converges"
+CRASH = "tests/crash/test_passes.py::"
+PROTOCOL = "tests/crash/test_upload_protocol.py::"
+ANY_POINT = CRASH + "test_a_pass_recovers_from_death_at_any_point"
+ONCE = PROTOCOL + "test_a_version_is_registered_once_whatever_happens"
+PLANNER = "tests/core/test_planner.py::"
+REGISTRAR = "tests/reconcile/test_registrar.py::"
+RECONCILER = "tests/reconcile/test_reconciler.py::"
+PASSES = "tests/reconcile/test_passes.py::"
+LEASING = "tests/reconcile/test_leasing.py::"
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One change of a file of the product, and the tests of which each must fail on it."""
+
+    promise: str
+    what: str
+    file: str
+    before: str  # stands there once
+    after: str
+    tests: tuple[str, ...]
+
+    def planted(self, text: str) -> str:
+        """Return the file's text with the bug. Raises ValueError if the text has moved on."""
+        if text.count(self.before) != 1:
+            raise ValueError(f"{self.file} has the text of {self.what!r} {text.count(self.before)} times, not once")
+        return text.replace(self.before, self.after)
+
+
+BUGS = (
+    Bug(
+        "P1",
+        "what a crash left open is given up, though it took effect",
+        "bridge/core/settling.py",
+        "        if took_effect(change, actual, known.records):\n",
+        "        if False:\n",
+        (ANY_POINT, SCHEDULES),
+    ),
+    Bug(
+        "P1",
+        "a change that took effect is made before its line in the journal",
+        "bridge/reconcile/reconciler.py",
+        """        entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
+        try:
+            detail = self._effect(order, change)
+""",
+        """        try:
+            detail = self._effect(order, change)
+            entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
+""",
+        (SCHEDULES,),
+    ),
+    Bug(
+        "P1",
+        "a model counts as settled while changes are under way",
+        "bridge/reconcile/reconciler.py",
+        '            self._show(order, State.PENDING, "changes are under way")\n',
+        "            pass\n",
+        (CRASH + "test_a_source_that_goes_back_after_a_death_is_followed",),
+    ),
+    Bug(
+        "P1",
+        "a version that got an alias before a death is not asked for where no list shows it",
+        "bridge/reconcile/observing.py",
+        "        meant |= {change.artifact_uri for change in begun if isinstance(change, MoveAlias)}\n",
+        "",
+        (CRASH, SCHEDULES),
+    ),
+    Bug(
+        "P1",
+        "a version that was to lose an alias is not asked for where no list shows it",
+        "bridge/reconcile/observing.py",
+        "        had_it = {change.previous.version_id for change in begun if change.previous}\n",
+        "        had_it: set[str] = set()\n",
+        (CRASH + "test_an_alias_that_was_to_move_from_a_version_that_no_list_shows_is_not_forgotten",),
+    ),
+    Bug(
+        "P2",
+        "the settle window is skipped",
+        "bridge/reconcile/registering.py",
+        "        if left > timedelta(0):\n",
+        "        if left > timedelta(0) and False:\n",
+        (ONCE, STATEFUL),
+    ),
+    Bug(
+        "P2",
+        "nobody looks for the version before it is sent",
+        "bridge/reconcile/registering.py",
+        "        version_id = self._earlier_attempt(intent) if intent.sent_at else self._look(intent)\n",
+        "        version_id = None\n",
+        (ONCE, STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P2",
+        "the intent does not say that it was sent",
+        "bridge/reconcile/registering.py",
+        "        self.store.save_intent(sent)\n        try:\n",
+        "        try:\n",
+        (ONCE, STATEFUL),
+    ),
+    Bug(
+        "P2",
+        "of two versions of a folder the later one is recorded",
+        "bridge/reconcile/registering.py",
+        "        return str(min(ids)) if ids else None\n",
+        "        return str(max(ids)) if ids else None\n",
+        (REGISTRAR,),
+    ),
+    Bug(
+        "P2",
+        "a process writes on though another one has its lease",
+        "bridge/reconcile/passes.py",
+        "        store = self.store.fenced(lease)\n",
+        "        store = self.store\n",
+        (LEASING,),
+    ),
+    Bug(
+        "P2",
+        "a process registers on though another one has its lease",
+        "bridge/reconcile/fencing.py",
+        """        self.leases.check(self.lease)
+        return self.registry.register(""",
+        """        return self.registry.register(""",
+        (LEASING,),
+    ),
+    Bug(
+        "P2",
+        "a second version of a folder is not marked",
+        "bridge/core/planner.py",
+        "            if not version.duplicate:\n",
+        "            if False:\n",
+        ("tests/reconcile/test_duplicates.py::",),
+    ),
+    Bug(
+        "P3",
+        "a version is registered without its files",
+        "bridge/core/planner.py",
+        "        copy = () if copied in self.actual.committed else (CopyFiles(version, copied),)\n",
+        "        copy: tuple[CopyFiles, ...] = ()\n",
+        (PLANNER, STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P3",
+        "no manifest is written",
+        "bridge/copying/copier.py",
+        "            self.storage.commit(folder, manifest)\n            self.uploads",
+        "            self.uploads",
+        (ANY_POINT, STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P3",
+        "the manifest is written before the files",
+        "bridge/copying/copier.py",
+        "            stored = self._all(\n                self._jobs",
+        """            names = version.collection, version.label, version.id, version.digest
+            early = Manifest(*names, (), "", described.facts)
+            self.storage.commit(folder, early)
+            stored = self._all(
+                self._jobs""",
+        (ANY_POINT, SCHEDULES),
+    ),
+    Bug(
+        "P4",
+        "bytes with a wrong digest are let through",
+        "bridge/copying/verifying.py",
+        "        if digest is not None and taken is not None and _base64(taken.digest()) != digest.value:\n",
+        "        if False:\n",
+        ("tests/copying/test_verifying.py::",),
+    ),
+    Bug(
+        "P4",
+        "a whole folder of another version is taken for this one's",
+        "bridge/copying/copier.py",
+        "    if not manifest.is_of(version):\n",
+        "    if False:\n",
+        ("tests/contracts/test_copier.py::",),
+    ),
+    Bug(
+        "P4",
+        "an alias is set on the model's first version, whichever is meant",
+        "bridge/reconcile/reconciler.py",
+        "for record in self.store.records(key) if record.artifact_uri == folder)",
+        "for record in self.store.records(key))",
+        (STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P5",
+        "an alias that is on another version of ours counts as in place",
+        "bridge/core/planner.py",
+        "        if holder is not None and holder.artifact_uri == uri and self.is_ours(holder):\n",
+        "        if holder is not None and self.is_ours(holder):\n",
+        (PLANNER, STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P5",
+        "a model is well whatever its source says",
+        "bridge/reconcile/passes.py",
+        "        return checksum_of(wish, self.target(order.spec), order.name, desire(wish, order.state))\n",
+        "        return checksum_of(wish, self.target(order.spec), order.name)\n",
+        (PASSES,),
+    ),
+    Bug(
+        "P5",
+        "an alias that the source has no more is left where it is",
+        "bridge/core/planner.py",
+        "            if alias == DEFAULT or still_meant or holder is None:\n",
+        "            if alias:\n",
+        (PLANNER, STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P5",
+        "an alias that was set is not read back",
+        "bridge/vertex/registry.py",
+        "        if there is None or alias not in there.aliases:\n",
+        "        if False:\n",
+        ("tests/contracts/test_registry.py::test_an_alias_that_does_not_show_where_it_was_set_is_not_believed",),
+    ),
+    Bug(
+        "P6",
+        "a version needs no mark of ours to be ours",
+        "bridge/core/planner.py",
+        "        return version.marked and (version.artifact_uri, version.id) in own\n",
+        "        return (version.artifact_uri, version.id) in own\n",
+        (PLANNER,),
+    ),
+    Bug(
+        "P6",
+        "a version needs no record to be ours",
+        "bridge/core/planner.py",
+        "        return version.marked and (version.artifact_uri, version.id) in own\n",
+        "        return version.marked\n",
+        (PLANNER, STATEFUL),
+    ),
+    Bug(
+        "P6",
+        "an alias is taken from a version that is not ours",
+        "bridge/core/planner.py",
+        "        if holder is not None and not self.is_ours(holder):\n",
+        "        if False:\n",
+        (PLANNER, STATEFUL),
+    ),
+    Bug(
+        "P6",
+        "an alias that a person moved in mid-pass is taken back",
+        "bridge/reconcile/reconciler.py",
+        "        if found not in (expected, to) and not (alias == DEFAULT and previous is None):\n",
+        "        if False:\n",
+        (RECONCILER,),
+    ),
+    Bug(
+        "P7",
+        "a request waits for no budget",
+        "bridge/run/buckets.py",
+        "        if ready > now:\n            self._clock.sleep",
+        "        if False:\n            self._clock.sleep",
+        ("tests/run/test_buckets.py::",),
+    ),
+    Bug(
+        "P7",
+        "Retry-After is not heeded",
+        "bridge/core/retrying.py",
+        "max(doubled * (1 - SHARE * chance), asked or 0.0)",
+        "doubled * (1 - SHARE * chance)",
+        ("tests/core/test_retrying.py::",),
+    ),
+    Bug(
+        "P8",
+        "a rebuilt store does not know which aliases it had set",
+        "bridge/core/rebuilding.py",
+        "            mirrored[alias] = version_id\n",
+        "            pass\n",
+        ("tests/core/test_rebuilding.py::", "tests/reconcile/test_rebuilding.py::"),
+    ),
+    Bug(
+        "P8",
+        "a version without our mark is taken for ours when the store is rebuilt",
+        "bridge/core/rebuilding.py",
+        "    if not version.marked:\n",
+        "    if False:\n",
+        ("tests/core/test_rebuilding.py::",),
+    ),
+    Bug(
+        "P9",
+        "a version whose copy failed is registered all the same",
+        "bridge/reconcile/reconciler.py",
+        "                failed.add(version)\n",
+        "",
+        (RECONCILER, STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P9",
+        "a file that is longer than its size is let through",
+        "bridge/copying/verifying.py",
+        "        if at != size or more or self._hashed > size:\n",
+        "        if at < size:\n",
+        ("tests/copying/test_verifying.py::",),
+    ),
+    Bug(
+        "P10",
+        "tokens are kept in clear",
+        "bridge/service/tokens.py",
+        "    return hashlib.sha256(text.encode()).hexdigest()\n",
+        "    return text\n",
+        ("tests/service/test_tokens.py::",),
+    ),
+    Bug(
+        "P11",
+        "one listing is enough to believe an absence",
+        "bridge/core/planner.py",
+        "        elif self.known.seen_before is None or alias in self.known.seen_before:\n",
+        "        elif False:\n",
+        (PLANNER,),
+    ),
+    Bug(
+        "P11",
+        "a listing that is not complete is believed",
+        "bridge/core/planner.py",
+        "        if not self.desired.complete:\n            reason",
+        "        if False:\n            reason",
+        (PLANNER,),
+    ),
+    Bug(
+        "P11",
+        "nobody is asked for an alias by its name before it is removed",
+        "bridge/reconcile/reconciler.py",
+        "            if not self.source.is_gone(order.state.collection, name, order.spec.source):\n",
+        "            if False:\n",
+        (RECONCILER, SCHEDULES),
+    ),
+    Bug(
+        "P11",
+        "any number of aliases is removed at once",
+        "bridge/core/policy.py",
+        "    if not too_many or checksum in allowed:\n",
+        "    if True:\n",
+        ("tests/core/test_policy.py::",),
+    ),
+)
