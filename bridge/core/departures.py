@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bridge.core.changes import DeleteFiles, DeleteVersion, Kind, MoveAlias, Refusal, RemoveAlias
 from bridge.core.model import DEFAULT, OnSourceDelete, Policy
 from bridge.core.naming import artifact_uri, copied_uri, serving_uri
+from bridge.core.ownership import is_adopted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
@@ -88,6 +89,7 @@ class Departures:
         absent twice, gone by name  no alias, or those that go now     DeleteVersion, DeleteFiles
         the same                    has another alias, or `default`    Refusal: kept
         the same                    is deployed                        Refusal: kept
+        the same                    was adopted: a person made it      Refusal: kept
         the same                    is gone, or not ours               (nothing: hands off)
         deleted by us, gone by name its folder may be left             DeleteFiles
         deleted by us, listed again its folder may be left             (nothing: it is registered again from it)
@@ -139,6 +141,9 @@ class Departures:
         if record.source.id not in self.absences.deleted:
             return None
         about = f"version {record.source.label}"
+        if is_adopted(record):
+            reason = f"it is gone at the source, but a person made @{version.id}, which the bridge has adopted"
+            return Refusal(Kind.KEPT, about, reason, "delete it in Vertex if nothing uses it")
         left = sorted(alias for alias in version.aliases if (alias, version.id) not in moved)
         if DEFAULT in left:
             reason = f"it is gone at the source, but @{version.id} has 'default', which Vertex demands of every model"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.departures import taken_by
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.core.naming import sources_of
+from bridge.core.naming import is_our_name, sources_of
 from bridge.core.settling import gone_at_source
 from bridge.reconcile.registering import wait_for
 
@@ -26,6 +26,7 @@ class Remover:
 
     The record turns into a tombstone as soon as Vertex has the version no more, and only a tombstone has a folder
     removed: a death in between leaves one whose folder may still be there, and the next pass goes on with it.
+    What a person made and the bridge adopted is refused, whoever planned it: neither version nor folder is touched.
     """
 
     source: Source
@@ -38,6 +39,7 @@ class Remover:
 
     def version(self, change: DeleteVersion) -> str:
         """Delete a version, and bury its record. Raises NeedsPerson if something needs it now, or TryAgain."""
+        self._refuse_adopted(change, change.artifact_uri)
         self.confirm_deleted(change.version)
         model, version_id = self.key.model, change.version_id
         there = self.registry.version(model, version_id)
@@ -57,6 +59,7 @@ class Remover:
 
     def files(self, change: DeleteFiles) -> str:
         """Remove a version's folders. Raises NeedsPerson if one of them is needed after all, or TryAgain."""
+        self._refuse_adopted(change, *change.folders)
         self.confirm_deleted(change.version)
         graves = self.store.tombstones(self.key)
         if not any(each.record.artifact_uri == change.artifact_uri and not each.files_removed for each in graves):
@@ -85,6 +88,11 @@ class Remover:
         """Ask the source once more: files may have been copied for hours since the plan was made."""
         if not self.source.is_deleted(version, self.selector):
             raise TryAgain(f"{version} is there again when asked by name", nothing_happened=True)
+
+    def _refuse_adopted(self, change: DeleteVersion | DeleteFiles, *folders: str) -> None:
+        for folder in folders:
+            if not is_our_name(folder, self.key.model, change.version):
+                raise NeedsPerson(f"a person filled {folder}, so neither it nor its version is deleted", AGAIN)
 
     def _refuse_needed(self, there: ModelVersion, change: DeleteVersion) -> None:
         what = f"@{there.id} of model {self.key.model}"

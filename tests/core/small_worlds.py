@@ -35,6 +35,7 @@ from bridge.core.model import (
     TargetState,
     Tombstone,
 )
+from bridge.core.naming import is_our_name
 from bridge.core.planner import make_plan, took_effect
 from tests.core.builders import BASE, KEY, foreign, hold, ours, record, source, spec, uri, version
 
@@ -136,6 +137,7 @@ class World:
     def _deleted(self, change: DeleteVersion) -> World:
         [gone] = [each for each in self.actual.versions if each.id == change.version_id]
         assert self.ours(gone), "what is not ours is not deleted"
+        assert is_our_name(gone.artifact_uri, self.actual.model, change.version), "what a person made is not deleted"
         assert (gone.aliases, gone.endpoints) == (frozenset(), ()), "what is in use is not deleted"
         assert all(each.id != change.version.id for each in self.source.versions), "what is there is not deleted"
         versions = tuple(each for each in self.actual.versions if each != gone)

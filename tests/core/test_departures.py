@@ -13,6 +13,7 @@ from bridge.core.departures import in_question
 from bridge.core.model import Absences, OnSourceDelete, Policy
 from bridge.core.naming import serving_uri
 from bridge.core.planner import make_plan, took_effect
+from bridge.core.policy import is_settled
 from tests.core.builders import (
     BASE,
     absences,
@@ -120,6 +121,16 @@ def test_a_version_that_is_deployed_is_kept_and_says_where() -> None:
     serving = replace(ours("v6"), endpoints=("projects/1/locations/eu/endpoints/42",))
     reason = kept(planned(absences("v6"), vertex(ours("v7", "default"), serving)))
     assert reason == "it is gone at the source, but @6 is deployed to projects/1/locations/eu/endpoints/42"
+
+
+def test_a_version_that_a_person_made_is_kept_though_it_was_adopted() -> None:
+    theirs = "gs://team/models/july/"
+    actual = vertex(ours("v7", "default"), ours("v6", folder=theirs))
+    remembered = replace(KNOWN, records=(record("v6", folder=theirs), record("v7")))
+    plan = planned(absences("v6"), actual, remembered)
+    assert says(plan) == ["refuse kept: version v6"]
+    assert kept(plan) == "it is gone at the source, but a person made @6, which the bridge has adopted"
+    assert is_settled(plan)
 
 
 def test_our_aliases_go_first_and_the_version_with_them() -> None:

@@ -9,20 +9,32 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.changes import AdoptVersion
+from bridge.core.changes import AdoptVersion, DeleteFiles, DeleteVersion
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFound, TakenElsewhere, TryAgain
-from bridge.core.model import EVERY, Alias, CollectionSelector, Hold, Layout, ModelKey, Serving, State
+from bridge.core.model import (
+    EVERY,
+    Alias,
+    CollectionSelector,
+    Hold,
+    Layout,
+    ModelKey,
+    OnSourceDelete,
+    Serving,
+    State,
+    VersionRule,
+)
 from bridge.core.naming import adopted_uri
 from bridge.core.records import Intent, Outcome
 from bridge.core.refs import parse_ref
 from bridge.reconcile.adopting import Adopter, Adoption, Wish
 from bridge.reconcile.rebuilding import Rebuilder
+from bridge.reconcile.removing import Remover
 from bridge.reconcile.verifying import Verifier
 from bridge.testing.store import MemoryStore
 from tests.worlds import BASE, CONTAINER, FRAUD, KEY, REGISTRY, Crash, World, mapping, pattern
 
 if TYPE_CHECKING:
-    from bridge.core.model import SourceVersion
+    from bridge.core.model import MappingRecord, SourceVersion
 
 THEIRS = "gs://team/models/fraud/july/"
 
@@ -570,3 +582,54 @@ def test_a_version_that_was_adopted_and_deleted_by_hand_is_drift() -> None:
     assert [step.split(";")[0] for step in steps(world)] == [
         "! drift    version v0: Vertex version @1, which the bridge registered for it, was deleted by hand"
     ]
+
+
+# gone at the source
+
+
+def deleted_at_source() -> tuple[World, SourceVersion, MappingRecord]:
+    """Have a version adopted beside one of ours that has `default` and all aliases, and delete it at its source."""
+    world, version = made_by_hand()
+    adopt(world)
+    world.publish("production")
+    world.specs = [replace(mapping(), on_source_delete=OnSourceDelete.DELETE, versions=VersionRule(None))]
+    world.sync()
+    world.registry.move_by_hand("fraud", "default", "2")
+    [record] = [each for each in world.store.records(KEY) if each.source.id == version.id]
+    world.source.delete(version)
+    return world, version, record
+
+
+def left_behind(world: World) -> tuple[object, ...]:
+    """Return what the bucket and Vertex hold, as it is now."""
+    there = world.storage
+    return dict(there.objects), dict(there.manifests), world.registry.versions("fraud"), world.registry.aliases("fraud")
+
+
+def test_an_adopted_version_stays_with_its_folder_when_it_is_deleted_at_its_source() -> None:
+    world, _, _ = deleted_at_source()
+    before = left_behind(world)
+
+    for _ in range(4):
+        world.sync()
+
+    assert left_behind(world) == before
+    assert "delete" not in world.registry.calls
+    assert world.status().state is State.SYNCED
+    assert "! kept     version v0: it is gone at the source, but a person made @1" in steps(world)[0]
+
+
+def test_no_deed_deletes_what_a_person_made_though_a_plan_said_so() -> None:
+    world, version, record = deleted_at_source()
+    reconciler = world.reconciler(world.specs[0])
+    ends = (reconciler.source, reconciler.copier, reconciler.registry, world.store, world.clock)
+    remover = Remover(*ends, KEY, world.specs[0].source)
+    world.store.bury(record, "somebody said so", world.clock.now())
+    before = left_behind(world)
+
+    with pytest.raises(NeedsPerson, match=f"a person filled {THEIRS}, so neither it nor its version is deleted"):
+        remover.version(DeleteVersion(version, record.artifact_uri, "1"))
+    with pytest.raises(NeedsPerson, match=f"a person filled {THEIRS}, so neither it nor its version is deleted"):
+        remover.files(DeleteFiles(version, record.artifact_uri, (record.artifact_uri,)))
+
+    assert left_behind(world) == before
