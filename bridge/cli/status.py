@@ -33,7 +33,7 @@ def status(mappings: Mappings = None, config: ConfigPath = DEFAULT_CONFIG, *, as
 
 
 def _rows(config: Path, mappings: Sequence[str]) -> list[dict[str, Any]]:
-    from bridge.app import chosen
+    from bridge.config.choosing import chosen
     from bridge.service.views import model_row
 
     with looking(config) as (loaded, store):

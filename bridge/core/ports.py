@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bridge.core.model import (
         Alias,
         ArtifactFile,
+        BucketPlace,
         CollectionSelector,
         Container,
         Description,
@@ -102,6 +103,14 @@ class Source(Protocol):
         """
         ...
 
+    def check_access(self) -> str | None:
+        """
+        Ask for next to nothing, with our credentials; return as whom the source knows us, None if it does not tell.
+
+        Raises NeedsPerson if they are missing or refused, or if the connection names something that is not there.
+        """
+        ...
+
 
 class Webhooks(Protocol):
     """
@@ -158,6 +167,14 @@ class Bucket(Protocol):
         Of the bytes those digests are taken that the file has. A few files are read at a time, in bounded memory.
         Bytes that are not the file's are read twice before they are told, since they may have changed on their way.
         Raises NeedsPerson if an object is not there, or TryAgain.
+        """
+        ...
+
+    def where(self, folder: str) -> BucketPlace | None:
+        """
+        Say where the bucket of a folder keeps its bytes; None if this account may not know.
+
+        Raises NeedsPerson if there is no such bucket, or TryAgain.
         """
         ...
 
@@ -249,6 +266,10 @@ class Copier(Protocol):
 
 class Registry(Protocol):
     """The Vertex AI Model Registry of one project and location. TryAgain means: it may have happened, look again."""
+
+    def check_access(self) -> None:
+        """List one model. Raises NeedsPerson if we may not, or if there is no such project or location; TryAgain."""
+        ...
 
     def observe(self, model: str) -> TargetState:
         """Look at a model with all its versions; absent is `exists=False`. `committed` is left empty."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bridge.core.model import Manifest, ManifestHeader, ModelVersion, StoredFile, TargetState
+    from bridge.core.model import BucketPlace, Manifest, ManifestHeader, ModelVersion, StoredFile, TargetState
     from bridge.core.ports import Bucket, Copier, Registry
     from bridge.core.records import Operation
 
@@ -22,6 +22,10 @@ class AskedRegistry:
     """What a registry answers; whoever stands before it says what becomes of writes."""
 
     registry: Registry
+
+    def check_access(self) -> None:
+        """See the port."""
+        self.registry.check_access()
 
     def observe(self, model: str) -> TargetState:
         """See the port."""
@@ -90,3 +94,7 @@ class ReadOnlyBucket:
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port."""
         return self.bucket.reread(folder, files)
+
+    def where(self, folder: str) -> BucketPlace | None:
+        """See the port."""
+        return self.bucket.where(folder)

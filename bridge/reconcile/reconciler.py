@@ -25,8 +25,9 @@ from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, EVERY, Facts, Known, ModelKey, State
 from bridge.core.naming import sources_of
+from bridge.core.places import refuse_misplaced
 from bridge.core.planner import make_plan
-from bridge.core.policy import freeze, guard_removals, pause
+from bridge.core.policy import brings_versions, freeze, guard_removals, pause, stay_out
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import Settlement, settle as settle_open
 from bridge.core.witness import Witness
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bridge.core.desired import Desired
     from bridge.core.model import (
         Alias,
+        BucketPlace,
         MappingSpec,
         RemovalGuard,
         SourceState,
@@ -106,6 +108,7 @@ class Reconciler:
     settle: timedelta
     registrations: Limit = UNLIMITED  # how many registrations are begun
     frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
+    place: Callable[[], BucketPlace | None] = lambda: None  # of the bucket; only asked before something is put there
     witness: Witness = field(default_factory=Witness)
 
     def plan(self, order: Order) -> Sight:
@@ -130,6 +133,8 @@ class Reconciler:
             beside=order.beside.removed,
             allowed=order.allowed_removals,
         )
+        if brings_versions(plan):
+            plan = stay_out(plan, refuse_misplaced(self.base, self.place(), self.location))
         plan = pause(plan, known.holds.get(EVERY))
         return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
 

@@ -156,6 +156,11 @@ class MemoryRegistry:
 
     # the port
 
+    def check_access(self) -> None:
+        """See the port."""
+        with self._lock:
+            self._begin("check_access")
+
     def observe(self, model: str) -> TargetState:
         """See the port."""
         with self._lock:

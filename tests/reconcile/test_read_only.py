@@ -28,6 +28,7 @@ def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
 
     assert end.observe("fraud") == world.registry.observe("fraud")
     assert end.version("fraud", "1") == world.registry.version("fraud", "1")
+    end.check_access()
     assert end.running("fraud") == ()
     assert end.operation("operations/1").version_id == "1"
 
@@ -44,6 +45,7 @@ def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
     assert end.header(folder) == world.storage.header(folder)
     assert [file.path for file in files] == ["model.bin"]
     assert list(end.reread(folder, files)) == [(file, file) for file in files]
+    assert end.where(folder) == world.storage.where(folder)
 
 
 def test_what_would_write_stops_before_it_does() -> None:
