@@ -83,7 +83,7 @@ class Bridge:
         self.audience = Audience()  # is told of what happens
         self._ends: dict[tuple[str, str], object] = {}
         self._places = Places()
-        self.store = store or self._store()
+        self.store = store if store is not None else self._store()
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
         self.leases = Leases(self.store, self.clock, owner, patience)
         self.passes = Passes(

@@ -11,6 +11,7 @@ from bridge.cli import (
     apply,
     check,
     demo,
+    doctor,
     explain,
     history,
     hooks,
@@ -38,7 +39,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (check, plan, apply, sync, run_command, status, explain, where, verify, history, leftovers, demo):
+for command in (
+    check,
+    doctor,
+    plan,
+    apply,
+    sync,
+    run_command,
+    status,
+    explain,
+    where,
+    verify,
+    history,
+    leftovers,
+    demo,
+):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(hooks.app, name="hooks")
 for on_call in (pausing.pause, pausing.resume, pausing.retry):
