@@ -82,6 +82,7 @@ class Order:
 class Sight:
     """Both sides as they were seen together, and the plan that follows from them."""
 
+    state: SourceState
     desired: Desired
     actual: TargetState
     settlement: Settlement
@@ -136,7 +137,7 @@ class Reconciler:
         if brings_versions(plan):
             plan = stay_out(plan, refuse_misplaced(self.base, self.place(), self.location))
         plan = pause(plan, known.holds.get(EVERY))
-        return Sight(desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
+        return Sight(order.state, desired, actual, settlement, freeze(plan, self.frozen(order.spec, now)))
 
     def _observer(self, order: Order) -> Observer:
         return Observer(self.source, self.copier, self.registry, self.base, self.location, order.spec, order.key.model)
