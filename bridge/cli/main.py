@@ -15,6 +15,7 @@ from bridge.cli import (
     explain,
     history,
     hooks,
+    init,
     leftovers,
     pausing,
     plan,
@@ -40,6 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
+    init,
     check,
     doctor,
     plan,
