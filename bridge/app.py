@@ -146,14 +146,14 @@ class Bridge:
         """Build what verifies any record; its ends are built when the first record needs them, and only read."""
         specs = {spec.name: spec for spec in self.config.mappings}
 
-        def target(key: ModelKey) -> tuple[Bucket, Registry]:
+        def target(key: ModelKey) -> tuple[Bucket, Registry, str]:
             if key.mapping not in specs:
                 raise NeedsPerson(
                     f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
                     "put the mapping back to verify them",
                 )
             connection = specs[key.mapping].target.connection
-            return self.bucket(connection), self.registry(connection)
+            return self.bucket(connection), self.registry(connection), self._vertex(connection).bucket
 
         return Verifier(self.source, target, self.store)
 

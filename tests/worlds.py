@@ -56,7 +56,7 @@ SETTLE = timedelta(minutes=10)
 EFFECTS = frozenset(
     {
         *("put", "rewrite", "commit", "discard"),  # Storage
-        *("register", "move_alias", "remove_alias"),  # Registry
+        *("register", "move_alias", "remove_alias", "mark_ours", "mark_duplicate"),  # Registry
         *("save_record", "save_mirrored", "begin", "finish", "save_intent", "close_intent"),  # Store
         *("save_seen", "save_status", "save_states", "save_hold", "lift_hold", "add_token", "revoke_token"),
         *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see

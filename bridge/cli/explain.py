@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from bridge.core.scenes import Answer
     from bridge.reconcile.explaining import Explained
-    from bridge.reconcile.reconciler import Sight
+    from bridge.reconcile.orders import Sight
 
 
 def explain(

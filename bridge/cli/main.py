@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bridge.cli import (
+    adopt,
     apply,
     check,
     demo,
@@ -19,6 +20,7 @@ from bridge.cli import (
     leftovers,
     pausing,
     plan,
+    rebuild,
     run as run_command,
     sandbox,
     status,
@@ -58,7 +60,7 @@ for command in (
 ):
     app.command()(getattr(command, command.__name__.rpartition(".")[2]))
 app.add_typer(hooks.app, name="hooks")
-for on_call in (pausing.pause, pausing.resume, pausing.retry):
+for on_call in (pausing.pause, pausing.resume, pausing.retry, adopt.adopt, rebuild.rebuild):
     app.command()(on_call)
 app.add_typer(token.app, name="token")
 app.add_typer(sandbox.app, name="sandbox")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
-import socket
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +10,7 @@ import typer
 from bridge.cli.lookup import opened
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config
 from bridge.cli.outcome import finish
-from bridge.cli.printing import say, say_json
+from bridge.cli.printing import asker, say, say_json
 from bridge.cli.remote import server
 
 if TYPE_CHECKING:
@@ -44,7 +42,7 @@ def pause(
         until = service.pause(mapping, model, lasts, reason)["until"]
     else:
         with _pauses(config, mapping, model) as (pauses, key):
-            until = pauses.begin(key, f"{getpass.getuser()}@{socket.gethostname()}", reason.strip(), span).until
+            until = pauses.begin(key, asker(), reason.strip(), span).until
     if as_json:
         say_json({"mapping": mapping, "model": model, "until": until, "reason": reason})
     else:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import getpass
 import json
+import socket
 import sys
 import unicodedata
 from typing import TYPE_CHECKING, Any
@@ -38,6 +40,11 @@ def say_aside(text: str) -> None:
     """Print a line that is no data, at once."""
     sys.stderr.write(f"{printable(text)}\n")
     sys.stderr.flush()
+
+
+def asker() -> str:
+    """Say who runs this command."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
 
 
 def printable(text: str) -> str:

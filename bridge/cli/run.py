@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import queue
 import signal
 import sys
 from functools import partial
@@ -17,16 +16,21 @@ def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
     from bridge.service.daemon import Daemon
     from bridge.service.logs import set_up_logging
 
-    told: queue.SimpleQueue[int] = queue.SimpleQueue()  # the one queue that a signal handler may put into
+    # A handler in Python runs on the main thread, once that runs; a signal that another thread was given, or that came
+    # just before the main thread began to wait, does not wake it. What is written to this pipe does.
+    told, telling = os.pipe()
+    os.set_blocking(telling, False)
+    signal.set_wakeup_fd(telling)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, _: told.put(number))
+        signal.signal(number, lambda *_: None)
     set_up_logging(sys.stderr)
     daemon = Daemon(partial(load_config, config))
     daemon.start()
-    while told.get() == signal.SIGHUP:
-        daemon.reload()
-    ended = daemon.stop()
+    while (heard := os.read(told, 1)[0]) not in {int(signal.SIGTERM), int(signal.SIGINT)}:
+        if heard == signal.SIGHUP:
+            daemon.reload()
+    daemon.stop()
     logging.shutdown()
-    if not ended:
-        # A copy in its middle cannot be told to stop, and Python would wait for its threads.
-        os._exit(0)
+    # All that is ours has ended or has no effect any more. What Python would wait for is not ours: a copy in its
+    # middle, which cannot be told to stop, or a vendor's farewell. W&B's SDK waits for its core process, without limit.
+    os._exit(0)

@@ -74,6 +74,7 @@ class MappingYaml(Strict):
     serving: ServingYaml
     freeze: list[FreezeYaml] = Field(default=[])
     drift: Literal["report", "heal"] = "report"
+    on_conflict: Literal["hold", "overwrite", "adopt"] = "hold"
     on_source_delete: Annotated[
         Literal["retain"], BeforeValidator(not_yet("on_source_delete", ("unalias", "delete"), "retain"))
     ] = "retain"

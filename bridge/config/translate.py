@@ -26,6 +26,7 @@ from bridge.core.model import (
     Freeze,
     Layout,
     MappingSpec,
+    OnConflict,
     OnDrift,
     Policy,
     RemovalGuard,
@@ -94,6 +95,7 @@ def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
         default_from=said.default_from,
         versions=versions,
         drift=OnDrift(said.drift),
+        on_conflict=OnConflict(said.on_conflict),
         on_source_delete=said.on_source_delete,
         freezes=tuple(Freeze(each.cron, units.duration(each.for_), each.timezone) for each in said.freeze),
     )

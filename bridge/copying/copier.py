@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
-from bridge.copying.pace import SMALL
+from bridge.copying.matching import Matcher, check_own
 from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
+from bridge.core.naming import is_our_name
 from bridge.core.packed import pack_stored
 from bridge.core.records import Content
 
@@ -74,6 +75,7 @@ class StreamingCopier:
             stored = self._all(
                 self._jobs(described.files, folder),
                 lambda job, halted: self._bring(version, job, folder, _Passing(self.budget, meter, halted)),
+                lambda job: job.file.size,
                 len(described.files),
             )
             created = self.clock.now().isoformat()
@@ -100,10 +102,27 @@ class StreamingCopier:
         self._all(
             files,
             lambda pair, _: self.storage.rewrite(folder, _as_kept(pair[1].path, pair[1]), f"{copied}{pair[0].path}"),
+            lambda _pair: 0,  # no byte of them passes here
             len(files),
         )
         manifest = replace(faithful, files=tuple(new for _, new in files), created=self.clock.now().isoformat())
         self.storage.commit(folder, manifest)
+        return manifest
+
+    def compare(self, version: SourceVersion, folder: str, *, deep: bool = False) -> Manifest:
+        """See the port."""
+        own = self.storage.manifest(folder) if _is_ours(folder, version) else None
+        if own is not None:
+            return check_own(self.storage, _same(own, version, folder), folder)
+        described = self.source.describe(version)
+        files = Matcher(self.source, self.storage, deep).match(version, described.files, folder)
+        created = self.clock.now().isoformat()
+        return Manifest(version.collection, version.label, version.id, version.digest, files, created, described.facts)
+
+    def adopt(self, version: SourceVersion, folder: str, kept: str, *, deep: bool = False) -> Manifest:
+        """See the port."""
+        manifest = self.compare(version, folder, deep=deep)
+        self.storage.commit(kept, manifest)
         return manifest
 
     def manifest(self, folder: str) -> Manifest | None:
@@ -114,14 +133,18 @@ class StreamingCopier:
         """See the port."""
         return self.storage.header(folder)
 
-    def _all(self, items: Iterable[T], work: Callable[[T, Event], StoredFile], number: int) -> Packed[StoredFile]:
+    def _all(
+        self, items: Iterable[T], work: Callable[[T, Event], StoredFile], size: Callable[[T], int], number: int
+    ) -> Packed[StoredFile]:
         def in_turn(item: T, halted: Event) -> StoredFile:
-            with self.budget.pace.turn():
+            with self.budget.pace.lane(size(item)).turn():
                 if halted.is_set():
                     raise stopped()
                 return work(item, halted)
 
-        parallel = max(1, min(self.budget.settings.parallel_files, number))
+        def parallel() -> int:
+            return min(self.budget.pace.threads, number)
+
         return pack_stored(in_parallel(in_turn, items, parallel=parallel, halted=self.budget.halted))
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
@@ -142,12 +165,13 @@ class StreamingCopier:
         file = job.file
         stored = self._copied(job, folder)
         if stored is None:
+            lane = self.budget.pace.lane(file.size)
             reader = passing.reader(lambda start: self.source.open(version, file, start))
             with self.budget.room.take(self.storage.weight(file)):
-                began = time.perf_counter()
+                began, spent = time.perf_counter(), time.thread_time()
                 stored = self.storage.put(folder, file, reader, job.there)
             if job.there is None:
-                self.budget.pace.took(time.perf_counter() - began if file.size <= SMALL else None)
+                lane.took(time.perf_counter() - began, time.thread_time() - spent)
         passing.meter.done(file.size - passing.passed)
         return stored
 
@@ -193,6 +217,12 @@ class _Passing:
             self.passed += len(piece)
             self.meter.passed(len(piece))
             yield piece
+
+
+def _is_ours(folder: str, version: SourceVersion) -> bool:
+    """Tell whether a folder is called as the bridge calls that of a version of the model whose folder it is in."""
+    *_, model, _, _ = folder.split("/")
+    return is_our_name(folder, model, version)
 
 
 def _as_kept(path: str, file: StoredFile) -> ArtifactFile:

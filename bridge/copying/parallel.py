@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from collections import deque
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable
+    from collections.abc import Callable, Generator, Iterable, Iterator
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 LOOK = 0.1  # seconds between two looks whether all is to stop
+MANY = 64  # results that are worth waking who wants them: each time costs as much as a tenth of a small file
 LEAVE = 0.5  # seconds that what runs is given to end by itself, then
 
 
@@ -24,70 +25,70 @@ def in_parallel(
     work: Callable[[T, threading.Event], R],
     items: Iterable[T],
     *,
-    parallel: int,
+    parallel: Callable[[], int],
     halted: threading.Event | None = None,
 ) -> Generator[R]:
     """
-    Yield what `work` returns for each item, as it comes; at most `parallel` at a time.
+    Yield what `work` returns for each item, soon after it has come; at most `parallel()` at a time, at least one.
 
-    Items are taken one by one. After an error nothing new begins, what runs is waited for, and the gravest error is
-    raised: what nobody foresaw, then NeedsPerson, then TryAgain. When `halted` is set, or the caller is interrupted or
-    stops listening, the event that `work` is given is set, and it is to end soon; whoever does not, since it waits for
-    a network, is left to itself: TryAgain is raised within a second.
+    That may change meanwhile: threads are begun, and end, as it says. Items are taken one by one. After an error
+    nothing new begins, what runs is waited for, and the gravest error is raised: what nobody foresaw, then
+    NeedsPerson, then TryAgain. When `halted` is set, or the caller is interrupted or stops listening, the event that
+    `work` is given is set, and it is to end soon; whoever does not, since it waits for a network, is left to itself:
+    TryAgain is raised within a second.
     """
-    queue = _Queue(work, items)
-    threads = [threading.Thread(target=queue.work, name=f"copy-{n}", daemon=True) for n in range(parallel)]
+    crew = _Crew(work, items, parallel)
     try:
-        for thread in threads:
-            thread.start()
-        running = parallel
-        while running:
+        crew.start()
+        while not crew.wait(LOOK):
             if halted is not None and halted.is_set():
-                queue.halt()
-                _leave(threads)
+                crew.halt()
+                crew.leave()
                 break
-            result = queue.wait(LOOK)
-            if result is _ENDED:
-                running -= 1
-            elif result is not None:
-                yield result.value
+            yield from crew.results()
+        yield from crew.results()
     except BaseException:  # Ctrl-C, or nobody listens any more
-        queue.halt()
+        crew.halt()
         raise
-    queue.raise_gravest()
-    if queue.is_halted:
+    crew.raise_gravest()
+    if crew.is_halted:
         raise stopped()
 
 
-class _Result(NamedTuple, Generic[R]):
-    value: R
+class _Crew(Generic[T, R]):
+    """Threads that take items one by one, and what came of those."""
 
-
-_ENDED: _Result[Any] = _Result(None)  # a thread has
-
-
-class _Queue(Generic[T, R]):
-    """Items that threads take one by one, and what came of them."""
-
-    def __init__(self, work: Callable[[T, threading.Event], R], items: Iterable[T]) -> None:
+    def __init__(
+        self, work: Callable[[T, threading.Event], R], items: Iterable[T], parallel: Callable[[], int]
+    ) -> None:
         self._work = work
         self._items = iter(items)
-        self._turn = threading.Lock()  # one thread at a time takes an item
+        self._parallel = parallel
+        self._turn = threading.Lock()  # one thread at a time takes an item, begins another, or ends
+        self._threads: list[threading.Thread] = []
+        self._at_work = 0  # of them
+        self._over = False  # there are no more items
         self._halted = threading.Event()
         self._errors: list[BaseException] = []
-        self._results: SimpleQueue[_Result[R]] = SimpleQueue()
+        self._results: deque[R] = deque()
+        self._news = threading.Event()  # there are many results, or nobody is at work any more
 
-    def work(self) -> None:
-        """Work on items until there are no more, or there is an error, or all is to stop; then say so."""
-        while self._work_on_one():
-            pass
-        self._results.put(_ENDED)
+    def start(self) -> None:
+        """Begin, with as many threads as there may be."""
+        with self._turn:
+            self._grow(self._parallel())
 
-    def wait(self, seconds: float) -> _Result[R] | None:
-        """Return the next result, _ENDED when a thread has ended; None if there is nothing for so long."""
-        with suppress(Empty):
-            return self._results.get(timeout=seconds)
-        return None
+    def wait(self, seconds: float) -> bool:
+        """Wait so long, less if many results have come; tell whether nobody is at work any more."""
+        self._news.wait(seconds)
+        self._news.clear()
+        with self._turn:
+            return not self._at_work
+
+    def results(self) -> Iterator[R]:
+        """Hand over the results that are there."""
+        while self._results:
+            yield self._results.popleft()
 
     def halt(self) -> None:
         """Begin nothing new, and ask what runs to end."""
@@ -98,10 +99,29 @@ class _Queue(Generic[T, R]):
         """Whether all was told to stop."""
         return self._halted.is_set()
 
+    def leave(self) -> None:
+        """Give threads a moment to end, all together."""
+        until = time.monotonic() + LEAVE
+        for thread in self._threads:
+            thread.join(max(0.0, until - time.monotonic()))
+
     def raise_gravest(self) -> None:
         """Raise the gravest error, if there is one."""
         if self._errors:
             raise min(self._errors, key=_rank)
+
+    def _grow(self, parallel: int) -> None:
+        while self._at_work < max(1, parallel):
+            context = contextvars.copy_context()  # what is logged there belongs to what is logged here
+            name = f"copy-{len(self._threads)}"
+            thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
+            self._threads.append(thread)
+            self._at_work += 1
+            thread.start()
+
+    def _run(self) -> None:
+        while self._work_on_one():
+            pass
 
     def _work_on_one(self) -> bool:
         """Work on the next item, if there is one; none is held on to while the next is waited for: it may be large."""
@@ -109,29 +129,31 @@ class _Queue(Generic[T, R]):
         if taken is None:
             return False
         try:
-            self._results.put(_Result(self._work(taken[0], self._halted)))
+            self._results.append(self._work(taken[0], self._halted))
+            if len(self._results) >= MANY:
+                self._news.set()
         except BaseException as error:  # noqa: BLE001  raised again by `raise_gravest`
             self._errors.append(error)
         return True
 
     def _take(self) -> tuple[T] | None:
+        """Take an item; None if this thread is to end: then it counts no more."""
         with self._turn:
-            if self._errors or self._halted.is_set():
-                return None
-            try:
-                return (next(self._items),)
-            except StopIteration:
-                return None
-            except BaseException as error:  # noqa: BLE001  the items' own
-                self._errors.append(error)
-                return None
-
-
-def _leave(threads: list[threading.Thread]) -> None:
-    """Give threads a moment to end, all together."""
-    until = time.monotonic() + LEAVE
-    for thread in threads:
-        thread.join(max(0.0, until - time.monotonic()))
+            parallel = self._parallel()
+            if not (self._over or self._errors or self._halted.is_set() or self._at_work > max(1, parallel)):
+                try:
+                    taken = (next(self._items),)
+                except StopIteration:
+                    self._over = True
+                except BaseException as error:  # noqa: BLE001  the items' own
+                    self._errors.append(error)
+                else:
+                    self._grow(parallel)
+                    return taken
+            self._at_work -= 1
+            if not self._at_work:
+                self._news.set()
+            return None
 
 
 def stopped() -> TryAgain:

@@ -52,6 +52,20 @@ class RegisterVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptVersion:
+    """Take a version that a person registered for that of a source version, whose bytes it has."""
+
+    version: SourceVersion
+    artifact_uri: str  # the person's folder, in which nothing is written
+    version_id: str  # in Vertex
+    why: str = ""
+    deep: bool = False  # bytes are compared where no digest tells
+
+    def __str__(self) -> str:
+        return f"+ adopted  @{self.version_id} = {self.version.label}{f' ({self.why})' if self.why else ''}"
+
+
+@dataclass(frozen=True, slots=True)
 class MoveAlias:
     """Make an alias name a version and no other; `previous` is who had it, None if nobody."""
 
@@ -59,12 +73,13 @@ class MoveAlias:
     to: SourceVersion
     artifact_uri: str  # of `to`: what finds it in Vertex, since it may have no id yet
     previous: VersionRef | None
+    why: str = ""  # if it is taken from a version that is not ours
 
     def __str__(self) -> str:
         before = _spell(self.previous)
         if self.previous is not None and before == self.to.label:
             before = f"{before} @{self.previous.version_id}"  # of another folder, or of another model of that name
-        return f"~ alias    {self.alias} ({before} -> {self.to.label})"
+        return f"~ alias    {self.alias} ({before} -> {self.to.label}{f'; {self.why}' if self.why else ''})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +93,18 @@ class RemoveAlias:
         return f"- alias    {self.alias} ({_spell(self.previous)})"
 
 
-Change = CopyFiles | ArrangeFiles | RegisterVersion | MoveAlias | RemoveAlias
+@dataclass(frozen=True, slots=True)
+class MarkDuplicate:
+    """Say on a version of ours that it is one too many: another one was made from the same folder."""
+
+    version_id: str  # in Vertex, and so is the next
+    of: str
+
+    def __str__(self) -> str:
+        return f"+ mark     @{self.version_id} (a duplicate of @{self.of})"
+
+
+Change = CopyFiles | ArrangeFiles | RegisterVersion | AdoptVersion | MoveAlias | RemoveAlias | MarkDuplicate
 
 
 class Kind(StrEnum):
@@ -94,6 +120,7 @@ class Kind(StrEnum):
     GUARD = "guard"  # it looks like an accident
     WAITING = "waiting"  # not yet: the next pass may
     HELD = "held"  # a person paused it
+    DOUBLE = "double"  # it is one too many: made twice, marked, and left to a person
     POLICY = "policy"  # the mapping does not permit it; this is how it is meant to be
 
 
@@ -143,8 +170,8 @@ def refuse_frozen(change: Change, until: datetime) -> Refusal:
     return Refusal(Kind.HELD, subject_of(change), reason, remedy, until.isoformat())
 
 
-def change_kind(change: Change) -> str:
-    """Name a change for journals and JSON: "copy", "arrange", "register", "move-alias", "remove-alias"."""
+def change_kind(change: Change) -> str:  # noqa: PLR0911  one word a kind
+    """Name a change for journals and JSON: "copy", "arrange", "register", "adopt", "move-alias" and so on."""
     match change:
         case CopyFiles():
             return "copy"
@@ -152,10 +179,14 @@ def change_kind(change: Change) -> str:
             return "arrange"
         case RegisterVersion():
             return "register"
+        case AdoptVersion():
+            return "adopt"
         case MoveAlias():
             return "move-alias"
         case RemoveAlias():
             return "remove-alias"
+        case MarkDuplicate():
+            return "mark-duplicate"
         case _:
             assert_never(change)
 
@@ -165,7 +196,9 @@ def version_of(change: Change) -> SourceVersion | None:
     match change:
         case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version) | MoveAlias(to=version):
             return version
-        case RemoveAlias():
+        case AdoptVersion(version):
+            return version
+        case RemoveAlias() | MarkDuplicate():
             return None
         case _:
             assert_never(change)
@@ -174,10 +207,12 @@ def version_of(change: Change) -> SourceVersion | None:
 def subject_of(change: Change) -> str:
     """Name what a change is about, as refusals do: "version v7", "alias production"."""
     match change:
-        case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version):
+        case CopyFiles(version) | ArrangeFiles(version) | RegisterVersion(version) | AdoptVersion(version):
             return f"version {version.label}"
         case MoveAlias(alias) | RemoveAlias(alias):
             return f"alias {alias}"
+        case MarkDuplicate(version_id):
+            return f"version @{version_id}"
         case _:
             assert_never(change)
 

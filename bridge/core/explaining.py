@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import MoveAlias, RemoveAlias, version_of
+from bridge.core.changes import MoveAlias, RemoveAlias
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import DEFAULT, Alias
 from bridge.core.naming import is_version_alias, spell_alias
@@ -146,6 +146,8 @@ class _Asked:
                 reason = f"it is on {said}, as the source has it{f'; {paused.reason}' if paused else ''}"
                 serving = f"not affected: {alias} names {said}"
                 return Answer(about, Verdict.IN_PLACE, reason, serving, NOTHING)
+            if (arrival := self.scene.arrival(meant)) is not None:  # it is there already, on what is to be adopted
+                return self.scene.pending(about, arrival, self.scene.serving(alias))
             refusal = self.scene.refusal(f"version {meant.label}")
         if refusal is None and meant is not None:
             refusal = self.scene.whole()
@@ -177,7 +179,7 @@ class _Asked:
         """Answer for a version that the source lists."""
         scene, about = self.scene, f"version {version.label}"
         serving = self.scene.serving_of(version)
-        change = next((change for change in scene.plan.changes if version_of(change) == version), None)
+        change = scene.arrival(version)
         if change is not None:
             return self.scene.pending(about, change, serving)
         there = next((each for each in scene.actual.versions if self.scene.is_of(each, version)), None)
@@ -217,9 +219,13 @@ class _Asked:
             on = ", ".join(sorted(there.aliases)) or "no alias"
             reason = f"it is {record.source}, with {on}, from {record.artifact_uri}"
             return Answer(about, Verdict.IN_PLACE, reason, "not affected: it is there", NOTHING)
+        if there is not None and (refusal := scene.refusal(about)) is not None:
+            return scene.refused(about, refusal, "not affected: no alias is to name it")
         if there is not None:
-            reason = f"the bridge did not register it (from {there.artifact_uri}), and does not touch it"
-            return Answer(about, Verdict.LEFT, reason, "not affected: it is there", NOTHING)
+            why = "it has lost the bridge's label" if record is not None else "the bridge did not register it"
+            remedy = f"to have it taken over: bridge adopt {scene.actual.model}@{version_id}"
+            reason = f"{why} (from {there.artifact_uri}), and so it is not touched"
+            return Answer(about, Verdict.LEFT, reason, "not affected: it is there", remedy)
         if record is None:
             reason = f"Vertex has no such version of {scene.actual.model}, and the bridge never knew one"
             return Answer(about, Verdict.ABSENT, reason, "nothing serves it", "see what there is: bridge status")

@@ -40,6 +40,14 @@ class OnDrift(StrEnum):
     HEAL = "heal"
 
 
+class OnConflict(StrEnum):
+    """What happens where a version in Vertex that is not ours has an alias, or the place, of one of ours."""
+
+    HOLD = "hold"  # it is refused, and a person decides
+    OVERWRITE = "overwrite"  # the alias is taken from it; the version itself stays as it is
+    ADOPT = "adopt"  # it becomes ours if its bytes are those of the source; else as HOLD
+
+
 class State(StrEnum):
     """The state of one model, in one word: the same in CLI, API and metrics."""
 
@@ -170,6 +178,7 @@ class MappingSpec:
     default_from: str | None = None  # a source alias
     versions: VersionRule = VersionRule()
     drift: OnDrift = OnDrift.REPORT
+    on_conflict: OnConflict = OnConflict.HOLD
     on_source_delete: Literal["retain"] = "retain"
     freezes: tuple[Freeze, ...] = ()
 
@@ -346,6 +355,8 @@ class ModelVersion:
     artifact_uri: str
     aliases: frozenset[Alias]
     marked: bool  # carries our owner label; proof of ownership only together with a record
+    owner: str | None = None  # whose owner label it carries, if that is somebody else's
+    duplicate: bool = False  # carries our label for one too many
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 OWNER_LABEL = "bridge-owner"  # of a Vertex version: whose it is
 SOURCE_LABEL = "bridge-source"
+DUPLICATE_LABEL = "bridge-duplicate"  # of a version that is one too many: the id of that which it doubles
 MANIFEST_NAME = ".bridge-manifest.json"
 MAX_PATH_BYTES = 1024  # of an object's name in GCS; the folder before it counts too
 
@@ -145,6 +146,17 @@ def serving_uri(copied: str) -> str:
 def copied_uri(folder: str) -> str:
     """Return the folder of a version's faithful copy, given the one that Vertex has: the same, or the one beside it."""
     return f"{folder.removesuffix(_PREBUILT)}/" if folder.endswith(_PREBUILT) else folder
+
+
+def is_our_name(folder: str, model: str, version: SourceVersion) -> bool:
+    """Tell whether a folder is called as the bridge calls that of a version, in whatever bucket; else a person did."""
+    own = artifact_uri("", model, version)
+    return folder.endswith((own, serving_uri(own)))
+
+
+def adopted_uri(base: str, model: str, folder: str) -> str:
+    """Return where the manifest is kept of a folder that a person filled, in which nothing is written."""
+    return f"{base.rstrip('/')}/{model}/adopted-{_short_hash(folder, 12)}/"
 
 
 def folders(base: str, model: str, version: SourceVersion, layout: Layout) -> tuple[str, ...]:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Plan,
     Refusal,
@@ -18,16 +20,17 @@ from bridge.core.changes import (
     checksum_of,
     refuse_held,
 )
-from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnDrift, VersionRef
-from bridge.core.naming import OWNER_LABEL, artifact_uri, folders, serving_uri
+from bridge.core.model import DEFAULT, Alias, Fit, Known, Layout, ModelKey, OnConflict, OnDrift, VersionRef
+from bridge.core.naming import artifact_uri, serving_uri
+from bridge.core.ownership import alive, homes, is_adopted
 from bridge.core.policy import permit
 from bridge.core.serving import plain_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bridge.core.desired import Desired
-    from bridge.core.model import MappingSpec, ModelVersion, SourceVersion, TargetState
+    from bridge.core.model import MappingRecord, MappingSpec, ModelVersion, SourceVersion, TargetState
 
 
 def make_plan(
@@ -37,14 +40,14 @@ def make_plan(
     actual: TargetState,
     known: Known,
     *,
-    fits: Mapping[str, Fit | Refusal] | None = None,
+    fits: Mapping[str, Fit | AdoptVersion | Refusal] | None = None,
 ) -> Plan:
     """
     Decide what brings *actual* to *desired*: pure, total, deterministic.
 
     `base` is the bucket's folder, `gs://bucket/prefix`. `fits` says, by SourceVersion.id, how versions that are not
-    registered would be served, or why not; a mapping with layout `mirror` needs none. "set" is where the bridge
-    last put the alias; "ours" is a version with our mark *and* a record.
+    registered would be served or are adopted, or why not; a mapping with layout `mirror` needs none. "set" is where
+    the bridge last put the alias; "ours" is a version with our mark *and* a record.
 
         alias       desired  actual    set  plan
         production  v7       -         -    CopyFiles v7, RegisterVersion v7, MoveAlias - -> v7
@@ -54,7 +57,7 @@ def make_plan(
         production  v7       v6        -    Refusal: drift, the same: a person put it there
         production  v7       -         v7   Refusal: drift, the same: a person took it away
         production  v7       -         v6   MoveAlias - -> v7: nobody has it, and the source has moved on
-        production  v7       not ours  any  Refusal: conflict
+        production  v7       not ours  any  Refusal: conflict (with on_conflict: overwrite MoveAlias @9 -> v7)
         production  -        v6        v6   RemoveAlias, if absent from two complete listings; else Refusal: waiting
         production  -        v6        v5   (nothing: what is there now is not what we set)
         production  -        v6        -    (nothing: hands off)
@@ -70,7 +73,12 @@ def make_plan(
     record is a conflict, not registered twice. In a new model the version that
     `default` names is registered first, since Vertex gives `default` to the first one; if no container
     would load it, or the source is not clear about it yet, the others wait.
-    A model that holds versions and none of ours is refused as a whole. At last the policy strikes what the
+    A second version of a folder that a record has, with our mark, is marked as one too many, and never has an alias of
+    ours: MarkDuplicate, and a refusal that says so for as long as it is there. It is removed by persons only.
+    With on_conflict: adopt, a desired version whose bytes a version of nobody's has is that one: AdoptVersion, instead
+    of copying and registering it; an alias that is there already needs no move.
+    A model that holds versions and none of ours is refused as a whole, unless on_conflict lets it be overwritten, or
+    one of them be adopted. At last the policy strikes what the
     mapping does not permit.
     """
     steps = [permit(spec.policy, step) for step in _Planner(spec, base, desired, actual, known, fits or {}).steps()]
@@ -81,18 +89,22 @@ def make_plan(
     return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum, notes)
 
 
-def took_effect(change: Change, actual: TargetState) -> bool:
-    """Tell whether a change is visible in *actual*: how a pass settles what a crash left open."""
+def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:
+    """Tell whether a change is visible in *actual*, or is recorded: how a pass settles what a crash left open."""
     match change:
         case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
             return uri in actual.committed
         case RegisterVersion(artifact_uri=uri):
             return any(version.artifact_uri == uri and version.marked for version in actual.versions)
+        case AdoptVersion(artifact_uri=uri, version_id=version_id):
+            return any((record.artifact_uri, record.version_id) == (uri, version_id) for record in records)
         case MoveAlias(alias, artifact_uri=uri):
             holder = actual.holder(alias)
             return holder is not None and holder.artifact_uri == uri and holder.marked
         case RemoveAlias(alias):
             return actual.holder(alias) is None
+        case MarkDuplicate(version_id):
+            return any(version.id == version_id and version.duplicate for version in actual.versions)
         case _:
             assert_never(change)
 
@@ -104,10 +116,10 @@ class _Planner:
     desired: Desired
     actual: TargetState
     known: Known
-    fits: Mapping[str, Fit | Refusal] = field(default_factory=dict)
+    fits: Mapping[str, Fit | AdoptVersion | Refusal] = field(default_factory=dict)
 
     def steps(self) -> Iterator[Change | Refusal]:
-        if self.actual.versions and not any(self.is_ours(version) for version in self.actual.versions):
+        if not self.may_join():
             if self.desired.versions:
                 yield self.foreign_model()
             return
@@ -131,17 +143,25 @@ class _Planner:
             if move is not None:
                 yield self.unless_held(alias, move)
         yield from self.removals()
+        yield from self.duplicates()
+
+    def may_join(self) -> bool:
+        """Tell whether versions of ours may be in this model."""
+        versions = self.actual.versions
+        overwrites = self.spec.on_conflict is OnConflict.OVERWRITE
+        ours = not versions or overwrites or any(self.is_ours(version) for version in versions)
+        return ours or any(isinstance(fit, AdoptVersion) for fit in self.fits.values())
 
     def is_ours(self, version: ModelVersion) -> bool:
         own = ((record.artifact_uri, record.version_id) for record in self.known.records)
         return version.marked and (version.artifact_uri, version.id) in own
 
-    def folders(self, version: SourceVersion) -> tuple[str, ...]:
-        return folders(self.base, self.actual.model, version, self.spec.serving.layout)
+    def homes(self, version: SourceVersion) -> tuple[str, ...]:
+        return homes(self.base, self.actual.model, version, self.spec.serving.layout, self.known.records)
 
     def registered(self, version: SourceVersion) -> ModelVersion | None:
         ours = [there for there in self.actual.versions if self.is_ours(there)]
-        return next((there for uri in self.folders(version) for there in ours if there.artifact_uri == uri), None)
+        return next((there for uri in self.homes(version) for there in ours if there.artifact_uri == uri), None)
 
     def ref(self, version: ModelVersion) -> VersionRef:
         labels = (r.source.label for r in self.known.records if r.artifact_uri == version.artifact_uri)
@@ -155,16 +175,21 @@ class _Planner:
         if not self.actual.exists and first in missing:
             missing.remove(first)
             missing.insert(0, first)
-        return missing
+        # What is adopted makes the model ours, so that others may be registered in it.
+        return sorted(missing, key=lambda version: not isinstance(self.fits.get(version.id), AdoptVersion))
 
-    def arrive(self, version: SourceVersion) -> tuple[*tuple[Change, ...], RegisterVersion] | Refusal:
-        uris = self.folders(version)
-        if any(there.artifact_uri in uris for there in self.actual.versions):
+    def arrive(self, version: SourceVersion) -> tuple[*tuple[Change, ...], RegisterVersion | AdoptVersion] | Refusal:
+        fit = self.fits.get(version.id) or plain_fit(self.spec.serving)
+        if isinstance(fit, AdoptVersion):
+            return (fit,)
+        uris = self.homes(version)
+        there = next((there for there in self.actual.versions if there.artifact_uri in uris), None)
+        if there is not None:
             return Refusal(
                 Kind.CONFLICT,
                 f"version {version.label}",
                 "Vertex has a version of its folder that does not carry the bridge's label or is in no record",
-                f"give that version the label {OWNER_LABEL} again, or delete it in Vertex",
+                f"have it taken over: bridge adopt {self.actual.model}@{there.id}; or delete it in Vertex",
             )
         if self.spec.drift is OnDrift.REPORT:
             gone = next((r for r in self.known.records if r.artifact_uri in uris), None)
@@ -175,7 +200,6 @@ class _Planner:
                     f"Vertex version @{gone.version_id}, which the bridge registered for it, was deleted by hand",
                     "set 'drift: heal' in the mapping to have it registered again, or move its aliases at the source",
                 )
-        fit = self.fits.get(version.id) or plain_fit(self.spec.serving)
         return fit if isinstance(fit, Refusal) else self.serve(version, fit)
 
     def serve(self, version: SourceVersion, fit: Fit) -> tuple[*tuple[Change, ...], RegisterVersion]:
@@ -189,12 +213,9 @@ class _Planner:
 
     def foreign_model(self) -> Refusal:
         model = self.actual.model
-        return Refusal(
-            Kind.CONFLICT,
-            f"model {model}",
-            f"Vertex model {model!r} exists, and none of its versions was registered by this bridge's store",
-            f"choose another target model ({self.spec.origin}), or delete the model in Vertex if nobody needs it",
-        )
+        reason = f"Vertex model {model!r} exists, and none of its versions was registered by this bridge's store"
+        remedy = f"choose another target model ({self.spec.origin}), or have its versions adopted: bridge adopt {model}"
+        return Refusal(Kind.CONFLICT, f"model {model}", reason, remedy)
 
     # aliases
 
@@ -204,17 +225,26 @@ class _Planner:
         if holder is not None and holder.artifact_uri == uri and self.is_ours(holder):
             return None
         if holder is not None and not self.is_ours(holder):
-            return Refusal(
-                Kind.CONFLICT,
-                f"alias {alias}",
-                f"it is on Vertex version @{holder.id}, which this bridge did not register",
-                "remove the alias from that version in Vertex, and the next pass sets it",
-            )
+            return self.conflict(alias, to, uri, holder)
         if self.spec.drift is OnDrift.REPORT and (drift := self.drift(alias, holder, to)):
             return drift
         if uri is None:
             return None  # the refusal of its version says why
         return MoveAlias(alias, to, uri, self.ref(holder) if holder else None)
+
+    def conflict(
+        self, alias: Alias, to: SourceVersion, uri: str | None, holder: ModelVersion
+    ) -> MoveAlias | Refusal | None:
+        adopted = {fit.version_id: fit.version for fit in self.fits.values() if isinstance(fit, AdoptVersion)}
+        if adopted.get(holder.id) == to:
+            return None  # it is there already
+        if holder.id in adopted and uri is not None:
+            return MoveAlias(alias, to, uri, self.ref(holder))
+        if self.spec.on_conflict is OnConflict.OVERWRITE and uri is not None:
+            return MoveAlias(alias, to, uri, self.ref(holder), "on_conflict: overwrite")
+        reason = f"it is on Vertex version @{holder.id}, which this bridge did not register"
+        remedy = f"remove it there, or have that version taken over: bridge adopt {self.actual.model}@{holder.id}"
+        return Refusal(Kind.CONFLICT, f"alias {alias}", reason, remedy)
 
     def drift(self, alias: Alias, holder: ModelVersion | None, to: SourceVersion) -> Refusal | None:
         was_set = self.known.mirrored.get(alias)
@@ -250,6 +280,19 @@ class _Planner:
             return RemoveAlias(alias, self.ref(holder))
         remedy = "it is removed when the next complete listing agrees"
         return Refusal(Kind.WAITING, f"alias {alias}", reason, remedy)
+
+    # duplicates
+
+    def duplicates(self) -> Iterator[Change | Refusal]:
+        ours = {record.artifact_uri: record for record in alive(self.known.records, self.actual.versions)}
+        for version in self.actual.versions:
+            record = ours.get(version.artifact_uri)
+            if record is None or record.version_id == version.id or not version.marked or is_adopted(record):
+                continue  # a folder of theirs persons may register as often as they like
+            if not version.duplicate:
+                yield MarkDuplicate(version.id, record.version_id)
+            reason = f"it and @{record.version_id} are both of the folder of {record.source.label}, so it gets no alias"
+            yield Refusal(Kind.DOUBLE, f"version @{version.id}", reason, "delete it in Vertex if nothing uses it")
 
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
         hold = self.known.holds.get(alias)

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Refusal,
     RegisterVersion,
@@ -40,6 +42,7 @@ _STATES = (  # the first kind that a plan holds decides
     (Kind.DRIFT, State.DRIFTED),
     (Kind.HELD, State.HELD),
     (Kind.WAITING, State.PENDING),
+    (Kind.DOUBLE, State.SYNCED),  # nothing serves it, and nothing waits for it
 )
 
 
@@ -47,10 +50,10 @@ def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
     """
     Return the change if the mapping permits it, else why not; a refusal stays one.
 
-        policy       copy  register  set a new alias  move an alias  remove an alias
-        sync         yes   yes       yes              yes            yes
-        upsert-only  yes   yes       yes              yes            no
-        create-only  yes   yes       yes              no             no
+        policy       copy  register, adopt  set a new alias  move an alias  remove an alias
+        sync         yes   yes              yes              yes            yes
+        upsert-only  yes   yes              yes              yes            no
+        create-only  yes   yes              yes              no             no
     """
     match step:
         case RemoveAlias(alias) if policy is not Policy.SYNC:
@@ -59,7 +62,9 @@ def permit(policy: Policy, step: Change | Refusal) -> Change | Refusal:
         case MoveAlias(alias, previous=previous) if policy is Policy.CREATE_ONLY and previous is not None:
             reason = f"it has moved at the source, but policy {policy} moves nothing"
             return Refusal(Kind.POLICY, f"alias {alias}", reason, "move it in Vertex, or set 'policy: sync'")
-        case CopyFiles() | ArrangeFiles() | RegisterVersion() | MoveAlias() | RemoveAlias() | Refusal():
+        case CopyFiles() | ArrangeFiles() | RegisterVersion() | AdoptVersion():
+            return step
+        case MoveAlias() | RemoveAlias() | MarkDuplicate() | Refusal():
             return step
         case _:
             assert_never(step)
@@ -143,4 +148,4 @@ def ends_at(plan: Plan) -> str | None:
 
 def is_settled(plan: Plan) -> bool:
     """Tell whether, once the plan's changes are made, looking again at the same source would find nothing to do."""
-    return all(refusal.kind is Kind.POLICY for refusal in plan.refusals)
+    return all(refusal.kind in (Kind.POLICY, Kind.DOUBLE) for refusal in plan.refusals)

@@ -255,6 +255,26 @@ class Copier(Protocol):
         """
         ...
 
+    def compare(self, version: SourceVersion, folder: str, *, deep: bool = False) -> Manifest:
+        """
+        Make sure that a folder which a person filled holds a version's files and no others; return their manifest.
+
+        By name, size and the digests that source and bucket keep. Where these do not tell, every byte is read if
+        `deep`, else NeedsPerson is raised. A folder that the bridge filled is compared with its own manifest, since
+        its files may have been arranged. Writes nothing. Raises IntegrityError if the files differ, and as
+        Source.describe does.
+        """
+        ...
+
+    def adopt(self, version: SourceVersion, folder: str, kept: str, *, deep: bool = False) -> Manifest:
+        """
+        Compare, as above, and write the manifest to `kept`, a folder of ours that holds nothing else. Idempotent.
+
+        The folder of a person stays as it is. Raises as `compare` does, and NeedsPerson if `kept` has a manifest
+        of other files.
+        """
+        ...
+
     def manifest(self, folder: str) -> Manifest | None:
         """Read a folder's manifest; None if the folder is not whole."""
         ...
@@ -269,6 +289,15 @@ class Registry(Protocol):
 
     def check_access(self) -> None:
         """List one model. Raises NeedsPerson if we may not, or if there is no such project or location; TryAgain."""
+        ...
+
+    def models(self) -> tuple[str, ...]:
+        """
+        Name the models that show our mark, in the order of their names.
+
+        A model shows the labels of its own and of its `default` version; one that has versions of ours and shows no
+        mark is not among them.
+        """
         ...
 
     def observe(self, model: str) -> TargetState:
@@ -308,6 +337,19 @@ class Registry(Protocol):
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """Take `alias` away from that version, if it has it. Idempotent; read back before it returns."""
+        ...
+
+    def mark_ours(self, model: str, version_id: str) -> None:
+        """
+        Put our mark on a version, beside the labels that it has, and take that of a duplicate away.
+
+        Idempotent; read back before it returns. Raises NotFound if the version is gone, and NeedsPerson if it carries
+        somebody else's mark; then nothing has happened.
+        """
+        ...
+
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """Say on a version of ours that it is one too many, beside the version `of`. Otherwise as `mark_ours`."""
         ...
 
 

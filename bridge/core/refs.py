@@ -14,7 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, assert_never
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    AdoptVersion,
+    ArrangeFiles,
+    CopyFiles,
+    MarkDuplicate,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import MLFLOW_PLACE, ModelKey
 from bridge.core.naming import model_id, serving_uri, spell_alias
@@ -97,10 +105,14 @@ def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:
             return folder in folders or serving_uri(folder) in folders
         case ArrangeFiles(artifact_uri=folder) | RegisterVersion(artifact_uri=folder):
             return folder in folders
+        case AdoptVersion(artifact_uri=folder):
+            return folder in folders
         case MoveAlias(artifact_uri=folder, previous=previous):
             return folder in folders or (previous is not None and previous.version_id in ids)
         case RemoveAlias(previous=previous):
             return previous.version_id in ids
+        case MarkDuplicate(of=of):
+            return of in ids
         case _:
             assert_never(change)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.changes import Kind, RemoveAlias, version_of
 from bridge.core.model import State
+from bridge.core.ownership import whose
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,6 +55,7 @@ _OF_KIND = {
     Kind.HELD: Verdict.HELD,
     Kind.FAILED: Verdict.FAILED,
     Kind.POLICY: Verdict.LEFT,
+    Kind.DOUBLE: Verdict.LEFT,
 }  # all others block
 
 
@@ -92,6 +94,10 @@ class Scene:
         verdict = Verdict.GOING if isinstance(change, RemoveAlias) else Verdict.COMING
         return Answer(about, verdict, f"the next pass makes it so: {change}", serving, f"bridge sync {self.spec.name}")
 
+    def arrival(self, version: SourceVersion) -> Change | None:
+        """Return the first change that brings a version, or an alias to it; None if there is none."""
+        return next((change for change in self.plan.changes if version_of(change) == version), None)
+
     def refused(self, about: str, refusal: Refusal, serving: str) -> Answer:
         """Answer with why a change is not made."""
         verdict = _OF_KIND.get(refusal.kind, Verdict.BLOCKED)
@@ -126,7 +132,7 @@ class Scene:
 
     def record(self, there: ModelVersion) -> MappingRecord | None:
         """Return what the store knows of a version in Vertex."""
-        return next((record for record in self.known.records if record.version_id == there.id), None)
+        return whose(self.known.records, self.actual.model, there)
 
     def spell(self, there: ModelVersion) -> str:
         """Spell a version in Vertex with its label at the source, as "@3 (v7)"."""

@@ -40,6 +40,7 @@ def settle(
         intent               no                 stays open: the version may still come
         register             yes                applied
         register             no                 stays open while its intent does, else abandoned
+        adopt                a record is        applied: it is written last
         move, remove alias   yes                applied, and remembered as set by us
         move alias           on nobody          abandoned, and forgotten as set: we may have taken it away ourselves
         anything else        no                 abandoned: the plan will say whether it is still wanted
@@ -52,7 +53,7 @@ def settle(
     still_open: dict[Change, EntryId] = {}
     for entry in unfinished:
         change = entry.change
-        if took_effect(change, actual):
+        if took_effect(change, actual, known.records):
             outcomes[entry.id] = Outcome.APPLIED
             if isinstance(change, MoveAlias | RemoveAlias):
                 holder = actual.holder(change.alias)

@@ -30,6 +30,13 @@ def known(problem: Exception, what: object) -> BridgeError:
     return Unexpected(f"unexpected {type(problem).__name__}: {problem}", "report it with the log of this run")
 
 
+def world_has_moved(key: ModelKey) -> NeedsPerson:
+    """Say that a saved plan is not what would be planned now."""
+    return NeedsPerson(
+        f"the world has moved since the plan for {key} was made", "make a new one and read it: bridge plan --out FILE"
+    )
+
+
 def status_of(key: ModelKey, state: State, problem: BridgeError | None, collection: str, at: datetime) -> Status:
     """Say how a model is, with the problem if there is one."""
     if isinstance(problem, NeedsPerson):

@@ -57,6 +57,16 @@ class FencedRegistry(AskedRegistry):
         self.leases.check(self.lease)
         self.registry.remove_alias(model, alias, version_id)
 
+    def mark_ours(self, model: str, version_id: str) -> None:
+        """See the port."""
+        self.leases.check(self.lease)
+        self.registry.mark_ours(model, version_id)
+
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """See the port."""
+        self.leases.check(self.lease)
+        self.registry.mark_duplicate(model, version_id, of)
+
 
 @dataclass(frozen=True, slots=True)
 class FencedCopier(AskedCopier):
@@ -74,3 +84,8 @@ class FencedCopier(AskedCopier):
         """See the port."""
         self.leases.check(self.lease)
         return self.copier.arrange(version, copied, folder, renames)
+
+    def adopt(self, version: SourceVersion, folder: str, kept: str, *, deep: bool = False) -> Manifest:
+        """See the port."""
+        self.leases.check(self.lease)
+        return self.copier.adopt(version, folder, kept, deep=deep)

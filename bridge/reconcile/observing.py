@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, Refusal
+from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, Kind, Refusal
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import Facts, Fit, Layout
+from bridge.core.model import Facts, Fit, Layout, OnConflict
 from bridge.core.naming import artifact_uri, folders, serving_uri
+from bridge.core.ownership import alive, homes
 from bridge.core.serving import fit
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.core.model import (
         ManifestHeader,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
         TargetState,
     )
     from bridge.core.ports import Copier, Registry, Source
-    from bridge.core.records import JournalEntry
+    from bridge.core.records import Intent, JournalEntry
 
 
 NOTHING = Facts()
@@ -43,8 +44,12 @@ class Observer:
     model: str  # Vertex model id
 
     def folders(self, version: SourceVersion) -> tuple[str, ...]:
-        """Return the folders that Vertex may have a version from, under the mapping's layout."""
+        """Return the folders that the bridge may register a version from, under the mapping's layout."""
         return folders(self.base, self.model, version, self.spec.serving.layout)
+
+    def homes(self, version: SourceVersion, records: Iterable[MappingRecord]) -> tuple[str, ...]:
+        """Return the folders that Vertex may have a version from: those, and what was adopted for it."""
+        return homes(self.base, self.model, version, self.spec.serving.layout, records)
 
     def observe(
         self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], unfinished: Sequence[JournalEntry]
@@ -56,7 +61,7 @@ class Observer:
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
-        meant = {folder for version in desired for folder in self.folders(version)}
+        meant = {folder for version in desired for folder in self.homes(version, records)}
         unlisted = [r for r in records if r.artifact_uri in meant and r.version_id not in listed]
         asked = (self.registry.version(self.model, record.version_id) for record in unlisted)
         versions = (*actual.versions, *(version for version in asked if version is not None))
@@ -69,20 +74,50 @@ class Observer:
         records: Sequence[MappingRecord],
         actual: TargetState,
         whole: Mapping[str, ManifestHeader],
-    ) -> dict[str, Fit | Refusal]:
+        intents: Sequence[Intent] = (),
+    ) -> dict[str, Fit | AdoptVersion | Refusal]:
         """
-        Say how each version that is not registered would be served, by SourceVersion.id.
+        Say how each version that is not registered would be served, or what is adopted for it, by SourceVersion.id.
 
         What is in it is read from its copy in the bucket if that is whole, else from the source.
         Raises TryAgain if the source was unwell.
         """
-        if self.spec.serving.layout is Layout.MIRROR:
-            return {}  # needs no look into the version
         missing = self._missing(desired, records, actual.versions)
-        return {version.id: self._fit(version, whole) for version in missing}
+        under_way = {intent.version.id for intent in intents}
+        found: dict[str, Fit | AdoptVersion | Refusal] = {}
+        found |= self._adoptions([each for each in missing if each.id not in under_way], records, actual)
+        if self.spec.serving.layout is not Layout.MIRROR:  # which needs no look into the version
+            found |= {version.id: self._fit(version, whole) for version in missing if version.id not in found}
+        return found
+
+    def _adoptions(
+        self, missing: Sequence[SourceVersion], records: Sequence[MappingRecord], actual: TargetState
+    ) -> dict[str, AdoptVersion]:
+        """Find versions of nobody's that have the bytes of missing ones, as far as digests tell."""
+        if self.spec.on_conflict is not OnConflict.ADOPT:
+            return {}
+        ours = {(record.artifact_uri, record.version_id) for record in alive(records, actual.versions)}
+        theirs = [v for v in actual.versions if (v.artifact_uri, v.id) not in ours and v.owner is None]
+        found: dict[str, AdoptVersion] = {}
+        for version in missing:
+            match = next((each for each in theirs if self._has_bytes(each, version)), None)
+            if match is not None:
+                theirs.remove(match)
+                found[version.id] = AdoptVersion(version, match.artifact_uri, match.id, "on_conflict: adopt")
+        return found
+
+    def _has_bytes(self, there: ModelVersion, version: SourceVersion) -> bool:
+        try:
+            self.copier.compare(version, there.artifact_uri)
+        except NeedsPerson:
+            return False
+        return True
 
     def arranged_otherwise(
-        self, desired: Sequence[SourceVersion], fits: Mapping[str, Fit | Refusal], whole: Mapping[str, ManifestHeader]
+        self,
+        desired: Sequence[SourceVersion],
+        fits: Mapping[str, Fit | AdoptVersion | Refusal],
+        whole: Mapping[str, ManifestHeader],
     ) -> set[str]:
         """Return the folders that were arranged for a container of another kind: for what was chosen, not whole."""
         wrong = set()
@@ -96,10 +131,9 @@ class Observer:
     def _missing(
         self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], versions: Sequence[ModelVersion]
     ) -> list[SourceVersion]:
-        """Return the desired versions that no record knows, or that Vertex no longer has."""
-        there = {(version.artifact_uri, version.id) for version in versions}
-        registered = {r.artifact_uri for r in records if (r.artifact_uri, r.version_id) in there}
-        return [version for version in desired if registered.isdisjoint(self.folders(version))]
+        """Return the desired versions that no record knows, or that Vertex no longer has with our mark."""
+        registered = {record.artifact_uri for record in alive(records, versions)}
+        return [version for version in desired if registered.isdisjoint(self.homes(version, records))]
 
     def _whole(self, missing: Sequence[SourceVersion], unfinished: Sequence[JournalEntry]) -> dict[str, ManifestHeader]:
         """Find the folders that hold just their version; if one holds another, copying says so."""

@@ -17,11 +17,11 @@ from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
 from bridge.core.model import DEFAULT, State
 from bridge.core.policy import ends_at, is_settled, looks_again, state_after
 from bridge.core.retrying import pause_after, why_now
-from bridge.reconcile.failing import Unexpected, is_news, known, status_of, well
+from bridge.reconcile.failing import Unexpected, is_news, known, status_of, well, world_has_moved
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
+from bridge.reconcile.orders import Beside, Order
 from bridge.reconcile.pausing import due
-from bridge.reconcile.reconciler import Beside, Order, world_has_moved
 from bridge.reconcile.sweeping import Sweeper
 
 if TYPE_CHECKING:
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
     from bridge.core.ports import Clock, Runner, Source, Store
     from bridge.core.records import Lease, Status
     from bridge.reconcile.leasing import Leases
-    from bridge.reconcile.reconciler import Reconciler, Sight
+    from bridge.reconcile.orders import Sight
+    from bridge.reconcile.reconciler import Reconciler
     from bridge.reconcile.sweeping import Look
 
 

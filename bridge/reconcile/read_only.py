@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, NoReturn
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bridge.core.model import BucketPlace, Manifest, ManifestHeader, ModelVersion, StoredFile, TargetState
+    from bridge.core.model import (
+        BucketPlace,
+        Manifest,
+        ManifestHeader,
+        ModelVersion,
+        SourceVersion,
+        StoredFile,
+        TargetState,
+    )
     from bridge.core.ports import Bucket, Copier, Registry
     from bridge.core.records import Operation
 
@@ -26,6 +34,10 @@ class AskedRegistry:
     def check_access(self) -> None:
         """See the port."""
         self.registry.check_access()
+
+    def models(self) -> tuple[str, ...]:
+        """See the port."""
+        return self.registry.models()
 
     def observe(self, model: str) -> TargetState:
         """See the port."""
@@ -48,7 +60,7 @@ class AskedRegistry:
 class ReadOnlyRegistry(AskedRegistry):
     """A registry that only answers."""
 
-    register = move_alias = remove_alias = staticmethod(_refuse)
+    register = move_alias = remove_alias = mark_ours = mark_duplicate = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +68,10 @@ class AskedCopier:
     """What a copier tells; whoever stands before it says what becomes of writes."""
 
     copier: Copier
+
+    def compare(self, version: SourceVersion, folder: str, *, deep: bool = False) -> Manifest:
+        """See the port."""
+        return self.copier.compare(version, folder, deep=deep)
 
     def manifest(self, folder: str) -> Manifest | None:
         """See the port."""
@@ -70,7 +86,7 @@ class AskedCopier:
 class ReadOnlyCopier(AskedCopier):
     """A copier that only tells what is there."""
 
-    copy = arrange = staticmethod(_refuse)
+    copy = arrange = adopt = staticmethod(_refuse)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     CopyFiles,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Refusal,
     RegisterVersion,
@@ -23,70 +25,38 @@ from bridge.core.changes import (
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
-from bridge.core.model import DEFAULT, EVERY, Facts, Known, ModelKey, State
-from bridge.core.naming import sources_of
+from bridge.core.model import DEFAULT, EVERY, Facts, Known, OnConflict, State
+from bridge.core.naming import adopted_uri, sources_of
 from bridge.core.places import refuse_misplaced
 from bridge.core.planner import make_plan
 from bridge.core.policy import brings_versions, freeze, guard_removals, pause, stay_out
 from bridge.core.records import Outcome, Status
-from bridge.core.settling import Settlement, settle as settle_open
+from bridge.core.settling import settle as settle_open
 from bridge.core.witness import Witness
+from bridge.reconcile.failing import world_has_moved
 from bridge.reconcile.observing import Observer
+from bridge.reconcile.orders import Sight
 from bridge.reconcile.registering import Registrar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
 
-    from bridge.core.changes import Change, Plan
-    from bridge.core.desired import Desired
+    from bridge.core.changes import Change
     from bridge.core.model import (
         Alias,
         BucketPlace,
         MappingSpec,
+        ModelKey,
         RemovalGuard,
-        SourceState,
         SourceVersion,
-        TargetState,
         VersionRef,
     )
     from bridge.core.ports import Clock, Copier, Limit, Registry, Source, Store
     from bridge.core.records import EntryId
+    from bridge.reconcile.orders import Order
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Beside:
-    """What the mapping's other models have, and lose, in the same pass: the guard looks at a whole mapping."""
-
-    mirrored: int = 0
-    removed: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Order:
-    """What one key is to follow: a mapping, one collection's state from a sweep, and who or what asked."""
-
-    spec: MappingSpec
-    key: ModelKey
-    name: str  # of the model, as the mapping writes it: Vertex's display name
-    state: SourceState
-    why: str = "sync"
-    allowed_removals: frozenset[str] = frozenset()  # the checksums of those that pass the guard
-    beside: Beside = Beside()
-    fingerprint: str = ""  # of what is desired; empty: not reckoned yet
-
-
-@dataclass(frozen=True, slots=True)
-class Sight:
-    """Both sides as they were seen together, and the plan that follows from them."""
-
-    state: SourceState
-    desired: Desired
-    actual: TargetState
-    settlement: Settlement
-    plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +92,9 @@ class Reconciler:
         actual, manifests = observer.observe(desired.versions, records, unfinished)
         now = self.clock.now()
         known = Known(records, self.store.mirrored(key), self.store.seen_before(key), self.store.holds(key, now))
-        settlement = settle_open(known, unfinished, self.store.intents(key), actual, now.isoformat())
-        fits = observer.fits(desired.versions, settlement.known.records, actual, manifests)
+        intents = self.store.intents(key)
+        settlement = settle_open(known, unfinished, intents, actual, now.isoformat())
+        fits = observer.fits(desired.versions, settlement.known.records, actual, manifests, intents)
         wrong = observer.arranged_otherwise(desired.versions, fits, manifests)
         actual = replace(actual, committed=actual.committed - wrong)
         plan = make_plan(order.spec, self.base, desired, actual, settlement.known, fits=fits)
@@ -163,6 +134,12 @@ class Reconciler:
             self.store.save_seen(order.key, frozenset(sight.desired.aliases))
         plan = replace(sight.plan, changes=tuple(done), refusals=(*sight.plan.refusals, *late))
         return replace(sight, plan=plan)
+
+    def adopt(self, order: Order, change: AdoptVersion) -> None:
+        """Adopt a version as a person said, journaled. Raises NeedsPerson if it is refused, paused or frozen."""
+        if refusal := self._held(order, change):
+            raise NeedsPerson(f"{refusal.about}: {refusal.reason}", refusal.remedy)
+        self._apply(order, change, None)
 
     def _make(self, order: Order, sight: Sight) -> tuple[list[Change], list[Refusal]]:
         """Make the plan's changes; return those that were made, and why others were not."""
@@ -214,9 +191,13 @@ class Reconciler:
             version = now_called.get(record.source.id, record.source)
             if version.collection != record.source.collection:
                 self.store.save_record(replace(record, source=version))
-        recorded, folders = {record.artifact_uri for record in settlement.known.records}, self._observer(order).folders
+        records, homes = settlement.known.records, self._observer(order).homes
+        recorded = {record.artifact_uri for record in records}
         for alias, version in sight.desired.aliases.items():
-            holder, meant = sight.actual.holder(alias), next(filter(recorded.__contains__, folders(version)), None)
+            holder, meant = (
+                sight.actual.holder(alias),
+                next(filter(recorded.__contains__, homes(version, records)), None),
+            )
             in_place = holder is not None and holder.artifact_uri == meant
             if holder and in_place and settlement.known.mirrored.get(alias) != holder.id:
                 self.store.save_mirrored(key, alias, holder.id)
@@ -238,7 +219,7 @@ class Reconciler:
         self.store.finish(entry, Outcome.APPLIED, detail, self.clock.now())
         self.witness.made(order.key, change)
 
-    def _effect(self, order: Order, change: Change) -> str:
+    def _effect(self, order: Order, change: Change) -> str:  # noqa: PLR0911  one kind a case
         key = order.key
         match change:
             case CopyFiles(version, folder):
@@ -250,8 +231,14 @@ class Reconciler:
                 return f"{len(self.copier.arrange(version, copied, folder, renames).files)} files, inside the bucket"
             case RegisterVersion(version, folder):
                 self._show(order, State.REGISTERING, f"registering {version.label}")
-                registrar = Registrar(self.registry, self.store, self.clock, self.settle, self.registrations)
-                return f"@{registrar.register(key, change, order.name, self._facts(folder)).version_id}"
+                registered = self._registrar(order).register(key, change, order.name, self._facts(folder))
+                return f"@{registered.version_id}"
+            case AdoptVersion(version, folder):
+                self._show(order, State.REGISTERING, f"adopting {version.label}")
+                kept = adopted_uri(self.base, key.model, folder)
+                count = self._registrar(order).adopt(key, change, self.copier, kept)
+                self._count_as_set(order, change)
+                return f"{count} file{'' if count == 1 else 's'}, as the source has them"
             case MoveAlias(alias, artifact_uri=folder, previous=previous):
                 version_id = self._version_id(key, folder)
                 self._still_where_it_was(key, alias, previous, version_id)
@@ -263,8 +250,21 @@ class Reconciler:
                 self.registry.remove_alias(key.model, alias, previous.version_id)
                 self.store.save_mirrored(key, alias, None)
                 return f"was on @{previous.version_id}"
+            case MarkDuplicate(version_id, of):
+                self.registry.mark_duplicate(key.model, version_id, of)
+                return f"one too many beside @{of}"
             case _:
                 assert_never(change)
+
+    def _count_as_set(self, order: Order, change: AdoptVersion) -> None:
+        """Remember the aliases that came with an adopted version, of those that the mapping brings, as if set by us."""
+        there = self.registry.version(order.key.model, change.version_id)
+        for alias in there.aliases & desire(order.spec, order.state).aliases.keys() if there else ():
+            self.store.save_mirrored(order.key, alias, change.version_id)
+
+    def _registrar(self, order: Order) -> Registrar:
+        joins = order.spec.on_conflict is OnConflict.OVERWRITE
+        return Registrar(self.registry, self.store, self.clock, self.settle, self.registrations, joins=joins)
 
     def _still_where_it_was(self, key: ModelKey, alias: Alias, previous: VersionRef | None, to: str) -> None:
         """Make sure that nobody has moved an alias since the plan was made; `default` may come with a new model."""
@@ -290,10 +290,3 @@ class Reconciler:
     def _show(self, order: Order, state: State, message: str) -> None:
         looked_at = self.clock.now().isoformat()
         self.store.save_status(Status(order.key, state, message, "", order.state.collection, looked_at, None))
-
-
-def world_has_moved(key: ModelKey) -> NeedsPerson:
-    """Say that a saved plan is not what would be planned now."""
-    return NeedsPerson(
-        f"the world has moved since the plan for {key} was made", "make a new one and read it: bridge plan --out FILE"
-    )

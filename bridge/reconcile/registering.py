@@ -25,9 +25,9 @@ from bridge.core.model import MappingRecord
 from bridge.core.records import Intent
 
 if TYPE_CHECKING:
-    from bridge.core.changes import RegisterVersion
+    from bridge.core.changes import AdoptVersion, RegisterVersion
     from bridge.core.model import Container, Facts, ModelKey
-    from bridge.core.ports import Clock, Limit, Registry, Store
+    from bridge.core.ports import Clock, Copier, Limit, Registry, Store
     from bridge.core.records import Operation
 
 FIRST_POLL = 0.2  # seconds between two questions about an operation; grows by half each time
@@ -44,6 +44,7 @@ class Registrar:
     clock: Clock
     settle: timedelta
     registrations: Limit = UNLIMITED
+    joins: bool = False  # also a model that holds versions and none of ours
 
     def register(self, key: ModelKey, change: RegisterVersion, name: str, facts: Facts) -> MappingRecord:
         """
@@ -66,6 +67,20 @@ class Registrar:
         self.store.save_record(record)
         self.store.close_intent(key, uri)
         return record
+
+    def adopt(self, key: ModelKey, change: AdoptVersion, copier: Copier, kept: str) -> int:
+        """
+        Take a person's version over: compare its bytes, keep their manifest, mark it, and last write the record.
+
+        Return how many files it has. Dying anywhere leaves a version that is not ours yet. Idempotent.
+        """
+        manifest = copier.adopt(change.version, change.artifact_uri, kept, deep=change.deep)
+        self.registry.mark_ours(key.model, change.version_id)
+        at = self.clock.now().isoformat()
+        self.store.save_record(
+            MappingRecord(key, change.version, change.artifact_uri, change.version_id, at, manifest.facts)
+        )
+        return len(manifest.files)
 
     def _earlier_attempt(self, intent: Intent) -> str | None:
         """Learn what became of a send whose end is not recorded; None if it is certain that nothing did."""
@@ -118,6 +133,8 @@ class Registrar:
 
     def _refuse_foreign(self, intent: Intent) -> None:
         """Refuse to add to a model that holds versions and none of ours: a person made it since the plan was."""
+        if self.joins:
+            return
         folders = {record.artifact_uri for record in self.store.records(intent.key)}
         versions = self.registry.observe(intent.key.model).versions
         if versions and not any(version.marked and version.artifact_uri in folders for version in versions):

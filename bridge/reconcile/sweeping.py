@@ -13,7 +13,7 @@ from bridge.core.model import ModelKey, State
 from bridge.core.naming import model_id
 from bridge.core.records import Status
 from bridge.reconcile.failing import known, status_of
-from bridge.reconcile.reconciler import Order
+from bridge.reconcile.orders import Order
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

@@ -19,7 +19,8 @@ from bridge.core.comparing import (
 )
 from bridge.core.errors import BridgeError, IntegrityError, NotFound
 from bridge.core.findings import Finding, FindingKind, Tally
-from bridge.core.naming import copied_uri
+from bridge.core.naming import adopted_uri, copied_uri
+from bridge.core.ownership import is_adopted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -50,7 +51,7 @@ class Verifier:
     """Verifies versions. What says where an end is, by connection or by key, may raise, and so may the end."""
 
     source: Callable[[str], Source]
-    target: Callable[[ModelKey], tuple[Bucket, Registry]]
+    target: Callable[[ModelKey], tuple[Bucket, Registry, str]]  # and the folder in the bucket, gs://bucket/prefix
     store: Store
 
     def verify(self, records: Iterable[MappingRecord], *, deep: bool = False) -> Iterator[Verdict]:
@@ -62,7 +63,7 @@ class Verifier:
         """
         for key, of_key in groupby(records, lambda record: record.key):
             try:
-                bucket, registry = self.target(key)
+                bucket, registry, base = self.target(key)
             except BridgeError as problem:
                 for record in of_key:
                     yield Verdict(record, 0, 0, _only(unanswered(str(record.source), problem)), ())
@@ -72,7 +73,7 @@ class Verifier:
             # An alias that a sync moves meanwhile is not compared: it is on its way.
             mirrored = dict(before.items() & self.store.mirrored(key).items())
             for record in of_key:
-                look = _Look(record, bucket, deep=deep)
+                look = _Look(record, bucket, base, deep=deep)
                 copy = look.at_bucket()
                 look.at_source(self.source, copy)
                 look.at_vertex(registry, actual, mirrored)
@@ -82,8 +83,9 @@ class Verifier:
 class _Look:
     """One look at one version: takes down what is found, end by end."""
 
-    def __init__(self, record: MappingRecord, bucket: Bucket, *, deep: bool) -> None:
+    def __init__(self, record: MappingRecord, bucket: Bucket, base: str, *, deep: bool) -> None:
         self._record = record
+        self._base = base
         self._bucket = bucket
         self._deep = deep
         self._tally = Tally()
@@ -100,6 +102,8 @@ class _Look:
         There are two if Vertex has it from one that was arranged for a container.
         """
         registered = self._record.artifact_uri
+        if is_adopted(self._record):
+            return self._folder(registered, adopted_uri(self._base, self._record.key.model, registered))
         copied = copied_uri(registered)
         copy = self._folder(copied)
         if registered == copied:
@@ -143,14 +147,14 @@ class _Look:
         for finding in compare_vertex(record, version, actual, mirrored):
             self._tally.add(finding)
 
-    def _folder(self, folder: str) -> Manifest | None:
-        """Compare a folder with its manifest; return that if it was there, and of the version."""
+    def _folder(self, folder: str, kept: str | None = None) -> Manifest | None:
+        """Compare a folder with its manifest, or that in `kept`; return it if it was there, and of the version."""
         try:
-            manifest = self._bucket.manifest(folder)
+            manifest = self._bucket.manifest(kept or folder)
         except BridgeError as problem:
             self._tally.add(unanswered(folder, problem))
             return None
-        wrong = compare_manifest(folder, self._record.source, manifest)
+        wrong = compare_manifest(kept or folder, self._record.source, manifest)
         if manifest is None or wrong is not None:
             self._tally.add(wrong)
             return None

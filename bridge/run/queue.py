@@ -25,13 +25,20 @@ class Submission:
 
     key: ModelKey
     why: str
-    id: str  # in every log line about it
+    id: str  # in every log line about it: that of its cause, if there is one
     full: bool = False
     since: float = 0.0  # seconds of a clock of its own
 
 
-# What this thread is at. A thread that helps with it has to be given the context: contextvars.copy_context().
+# What this thread is at, and the id of what all of it began with, such as a webhook. A thread that helps with it has to
+# be given the context: contextvars.copy_context().
 AT_WORK: contextvars.ContextVar[Submission | None] = contextvars.ContextVar("at_work", default=None)
+CAUSE: contextvars.ContextVar[str | None] = contextvars.ContextVar("cause", default=None)
+
+
+def new_id() -> str:
+    """Return what lines of the log that belong together have in common."""
+    return secrets.token_hex(4)
 
 
 class KeyQueue:
@@ -74,7 +81,7 @@ class KeyQueue:
             if (earlier := line.get(key)) is not None:
                 line[key] = replace(earlier, full=earlier.full or full)
                 return False
-            line[key] = Submission(key, why, secrets.token_hex(4), full, time.monotonic())
+            line[key] = Submission(key, why, CAUSE.get() or new_id(), full, time.monotonic())
             self._change.notify()
             return True
 
@@ -114,6 +121,7 @@ class KeyQueue:
 
     def _run(self, submission: Submission) -> None:
         AT_WORK.set(submission)
+        CAUSE.set(submission.id)
         self._work(submission)
 
     def _next(self) -> Submission | None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Clock, Queue
     from bridge.core.records import Status
+    from bridge.reconcile.orders import Order
     from bridge.reconcile.passes import Passes
-    from bridge.reconcile.reconciler import Order
     from bridge.reconcile.sweeping import Look
     from bridge.service.health import Health
 

@@ -24,7 +24,7 @@ import threading
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastapi import APIRouter, Request, status
 from fastapi.responses import JSONResponse
@@ -94,10 +94,18 @@ class Door:
     token: str | None
     secret: str | None
     selected: Callable[[str], bool]  # whether a mapping may follow a collection of that name
-    give: Callable[[str | None], None]  # has a collection looked at, or all of them if None
+    give: Callable[[str | None], str]  # has a collection looked at, or all of them if None; returns the look's id
 
 
-_NOBODY = Door("wandb", "nobody knows this", "nor this", lambda _name: False, lambda _name: None)
+_NOBODY = Door("wandb", "nobody knows this", "nor this", lambda _name: False, lambda _name: "")
+
+
+class Word(NamedTuple):
+    """What a webhook gets for an answer."""
+
+    heard: Heard
+    wait: float | None = None  # seconds until it may come again
+    id: str | None = None  # which the log has of all that comes of it
 
 
 class Hooks:
@@ -142,9 +150,9 @@ class Hooks:
             async with asyncio.timeout(self._patience):
                 body = await _body(request)
         except TimeoutError:
-            return self._answer(connection, Heard.TOO_SLOW)
+            return self._answer(connection, Word(Heard.TOO_SLOW))
         if body is None:
-            return self._answer(connection, Heard.TOO_LONG)
+            return self._answer(connection, Word(Heard.TOO_LONG))
         with self._lock:
             door = self._doors.get(connection)
         headers = request.headers
@@ -152,47 +160,48 @@ class Hooks:
             self._is_genuine(kind, _NOBODY, headers, body)
             return JSONResponse({"detail": "no connection takes webhooks here"}, status.HTTP_404_NOT_FOUND)
         if not self._is_genuine(kind, door, headers, body):
-            return self._answer(connection, Heard.FORGED)
-        return self._answer(connection, *self._heed(connection, door, headers, body))
+            return self._answer(connection, Word(Heard.FORGED))
+        return self._answer(connection, self._heed(connection, door, headers, body))
 
     def _is_genuine(self, kind: Kind, door: Door, headers: Mapping[str, str], body: bytes) -> bool:
         if kind == "wandb":
             return webhooks.is_of_wandb(headers, body, token=door.token, secret=door.secret)
         return webhooks.is_of_mlflow(headers, body, secret=door.secret or "") and door.secret is not None
 
-    def _heed(self, connection: str, door: Door, headers: Mapping[str, str], body: bytes) -> tuple[Heard, float | None]:
+    def _heed(self, connection: str, door: Door, headers: Mapping[str, str], body: bytes) -> Word:
         delivery = None
         if door.kind == "mlflow":
             delivery = f"{connection} {headers.get(webhooks.DELIVERY, '')}"
             if not webhooks.is_fresh(headers.get(webhooks.TIMESTAMP), self._clock.now()):
-                return Heard.STALE, None
+                return Word(Heard.STALE)
             if delivery in self._delivered:
-                return Heard.REPEATED, None
+                return Word(Heard.REPEATED)
         with self._lock:
             allowance = self._allowances.get(connection)
             wait = allowance.take() if allowance is not None else None
         if wait is not None:
-            return Heard.TOO_MANY, wait
+            return Word(Heard.TOO_MANY, wait)
         if delivery is not None:
             self._delivered.add(delivery)
         try:
             name = (_name_of_wandb if door.kind == "wandb" else _name_of_mlflow)(body)
         except (ValueError, RecursionError):
-            return Heard.MALFORMED, None
+            return Word(Heard.MALFORMED)
         if name is not None and not (len(name) <= LONGEST_NAME and name.isprintable() and door.selected(name)):
-            return Heard.UNKNOWN, None
-        door.give(name)
-        return Heard.HEEDED, None
+            return Word(Heard.UNKNOWN)
+        return Word(Heard.HEEDED, id=door.give(name))
 
-    def _answer(self, connection: str, heard: Heard, wait: float | None = None) -> JSONResponse:
+    def _answer(self, connection: str, word: Word) -> JSONResponse:
+        heard = word.heard
         with self._lock:
             if connection in self._doors:  # others would fill the memory
                 self._heard[connection, heard] += 1
                 self._tell(connection, heard)
-        headers = {"Retry-After": str(int(wait) + 1)} if wait is not None else {}
+        headers = {"Retry-After": str(int(word.wait) + 1)} if word.wait is not None else {}
         if heard is Heard.FORGED:
             headers["WWW-Authenticate"] = "Bearer"
-        return JSONResponse({"heard": heard, "detail": _WHY[heard]}, _STATUS[heard], headers)
+        said = {"heard": heard, "detail": _WHY[heard]} | ({"id": word.id} if word.id is not None else {})
+        return JSONResponse(said, _STATUS[heard], headers)
 
     def _tell(self, connection: str, heard: Heard) -> None:
         """Say what is refused, each kind once until something is heeded: whoever forges writes no log of ours."""

@@ -12,17 +12,19 @@ from datetime import UTC, datetime
 from typing import TextIO
 
 from bridge.config.report import visible
-from bridge.run.queue import AT_WORK
+from bridge.run.queue import AT_WORK, CAUSE
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; lines about one submission have its `id`."""
+    """One JSON object a line; lines that have one cause, such as a webhook or a submission, have one `id`."""
 
     def format(self, record: logging.LogRecord) -> str:
         """See logging."""
         values = {"at": _at(record).isoformat(timespec="milliseconds"), "level": record.levelname.lower()}
+        if (cause := CAUSE.get()) is not None:
+            values["id"] = cause
         if (work := AT_WORK.get()) is not None:
-            values |= {"id": work.id, "mapping": work.key.mapping, "model": work.key.model, "why": work.why}
+            values |= {"mapping": work.key.mapping, "model": work.key.model, "why": work.why}
         values["event"] = record.getMessage()
         if record.exc_info:
             values["error"] = self.formatException(record.exc_info)

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     CopyFiles,
+    MarkDuplicate,
     MoveAlias,
     RegisterVersion,
     RemoveAlias,
@@ -206,7 +208,7 @@ def content_of(row: RowMapping) -> Content:
     return Content(Digest(row["algorithm"], row["digest"]), file, row["uri"])
 
 
-def change_from_json(values: Mapping[str, Any]) -> Change:
+def change_from_json(values: Mapping[str, Any]) -> Change:  # noqa: PLR0911  one kind a case
     """
     Read what `change_to_json` wrote.
 
@@ -226,6 +228,8 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
                 _container_from_json(values.get("container", {"image": ""})),  # entries from before there were layouts
                 values.get("why", ""),
             )
+        case "adopt":
+            return AdoptVersion(**{**_fields(values), "version": SourceVersion(**values["version"])})
         case "move-alias":
             previous = values["previous"]
             return MoveAlias(
@@ -233,14 +237,21 @@ def change_from_json(values: Mapping[str, Any]) -> Change:
                 SourceVersion(**values["to"]),
                 values["artifact_uri"],
                 None if previous is None else VersionRef(**previous),
+                values.get("why", ""),
             )
         case "remove-alias":
             return RemoveAlias(Alias(values["alias"]), VersionRef(**values["previous"]))
+        case "mark-duplicate":
+            return MarkDuplicate(**_fields(values))
         case kind:
             raise NeedsPerson(
                 reason=f"the journal holds a change of the kind {kind!r}, which this bridge does not know",
                 remedy="upgrade the bridge: a newer one wrote it",
             )
+
+
+def _fields(values: Mapping[str, Any]) -> Row:
+    return {name: value for name, value in values.items() if name != "change"}
 
 
 def _container_from_json(values: Mapping[str, Any]) -> Container:

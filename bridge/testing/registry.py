@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.model import DEFAULT, Alias, ModelVersion, TargetState
 from bridge.core.records import Operation
+from bridge.testing.models import HeldModel, HeldUpload, HeldVersion
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -19,37 +19,6 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError
     from bridge.core.model import Container, Facts, SourceVersion
     from bridge.core.ports import Clock
-
-
-@dataclass
-class _Version:
-    number: int
-    artifact_uri: str
-    marked: bool
-    listed_from: datetime
-    aliases: set[Alias] = field(default_factory=set)
-
-
-@dataclass
-class _Model:
-    name: str
-    marked: bool  # labels of the first upload belong to the model, where label_scope says so
-    versions: list[_Version] = field(default_factory=list)
-    given: int = 0  # version ids are never given twice
-
-    def version(self, version_id: str) -> _Version | None:
-        return next((version for version in self.versions if str(version.number) == version_id), None)
-
-
-@dataclass
-class _Upload:
-    name: str  # of the operation
-    model: str
-    display_name: str
-    artifact_uri: str
-    is_first: bool  # it asks for a new model
-    commits_at: datetime
-    end: Operation | None  # None: not yet; otherwise how it ends, once it is time
 
 
 class MemoryRegistry:
@@ -64,8 +33,7 @@ class MemoryRegistry:
     - `problems["observe"] = TryAgain("...")`: every call of that method raises it, and nothing happens,
     - `failing`: how the next uploads end instead of with a version, each an `Operation` with an error,
     - `interrupt`: called in the middle of an alias move that takes two requests,
-    - `calls`: the methods that were called, in order,
-    - `served`: what was asked for each folder, by artifact_uri.
+    - `calls`: the methods that were called, in order; `served`: what was asked for each folder, by artifact_uri.
     """
 
     def __init__(
@@ -90,8 +58,8 @@ class MemoryRegistry:
         self.calls: list[str] = []
         self.served: dict[str, tuple[Container, Facts]] = {}
         self._clock = clock
-        self._models: dict[str, _Model] = {}
-        self._uploads: dict[str, _Upload] = {}
+        self._models: dict[str, HeldModel] = {}
+        self._uploads: dict[str, HeldUpload] = {}
         self._asked = 0
         self._lock = threading.RLock()
 
@@ -108,8 +76,7 @@ class MemoryRegistry:
         """Return a model's aliases: alias -> version id."""
         with self._lock:
             self._settle()
-            there = self._models.get(model)
-            held = there.versions if there else []
+            held = self._models[model].versions if model in self._models else []
             return {alias: str(version.number) for version in held for alias in sorted(version.aliases)}
 
     def display_name(self, model: str) -> str:
@@ -119,15 +86,21 @@ class MemoryRegistry:
     # what a person does by hand
 
     def add_by_hand(
-        self, model: str, artifact_uri: str = "gs://elsewhere/", aliases: Iterable[str] = (), *, marked: bool = False
+        self,
+        model: str,
+        artifact_uri: str = "gs://elsewhere/",
+        aliases: Iterable[str] = (),
+        *,
+        marked: bool = False,
+        owner: str | None = None,
     ) -> str:
-        """Register a version, of a new model if need be; return its id. `marked`: with the owner's label."""
+        """Register a version, of a new model if need be; return its id. `marked`: ours; `owner`: somebody else's."""
         with self._lock:
             self._settle()
             version = self._add(model, model, artifact_uri, marked=marked, at=self._clock.now())
-            version.listed_from = self._clock.now()
+            version.owner, version.listed_from = owner, self._clock.now()
             for alias in aliases:
-                self._name(self._models[model], Alias(alias), version)
+                self._models[model].give(Alias(alias), version)
             return str(version.number)
 
     def move_by_hand(self, model: str, alias: str, version_id: str | None) -> None:
@@ -135,18 +108,16 @@ class MemoryRegistry:
         with self._lock:
             self._settle()
             there = self._models[model]
-            self._name(there, Alias(alias), there.version(version_id) if version_id else None)
+            there.give(Alias(alias), there.version(version_id) if version_id else None)
 
     def delete_by_hand(self, model: str, version_id: str) -> None:
         """Delete a version with its aliases; `default` goes to the latest, and the model with its last version."""
         with self._lock:
             self._settle()
             there = self._models[model]
-            there.versions = [version for version in there.versions if str(version.number) != version_id]
+            there.drop(version_id)
             if not there.versions:
                 del self._models[model]
-            elif not any(DEFAULT in version.aliases for version in there.versions):
-                there.versions[-1].aliases.add(DEFAULT)
 
     def forget_operations(self) -> None:
         """Forget all operations that have ended, as Vertex does after a while."""
@@ -161,6 +132,12 @@ class MemoryRegistry:
         with self._lock:
             self._begin("check_access")
 
+    def models(self) -> tuple[str, ...]:
+        """See the port."""
+        with self._lock:
+            self._begin("models")
+            return tuple(sorted(model for model, there in self._models.items() if self._shows_mark(there)))
+
     def observe(self, model: str) -> TargetState:
         """See the port."""
         with self._lock:
@@ -171,9 +148,8 @@ class MemoryRegistry:
         """See the port. `list_lag` is of lists alone."""
         with self._lock:
             self._begin("version")
-            there = self._models.get(model)
-            version = there.version(version_id) if there else None
-            return None if there is None or version is None else self._shown(there, version)
+            version = self._find(model, version_id)
+            return None if version is None else self._shown(self._models[model], version)
 
     def register(
         self,
@@ -190,7 +166,7 @@ class MemoryRegistry:
             self._begin("register")
             self._asked += 1
             self.served[artifact_uri] = (container, facts)
-            upload = _Upload(
+            upload = HeldUpload(
                 f"operations/{self._asked}",
                 model,
                 name,
@@ -228,22 +204,44 @@ class MemoryRegistry:
             if there is None or version is None:
                 raise TryAgain(f"version @{version_id} of model {model} is gone")
             if self.alias_conflict == "reject" and alias != DEFAULT and alias not in version.aliases:
-                self._name(there, alias, None)
+                there.give(alias, None)
                 self.interrupt()
-            self._name(there, alias, version)
+            there.give(alias, version)
             self._answer("move_alias")
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """See the port."""
         with self._lock:
             self._begin("remove_alias")
-            there = self._models.get(model)
-            version = there.version(version_id) if there else None
+            version = self._find(model, version_id)
             if version is not None and alias in version.aliases:
                 if alias == DEFAULT:
                     raise NeedsPerson(f"model {model} must have a 'default'", "move it instead")
                 version.aliases.discard(alias)
             self._answer("remove_alias")
+
+    def mark_ours(self, model: str, version_id: str) -> None:
+        """See the port."""
+        self._mark("mark_ours", model, version_id, None)
+
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """See the port."""
+        self._mark("mark_duplicate", model, version_id, of)
+
+    def _mark(self, method: str, model: str, version_id: str, duplicate_of: str | None) -> None:
+        with self._lock:
+            self._begin(method)
+            version = self._find(model, version_id)
+            if version is None:
+                raise NotFound(f"model {model} has no version @{version_id}", "look which it has")
+            if version.owner is not None:
+                raise NeedsPerson(f"version @{version_id} of model {model} belongs to {version.owner!r}", "ask them")
+            version.marked, version.duplicate_of = version.marked or duplicate_of is None, duplicate_of
+            self._answer(method)
+
+    def _find(self, model: str, version_id: str) -> HeldVersion | None:
+        there = self._models.get(model)
+        return there.version(version_id) if there else None
 
     def _begin(self, method: str) -> None:
         self.calls.append(method)
@@ -263,10 +261,18 @@ class MemoryRegistry:
         listed = (self._shown(there, each) for each in there.versions if each.listed_from <= self._clock.now())
         return TargetState(model, exists=True, versions=tuple(listed))
 
-    def _shown(self, model: _Model, version: _Version) -> ModelVersion:
-        shared = model.marked and self.label_scope == "model"
+    def _shows_mark(self, model: HeldModel) -> bool:
+        return any(DEFAULT in version.aliases and self._shown(model, version).marked for version in model.versions)
+
+    def _shown(self, model: HeldModel, version: HeldVersion) -> ModelVersion:
+        shared = model.marked and self.label_scope == "model" and version.owner is None
         return ModelVersion(
-            str(version.number), version.artifact_uri, frozenset(version.aliases), version.marked or shared
+            str(version.number),
+            version.artifact_uri,
+            frozenset(version.aliases),
+            version.marked or shared,
+            version.owner,
+            version.duplicate_of is not None,
         )
 
     def _settle(self) -> None:
@@ -276,7 +282,7 @@ class MemoryRegistry:
             if upload.commits_at <= self._clock.now():
                 upload.end = self._end(upload)
 
-    def _end(self, upload: _Upload) -> Operation:
+    def _end(self, upload: HeldUpload) -> Operation:
         if self.failing:
             return self.failing.pop(0)
         if upload.is_first and upload.model in self._models:
@@ -284,17 +290,11 @@ class MemoryRegistry:
         version = self._add(upload.model, upload.display_name, upload.artifact_uri, marked=True, at=upload.commits_at)
         return Operation(done=True, version_id=str(version.number))
 
-    def _add(self, model: str, name: str, artifact_uri: str, *, marked: bool, at: datetime) -> _Version:
-        there = self._models.setdefault(model, _Model(name, marked))
+    def _add(self, model: str, name: str, artifact_uri: str, *, marked: bool, at: datetime) -> HeldVersion:
+        there = self._models.setdefault(model, HeldModel(name, marked))
         there.given += 1
-        version = _Version(there.given, artifact_uri, marked, at + timedelta(seconds=self.list_lag))
+        version = HeldVersion(there.given, artifact_uri, marked, at + timedelta(seconds=self.list_lag))
         if not there.versions:
             version.aliases.add(DEFAULT)
         there.versions.append(version)
         return version
-
-    def _name(self, model: _Model, alias: Alias, version: _Version | None) -> None:
-        for each in model.versions:
-            each.aliases.discard(alias)
-        if version is not None:
-            version.aliases.add(alias)

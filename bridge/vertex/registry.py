@@ -19,18 +19,20 @@ from google.cloud.aiplatform_v1.services.model_service.transports.grpc import ( 
     ModelServiceGrpcTransport,
 )
 
-from bridge.core.describing import description_of, labels_of
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.describing import labels_of
+from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.limits import UNLIMITED
-from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion, TargetState
-from bridge.core.naming import OWNER_LABEL
+from bridge.core.model import DEFAULT, Alias, ModelVersion, TargetState
+from bridge.core.naming import DUPLICATE_LABEL, OWNER_LABEL
 from bridge.core.records import Operation
 from bridge.vertex.errors import status_of, translated
+from bridge.vertex.requests import model_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
+    from bridge.core.model import Container, Facts, SourceVersion
     from bridge.core.ports import Limit
 
 TIMEOUT = 30.0  # seconds per call
@@ -82,6 +84,17 @@ class VertexRegistry:
                     f"Vertex AI has no {self._parent} ({absent.message})", "mend project and location of the connection"
                 ) from absent
 
+    def models(self) -> tuple[str, ...]:
+        """See the port."""
+        with self._asking(f"listing the models of {self._parent}"):
+            ours = f"labels.{OWNER_LABEL}={self._owner}"
+            request = v1.ListModelsRequest(parent=self._parent, filter=ours, page_size=_PAGE)
+            try:
+                listed = list(self._paged(self._client.list_models(request, timeout=TIMEOUT, retry=self._retry)))
+            except api.NotFound:
+                return ()
+        return tuple(sorted(model.name.rpartition("/")[2] for model in listed))
+
     def observe(self, model: str) -> TargetState:
         """See the port."""
         with self._asking(f"listing the versions of model {model}"):
@@ -104,38 +117,35 @@ class VertexRegistry:
 
     def version(self, model: str, version_id: str) -> ModelVersion | None:
         """See the port."""
-        with self._asking(f"asking for version @{version_id} of model {model}"):
+        found = self._model(f"{self._name(model)}@{version_id}", f"asking for version @{version_id} of model {model}")
+        return None if found is None else self._version(found)
+
+    def _model(self, name: str, what: str) -> v1.Model | None:
+        with self._asking(what):
             try:
-                found = self._client.get_model(
-                    name=f"{self._name(model)}@{version_id}", timeout=TIMEOUT, retry=self._retry
-                )
+                return self._client.get_model(name=name, timeout=TIMEOUT, retry=self._retry)
             except api.NotFound:
                 return None
-        return self._version(found)
 
     def _version(self, version: v1.Model) -> ModelVersion:
+        owner = version.labels.get(OWNER_LABEL)
         return ModelVersion(
             version.version_id,
             f"{version.artifact_uri.rstrip('/')}/",
             frozenset(Alias(alias) for alias in version.version_aliases),
-            version.labels.get(OWNER_LABEL) == self._owner,
+            owner == self._owner,
+            None if owner == self._owner else owner,
+            DUPLICATE_LABEL in version.labels,
         )
 
     def register(
         self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
     ) -> str:
         """See the port. No alias is sent, so `default` stays where it is, but for a model's first version."""
-        request = v1.UploadModelRequest(
-            parent=self._parent,
-            model=v1.Model(
-                display_name=name[:128],
-                version_description=description_of(version, facts),
-                artifact_uri=artifact_uri,
-                container_spec=_container(container),
-                labels={OWNER_LABEL: self._owner, **labels_of(version, facts)},
-            ),
-        )
-        exists = self._exists(model)
+        labels = {OWNER_LABEL: self._owner, **labels_of(version, facts)}
+        uploaded = model_of(name, version, artifact_uri, container, labels=labels, facts=facts)
+        request = v1.UploadModelRequest(parent=self._parent, model=uploaded)
+        exists = self._model(self._name(model), f"asking for model {model}") is not None
         with translated(f"registering {version} in model {model}", self._uploads):
             if exists:
                 request.parent_model = self._name(model)
@@ -217,6 +227,42 @@ class VertexRegistry:
         if any(v.id == version_id and alias in v.aliases for v in self.observe(model).versions):
             raise TryAgain(f"alias {alias} was removed from @{version_id} of model {model}, but still shows there")
 
+    def mark_ours(self, model: str, version_id: str) -> None:
+        """See the port."""
+        self._label(model, version_id, OWNER_LABEL, self._owner)
+
+    def mark_duplicate(self, model: str, version_id: str, of: str) -> None:
+        """See the port."""
+        self._label(model, version_id, DUPLICATE_LABEL, of)
+
+    def _label(self, model: str, version_id: str, label: str, value: str) -> None:
+        """Set one of our labels; that of a duplicate stays only where it is the one that is set."""
+        name = f"{self._name(model)}@{version_id}"
+        there = self._model(name, f"asking for version @{version_id} of model {model}")
+        if there is None:
+            raise NotFound(f"model {model} has no version @{version_id}", "look which it has: bridge explain")
+        if (owner := there.labels.get(OWNER_LABEL)) not in (None, self._owner):
+            raise NeedsPerson(
+                f"version @{version_id} of model {model} carries the mark of another bridge, {owner!r}",
+                "adopt it there, or take the label away in Vertex if that bridge is no more",
+            )
+        # What is read are the model's labels too, and what is written are all of the version's: nothing gets lost.
+        labels = {key: held for key, held in there.labels.items() if key != DUPLICATE_LABEL} | {label: value}
+        if labels == dict(there.labels):
+            return
+        change = v1.UpdateModelRequest(
+            model=v1.Model(name=name, labels=labels, etag=there.etag), update_mask={"paths": ["labels"]}
+        )
+        what = f"labelling version @{version_id} of model {model}"
+        with self._asking(what):
+            try:
+                self._client.update_model(change, timeout=TIMEOUT)
+            except api.NotFound as absent:
+                raise TryAgain(f"{what}: it is gone ({absent.message})") from absent
+        seen = self._model(name, what)
+        if seen is None or seen.labels.get(label) != value:
+            raise TryAgain(f"{what}: the label was set, but does not show there yet")
+
     def _others(self, model: str, alias: Alias, version_id: str) -> list[str]:
         return [v.id for v in self.observe(model).versions if alias in v.aliases and v.id != version_id]
 
@@ -232,14 +278,6 @@ class VertexRegistry:
             except api.NotFound as absent:
                 raise TryAgain(f"version @{version_id} of model {model} is gone ({absent.message})") from absent
 
-    def _exists(self, model: str) -> bool:
-        with self._asking(f"asking for model {model}"):
-            try:
-                self._client.get_model(name=self._name(model), timeout=TIMEOUT, retry=self._retry)
-            except api.NotFound:
-                return False
-        return True
-
     def _heard(self, problem: Exception) -> None:
         self._limit.answered(status_of(problem))
         if isinstance(problem, api.TooManyRequests):
@@ -251,13 +289,3 @@ class VertexRegistry:
 
     def _name(self, model: str) -> str:
         return f"{self._parent}/models/{model}"
-
-
-def _container(container: Container) -> v1.ModelContainerSpec:
-    return v1.ModelContainerSpec(
-        image_uri=container.image,
-        ports=[v1.Port(container_port=port) for port in container.ports],
-        predict_route=container.predict_route or "",
-        health_route=container.health_route or "",
-        env=[v1.EnvVar(name=name, value=value) for name, value in container.env],
-    )

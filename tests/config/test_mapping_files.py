@@ -12,6 +12,7 @@ from bridge.core.model import (
     AliasRules,
     CollectionSelector,
     MappingSpec,
+    OnConflict,
     OnDrift,
     Policy,
     Serving,
@@ -58,6 +59,7 @@ def test_a_pattern_with_tags_and_everything_else_is_translated(folder: Folder) -
         default_from="production",
         versions="{latest: 5}",
         drift="heal",
+        on_conflict="adopt",
         on_source_delete="retain",
     )
     (spec,) = folder.load().mappings
@@ -68,6 +70,7 @@ def test_a_pattern_with_tags_and_everything_else_is_translated(folder: Folder) -
         is_pattern=True,
         tags=frozenset({"approved", "2024"}),
     )
+    assert spec.on_conflict is OnConflict.ADOPT
     assert spec.serving == Serving(image="img", ports=(1, 2), predict_route="/p", health_route="/h", env={"K": "no"})
     assert (spec.policy, spec.drift) == (Policy.UPSERT_ONLY, OnDrift.HEAL)
     assert (spec.aliases, spec.default_from) == (AliasRules({}, "slug"), "production")
@@ -137,7 +140,7 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
             {"zzz": "1"},
             (
                 "7:5: unknown key 'zzz'; known keys: name, source, target, policy, aliases, alias_style, default_from, "
-                "versions, serving, freeze, drift, on_source_delete"
+                "versions, serving, freeze, drift, on_conflict, on_source_delete"
             ),
         ),
         ({"policy": None}, f"2:5: missing key 'policy'; {POLICIES}"),
@@ -246,6 +249,10 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
         ),
         ({"on_source_delete": "unalias"}, "7:23: on_source_delete 'unalias' is not supported yet; use retain"),
         ({"on_source_delete": "delete"}, "7:23: on_source_delete 'delete' is not supported yet; use retain"),
+        (
+            {"on_conflict": "steal"},
+            "7:18: expected hold, overwrite or adopt, found 'steal'; write one of hold, overwrite, adopt",
+        ),
         ({"drift": "fix"}, "7:12: expected report or heal, found 'fix'; write one of report, heal"),
         ({"drift": "false"}, "7:12: expected report or heal, found false; write one of report, heal"),
         ({"versions": "newest"}, "7:15: expected aliased or all, found 'newest'; write one of aliased, all"),

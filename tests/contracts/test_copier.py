@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
+from bridge.core.errors import IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import Facts
+from bridge.core.naming import artifact_uri, serving_uri
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
 from tests.contracts.buckets import MAKES, md5, sha256, xxh128
@@ -396,3 +398,123 @@ def test_a_copied_object_that_somebody_deleted_is_not_arranged(end: End) -> None
 
     with pytest.raises(NeedsPerson, match=r"bare/.*' is gone"):
         end.copier.arrange(version, f"{end.place.folder}bare/", f"{end.place.folder}serving/", RENAMES)
+
+
+# compare and adopt
+
+
+def filled(end: End, files: dict[str, bytes], folder: str = "theirs/") -> str:
+    """Have a person fill a folder."""
+    for path, content in files.items():
+        end.place.write(folder + path, content)
+    return f"{end.place.folder}{folder}"
+
+
+def test_a_folder_with_a_versions_files_is_adopted_and_its_manifest_kept_elsewhere(end: End) -> None:
+    version = end.source.publish(PATH, FILES, facts=FACTS)
+    theirs = filled(end, FILES)
+    kept = f"{end.place.folder}adopted/"
+
+    compared = end.copier.compare(version, theirs)
+    assert end.copier.manifest(kept) is None
+    adopted = end.copier.adopt(version, theirs, kept)
+
+    assert adopted == compared == end.copier.manifest(kept)
+    assert [(file.path, file.size, file.md5) for file in adopted.files] == [
+        (path, len(FILES[path]), md5(FILES[path])) for path in sorted(FILES)
+    ]
+    assert (adopted.is_of(version), adopted.facts) == (True, FACTS)
+    assert end.copier.manifest(theirs) is None
+    assert end.source.calls.count("open") == 0
+
+
+def test_adopting_twice_is_adopting_once(end: End) -> None:
+    version, theirs = end.source.publish(PATH, FILES), filled(end, FILES)
+    first, second = (end.copier.adopt(version, theirs, f"{end.place.folder}adopted/") for _ in range(2))
+    assert first == second
+
+
+@pytest.mark.parametrize(
+    ("files", "reason"),
+    [
+        pytest.param({"empty": b""}, "has no file 'conf/threshold.txt', which the version has", id="one is missing"),
+        pytest.param(FILES | {"z": b"z"}, "has a file 'z', which the version has not", id="one too many"),
+        pytest.param(FILES | {"empty": b"not"}, "has 3 bytes in 'empty', and the version 0", id="another size"),
+        pytest.param(
+            FILES | {"model.bin": b"the modem"}, "has other bytes in 'model.bin' than the version", id="other bytes"
+        ),
+    ],
+)
+def test_a_folder_with_other_files_is_not_adopted(end: End, files: dict[str, bytes], reason: str) -> None:
+    version, theirs = end.source.publish(PATH, FILES), filled(end, files)
+
+    with pytest.raises(IntegrityError, match=f"theirs/ {re.escape(reason)}"):
+        end.copier.adopt(version, theirs, f"{end.place.folder}adopted/")
+
+    assert end.copier.manifest(f"{end.place.folder}adopted/") is None
+
+
+@pytest.mark.parametrize("algorithm", ["xxh128", None])
+def test_where_no_digest_tells_every_byte_does(end: End, algorithm: str | None) -> None:
+    version = end.source.publish(PATH, FILES, algorithm=algorithm)  # type: ignore[arg-type]  # one of its words
+    theirs = filled(end, FILES)
+
+    with pytest.raises(
+        NeedsPerson, match=r"no digest that both sides keep tells .*; have every byte compared: .*--deep"
+    ):
+        end.copier.compare(version, theirs)
+
+    files = end.copier.compare(version, theirs, deep=True).files
+    assert [file.path for file in files] == sorted(FILES)
+    assert {file.xxh128 for file in files} == ({xxh128(FILES[p]) for p in FILES} if algorithm else {None})
+
+
+@pytest.mark.parametrize("algorithm", ["xxh128", None])
+def test_other_bytes_are_found_by_reading(end: End, algorithm: str | None) -> None:
+    version = end.source.publish(PATH, FILES, algorithm=algorithm)  # type: ignore[arg-type]  # one of its words
+    theirs = filled(end, FILES | {"model.bin": b"the modem"})
+
+    with pytest.raises(
+        IntegrityError, match=r"has other bytes in 'model\.bin' than the version, as reading them shows"
+    ):
+        end.copier.compare(version, theirs, deep=True)
+
+
+def test_a_composed_object_is_compared_by_its_bytes(end: End) -> None:
+    version, theirs = end.source.publish(PATH, FILES), filled(end, FILES)
+    end.place.compose("theirs/model.bin", FILES["model.bin"])
+
+    with pytest.raises(NeedsPerson, match="--deep"):
+        end.copier.compare(version, theirs)
+
+    assert len(end.copier.compare(version, theirs, deep=True).files) == len(FILES)
+
+
+def test_a_folder_that_the_bridge_filled_is_compared_with_its_manifest(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    own = artifact_uri(end.place.folder, "fraud", version)
+    copied = end.copier.copy(version, own)
+    arranged = end.copier.arrange(version, own, serving_uri(own), RENAMES)
+    end.source.calls.clear()
+
+    assert end.copier.compare(version, own) == copied
+    assert end.copier.compare(version, serving_uri(own)) == arranged
+    assert end.source.calls == []
+
+
+def test_a_folder_that_the_bridge_filled_and_somebody_changed_is_not_adopted(end: End) -> None:
+    version = end.source.publish(PATH, FILES)
+    own = artifact_uri(end.place.folder, "fraud", version)
+    end.copier.copy(version, own)
+    end.place.write(f"{own.removeprefix(end.place.folder)}model.bin", b"the modem")
+
+    with pytest.raises(IntegrityError, match=r"is not what its manifest says, at 'model\.bin'"):
+        end.copier.compare(version, own)
+
+
+def test_a_version_that_the_source_no_longer_has_is_not_compared(end: End) -> None:
+    version, theirs = end.source.publish(PATH, FILES), filled(end, FILES)
+    end.source.delete(version)
+
+    with pytest.raises(NotFound):
+        end.copier.compare(version, theirs)

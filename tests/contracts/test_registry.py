@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from google.api_core.exceptions import NotFound
+from google.api_core.exceptions import NotFound as Absent
 from google.cloud import (
     aiplatform_v1 as v1,  # noqa: TID251  cleans up after live tests
     storage,  # noqa: TID251  the same
 )
 
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.model import DEFAULT, Alias, Container, Facts, ModelVersion, SourceVersion
 from bridge.run.clock import SystemClock
 from bridge.sandbox.address import LOCATION, PROJECT
@@ -34,7 +34,12 @@ if TYPE_CHECKING:
 CONTAINER = Container("europe-docker.pkg.dev/vertex-ai/prediction/sklearn-cpu.1-5:latest", ports=(8080,))
 FACTS = Facts({"xgboost": {"xgb_version": "2.1.4"}}, run_id="A-run", metrics={"auc": 0.93})
 PRODUCTION, STAGING = Alias("production"), Alias("staging")
-METHODS = {"register": "UploadModel", "move_alias": "MergeVersionAliases", "remove_alias": "MergeVersionAliases"}
+METHODS = {
+    "register": "UploadModel",
+    "move_alias": "MergeVersionAliases",
+    "remove_alias": "MergeVersionAliases",
+    "mark_ours": "UpdateModel",
+}
 
 
 @dataclass
@@ -48,6 +53,7 @@ class End:
     mood: Callable[..., None]  # commit_delay, list_lag, alias_conflict, label_scope; skips where they are not ours
     lose: Callable[[str], None]  # the next reply to a method of the port
     add_foreign: Callable[[str], None]  # a version of the model from this folder, by another owner
+    add_nobodys: Callable[[str], str] = lambda _: ""  # the same by a person, without any mark; returns its id
 
     def register(self, label: str = "v7") -> str:
         """Register a version; return the operation's name."""
@@ -89,9 +95,13 @@ def memory(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
         registry.lost_replies[method] += 1
 
     def add_foreign(folder: str) -> None:
-        registry.add_by_hand(model, folder)
+        registry.add_by_hand(made.model, folder, owner="stranger")
 
-    yield End(registry, model, "gs://models", clock, mood, lose, add_foreign)
+    def add_nobodys(folder: str) -> str:
+        return registry.add_by_hand(made.model, folder)
+
+    made = End(registry, model, "gs://models", clock, mood, lose, add_foreign, add_nobodys)
+    yield made
 
 
 def sandbox(request: pytest.FixtureRequest, model: str) -> Iterator[End]:
@@ -114,6 +124,7 @@ def sandbox(request: pytest.FixtureRequest, model: str) -> Iterator[End]:
     ):
         end = End(registry, model, "gs://acme-models", SandboxTime(), mood, lose, lambda _: None)
         end.add_foreign = _foreign(end, stranger)
+        end.add_nobodys = _nobodys(end, registry)
         yield end
     vertex.switches = VertexSwitches()
 
@@ -135,12 +146,13 @@ def live(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
     ):
         end = End(registry, model, base, SystemClock(), not_ours, not_ours, not_ours)
         end.add_foreign = _foreign(end, stranger)
+        end.add_nobodys = _nobodys(end, registry)
         try:
             yield end
         finally:
             placeholder.delete()
             options = {"api_endpoint": f"{location}-aiplatform.googleapis.com"}
-            with contextlib.suppress(NotFound), v1.ModelServiceClient(client_options=options) as client:
+            with contextlib.suppress(Absent), v1.ModelServiceClient(client_options=options) as client:
                 client.delete_model(name=f"projects/{project}/locations/{location}/models/{model}").result()
 
 
@@ -152,6 +164,21 @@ def _foreign(end: End, stranger: Registry) -> Callable[[str], None]:
     return add_foreign
 
 
+def _nobodys(end: End, registry: VertexRegistry) -> Callable[[str], str]:
+    def add_nobodys(folder: str) -> str:
+        """Upload as a person's script does: with labels of its own, and none of ours."""
+        client, parent = registry._client, registry._parent  # noqa: SLF001  a person's client is the same as ours
+        spec = v1.ModelContainerSpec(image_uri=CONTAINER.image)
+        model = v1.Model(display_name="By hand", artifact_uri=folder, container_spec=spec, labels={"team": "fraud"})
+        name = f"{parent}/models/{end.model}"
+        exists = end.registry.observe(end.model).exists
+        place = {"parent_model": name} if exists else {"model_id": end.model}
+        request = v1.UploadModelRequest(parent=parent, model=model, **place)
+        return str(client.upload_model(request).result().model_version_id)
+
+    return add_nobodys
+
+
 @pytest.fixture(params=over(memory, sandbox, live))
 def end(request: pytest.FixtureRequest) -> Iterator[End]:
     yield from request.param(request, f"contract-{uuid.uuid4().hex[:12]}")
@@ -159,6 +186,35 @@ def end(request: pytest.FixtureRequest) -> Iterator[End]:
 
 def test_an_account_that_may_list_models_has_access(end: End) -> None:
     end.registry.check_access()
+
+
+# models
+
+
+@pytest.mark.parametrize("scope", ["model", "version"])
+def test_models_of_ours_are_named_and_nobody_elses(end: End, scope: str) -> None:
+    end.mood(label_scope=scope)
+    model, theirs = end.model, f"{end.model}-theirs"
+    end.add()
+    end.model = theirs
+    end.add_foreign(end.folder("v1"))
+
+    named = end.registry.models()
+
+    assert model in named
+    assert theirs not in named
+    assert list(named) == sorted(named)
+
+
+def test_models_are_named_however_many_there_are(end: End) -> None:
+    end.mood(commit_delay=0)  # not with the real service: it takes hours
+    name, wanted = end.model, set()
+    for number in range(101):
+        end.model = f"{name}-{number}"
+        wanted.add(end.model)
+        end.register()
+
+    assert wanted <= set(end.registry.models())
 
 
 # observe
@@ -447,3 +503,90 @@ def test_a_lost_reply_is_lost_once(end: End) -> None:
         end.register("v1")
 
     assert end.add("v2") == "2"
+
+
+# marks
+
+
+@pytest.mark.parametrize("scope", ["model", "version"])
+def test_a_version_of_nobody_is_marked_ours_and_keeps_what_it_had(end: End, scope: str) -> None:
+    end.mood(label_scope=scope)
+    version_id = end.add_nobodys(end.folder("v1"))
+    assert [version.marked for version in end.versions()] == [False]
+
+    for _ in range(2):
+        end.registry.mark_ours(end.model, version_id)
+
+    assert end.versions() == (ModelVersion(version_id, end.folder("v1"), frozenset({DEFAULT}), marked=True),)
+
+
+def test_marking_one_version_marks_no_other(end: End) -> None:
+    first, second = end.add_nobodys(end.folder("v1")), end.add_nobodys(end.folder("v2"))
+
+    end.registry.mark_ours(end.model, second)
+
+    assert {version.id: version.marked for version in end.versions()} == {first: False, second: True}
+
+
+def test_what_is_ours_is_marked_again_without_harm(end: End) -> None:
+    version_id = end.add()
+    before = end.versions()
+
+    end.registry.mark_ours(end.model, version_id)
+
+    assert end.versions() == before
+
+
+def test_the_version_of_another_owner_is_seen_as_such_and_not_marked(end: End) -> None:
+    end.add_foreign(end.folder("v1"))
+    [theirs] = before = end.versions()
+    assert theirs.owner is not None
+
+    with pytest.raises(NeedsPerson, match=f"{theirs.owner}"):
+        end.registry.mark_ours(end.model, theirs.id)
+
+    assert end.versions() == before
+
+
+def test_a_version_that_is_not_there_is_not_marked(end: End) -> None:
+    for _ in range(2):
+        with pytest.raises(NotFound, match="no version @99"):
+            end.registry.mark_ours(end.model, "99")
+        end.add()
+
+
+def test_a_mark_whose_reply_was_lost_is_set_by_marking_again(end: End) -> None:
+    version_id = end.add_nobodys(end.folder("v1"))
+    end.lose("mark_ours")
+    with contextlib.suppress(TryAgain):
+        end.registry.mark_ours(end.model, version_id)
+
+    end.registry.mark_ours(end.model, version_id)
+
+    assert end.versions()[0].marked
+
+
+def test_a_version_is_marked_as_a_duplicate_until_it_is_taken_for_ours_again(end: End) -> None:
+    first, second = end.add("v1"), end.add("v1")
+
+    for _ in range(2):
+        end.registry.mark_duplicate(end.model, second, first)
+
+    assert [(version.id, version.marked, version.duplicate) for version in end.versions()] == [
+        (first, True, False),
+        (second, True, True),
+    ]
+    end.registry.mark_ours(end.model, second)
+    assert [version.duplicate for version in end.versions()] == [False, False]
+
+
+def test_what_is_not_there_or_another_owners_is_not_marked_as_a_duplicate(end: End) -> None:
+    end.add_foreign(end.folder("v1"))
+    before = end.versions()
+
+    with pytest.raises(NeedsPerson):
+        end.registry.mark_duplicate(end.model, "1", "2")
+    with pytest.raises(NotFound):
+        end.registry.mark_duplicate(end.model, "99", "1")
+
+    assert end.versions() == before

@@ -9,7 +9,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    AdoptVersion,
+    ArrangeFiles,
+    CopyFiles,
+    MarkDuplicate,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.model import (
     EVERY,
     Alias,
@@ -60,9 +68,11 @@ COPY = CopyFiles(version("v7"), URI)
 CONTAINER = Container("mlflow/server", (8080,), "/invocations", "/ping", (("A", "1"), ("B", "é")))
 REGISTER = RegisterVersion(version("v7", digest=None), URI, CONTAINER, "it is xgboost")
 ARRANGE = ArrangeFiles(version("v7"), URI, f"{URI}-prebuilt/", (("model.ubj", "model.bst"), ("a b", "c")))
+ADOPT = AdoptVersion(version("v7"), "gs://team/july/", "9", "bridge adopt", deep=True)
 MOVE = MoveAlias(PRODUCTION, version("v7"), URI, VersionRef("6", "v6"))
 FIRST_MOVE = MoveAlias(PRODUCTION, version("v7"), URI, previous=None)
 REMOVE = RemoveAlias(PRODUCTION, VersionRef("6", label=None))
+DOUBLE = MarkDuplicate("9", "7")
 
 
 # records
@@ -174,7 +184,7 @@ def test_what_was_returned_does_not_change_afterwards(store: Store) -> None:
 
 
 # journal
-@pytest.mark.parametrize("change", [COPY, ARRANGE, REGISTER, MOVE, FIRST_MOVE, REMOVE], ids=str)
+@pytest.mark.parametrize("change", [COPY, ARRANGE, REGISTER, ADOPT, MOVE, FIRST_MOVE, REMOVE, DOUBLE], ids=str)
 def test_what_was_begun_is_unfinished_and_says_what_who_and_when(
     store: Store, change: CopyFiles | RegisterVersion | MoveAlias | RemoveAlias
 ) -> None:

@@ -114,7 +114,7 @@ def test_there_is_never_more_on_its_way_than_there_is_room_for() -> None:
 
 def test_a_budget_is_as_its_settings_say() -> None:
     budget = Budget(FakeClock(), CopySettings(parallel_files=3, parallel_versions=1))
-    assert budget.pace.limit == 3
+    assert budget.pace.lane(1).limit == 3
     assert budget.versions.acquire(blocking=False)
     assert not budget.versions.acquire(blocking=False)
     assert not budget.halted.is_set()

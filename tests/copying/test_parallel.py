@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 from itertools import count
 from typing import TYPE_CHECKING
@@ -44,7 +45,7 @@ def run(
     parallel: int = 4,
     halted: threading.Event | None = None,
 ) -> list[int]:
-    return list(in_parallel(work, items, parallel=parallel, halted=halted))
+    return list(in_parallel(work, items, parallel=lambda: parallel, halted=halted))
 
 
 @pytest.mark.parametrize("parallel", [1, 2, 16])
@@ -53,6 +54,12 @@ def test_every_item_has_its_result(parallel: int) -> None:
 
     assert sorted(run(watched, iter(range(200)), parallel=parallel)) == [-item for item in range(199, -1, -1)]
     assert watched.most <= parallel
+
+
+def test_threads_know_what_whoever_has_called_knows() -> None:
+    about = contextvars.ContextVar("about", default="nothing")
+    about.set("a copy")
+    assert set(in_parallel(lambda _item, _halted: about.get(), range(20), parallel=lambda: 4)) == {"a copy"}
 
 
 def test_nothing_to_do_is_done() -> None:
@@ -67,6 +74,28 @@ def test_many_are_on_their_way_at_a_time() -> None:
         return item
 
     assert sorted(run(work, iter(range(8)))) == list(range(8))
+
+
+def test_more_are_begun_when_more_may_be_and_fewer_go_on_when_fewer_may() -> None:
+    may = 1
+    together = threading.Barrier(4, timeout=WAIT)
+    threads: dict[int, int] = {}  # by item
+
+    def work(item: int, _: threading.Event) -> int:
+        nonlocal may
+        threads[item] = threading.get_ident()
+        if item == 9:
+            may = 4
+        elif 10 <= item < 14:
+            together.wait()
+        elif item == 14:
+            may = 1
+        return item
+
+    assert sorted(in_parallel(work, iter(range(80)), parallel=lambda: may)) == list(range(80))
+    assert len({threads[item] for item in range(10)}) == 1
+    assert len({threads[item] for item in range(10, 14)}) == 4
+    assert len({threads[item] for item in range(18, 80)}) == 1  # the others were at 15 to 17, at most
 
 
 def test_items_are_taken_as_there_is_room_and_not_before() -> None:
@@ -192,7 +221,7 @@ def test_an_interrupt_goes_through_and_the_work_is_told() -> None:
             heard.set()
         return item
 
-    results = in_parallel(lambda item, told: item if item == 0 else work(item, told), count(), parallel=2)
+    results = in_parallel(lambda item, told: item if item == 0 else work(item, told), count(), parallel=lambda: 2)
     assert next(results) == 0
     with pytest.raises(KeyboardInterrupt):
         results.throw(KeyboardInterrupt)

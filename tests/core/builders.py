@@ -11,9 +11,11 @@ import hashlib
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
+    MarkDuplicate,
     MoveAlias,
     Plan,
     Refusal,
@@ -35,6 +37,7 @@ from bridge.core.model import (
     MappingSpec,
     ModelKey,
     ModelVersion,
+    OnConflict,
     OnDrift,
     Policy,
     Serving,
@@ -72,6 +75,7 @@ def spec(
     policy: str = "sync",
     *,
     drift: str = "report",
+    on_conflict: str = "hold",
     named: Mapping[str, str | None] | None = None,
     others: Literal["pass", "slug", "drop"] = "pass",
     default_from: str | None = None,
@@ -93,6 +97,7 @@ def spec(
         default_from=default_from,
         versions=VersionRule(newest),
         drift=OnDrift(drift),
+        on_conflict=OnConflict(on_conflict),
     )
 
 
@@ -190,6 +195,11 @@ def register(label: str) -> RegisterVersion:
     return RegisterVersion(version(label), uri(label), Container(IMAGE))
 
 
+def adopt(label: str, at: str = "90", why: str = "") -> AdoptVersion:
+    """Return the adoption of a version that somebody else registered."""
+    return AdoptVersion(version(label), f"gs://elsewhere/{at}/", at, why)
+
+
 def move(alias: str, to: str, previous: str | None = None) -> MoveAlias:
     """Return the move of an alias, from a label or from nobody."""
     return MoveAlias(Alias(alias), version(to), uri(to), ref(previous) if previous else None)
@@ -220,7 +230,7 @@ def says(plan: Plan) -> list[str]:
     return [*map(_in_words, plan.changes), *(f"refuse {each.kind}: {each.about}" for each in plan.refusals)]
 
 
-def _in_words(change: Change) -> str:
+def _in_words(change: Change) -> str:  # noqa: PLR0911  one kind a case
     match change:
         case CopyFiles(to):
             return f"copy {to.label}"
@@ -228,10 +238,14 @@ def _in_words(change: Change) -> str:
             return f"arrange {to.label}"
         case RegisterVersion(to):
             return f"register {to.label}"
+        case AdoptVersion(to, version_id=at):
+            return f"adopt @{at} as {to.label}"
         case MoveAlias(alias, to, previous=previous):
             return f"move {alias} {_spelled(previous)} -> {to.label}"
         case RemoveAlias(alias, previous):
             return f"remove {alias} from {_spelled(previous)}"
+        case MarkDuplicate(version_id, of):
+            return f"mark @{version_id} as a duplicate of @{of}"
         case _:
             assert_never(change)
 

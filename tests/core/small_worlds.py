@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 from hypothesis import strategies as st
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    AdoptVersion,
+    ArrangeFiles,
+    CopyFiles,
+    MarkDuplicate,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.desired import Desired, desire
 from bridge.core.model import (
     DEFAULT,
@@ -85,11 +93,16 @@ class World:
                 return replace(self, actual=replace(self.actual, committed=self.actual.committed | {folder}))
             case RegisterVersion():
                 return self._registered(change)
+            case AdoptVersion():
+                raise AssertionError("nobody has it adopted")
             case MoveAlias(alias, artifact_uri=folder):
                 [to] = [each for each in self.actual.versions if each.artifact_uri == folder and self.ours(each)]
                 return self._with_alias(alias, to.id)
             case RemoveAlias(alias):
                 return self._with_alias(alias, None)
+            case MarkDuplicate(version_id):
+                versions = (replace(v, duplicate=True) if v.id == version_id else v for v in self.actual.versions)
+                return replace(self, actual=replace(self.actual, versions=tuple(versions)))
 
     def _registered(self, change: RegisterVersion) -> World:
         folder, versions = change.artifact_uri, self.actual.versions

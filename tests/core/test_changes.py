@@ -14,6 +14,7 @@ from bridge.core.changes import (
     ArrangeFiles,
     Change,
     Kind,
+    MarkDuplicate,
     MoveAlias,
     Refusal,
     RemoveAlias,
@@ -28,6 +29,7 @@ from bridge.core.model import Alias, SourceVersion, VersionRef
 from tests.core.builders import (
     COLLECTION,
     IMAGE,
+    adopt,
     copy,
     desired,
     move,
@@ -48,8 +50,10 @@ CONTAINER: dict[str, object] = {"image": IMAGE, "ports": [], "predict_route": No
 CHANGES: dict[str, Change] = {
     "copy": copy("v7"),
     "register": register("v7"),
+    "adopt": adopt("v7"),
     "move-alias": move("production", "v7", "v6"),
     "remove-alias": remove("staging", "v6"),
+    "mark-duplicate": MarkDuplicate("8", "7"),
 }
 
 
@@ -72,6 +76,9 @@ CHANGES: dict[str, Change] = {
             "+ serving  v7 -> gs://b/f/ (m.pkl and 2 more)",
             id="arrange many",
         ),
+        pytest.param(MarkDuplicate("8", "7"), "+ mark     @8 (a duplicate of @7)", id="mark"),
+        pytest.param(adopt("v7"), "+ adopted  @90 = v7", id="adopt"),
+        pytest.param(adopt("v7", why="bridge adopt"), "+ adopted  @90 = v7 (bridge adopt)", id="adopt, why"),
         pytest.param(move("production", "v7"), "~ alias    production (- -> v7)", id="set"),
         pytest.param(move("production", "v7", "v6"), "~ alias    production (v6 -> v7)", id="move"),
         pytest.param(move("production", "v7", "v7"), "~ alias    production (v7 @7 -> v7)", id="move, one label"),
@@ -129,14 +136,31 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
             {"change": "copy", "version": V7, "artifact_uri": uri("v7")},
             {"change": "register", "version": V7, "artifact_uri": uri("v7"), "container": CONTAINER, "why": ""},
             {
+                "change": "adopt",
+                "version": V7,
+                "artifact_uri": "gs://elsewhere/90/",
+                "version_id": "90",
+                "why": "",
+                "deep": False,
+            },
+            {
                 "change": "move-alias",
                 "alias": "production",
                 "to": V7,
                 "artifact_uri": uri("v7"),
                 "previous": {"version_id": "6", "label": "v6"},
+                "why": "",
             },
             {"change": "remove-alias", "alias": "staging", "previous": {"version_id": "6", "label": "v6"}},
-            {"change": "move-alias", "alias": "champion", "to": V7, "artifact_uri": uri("v7"), "previous": None},
+            {"change": "mark-duplicate", "version_id": "8", "of": "7"},
+            {
+                "change": "move-alias",
+                "alias": "champion",
+                "to": V7,
+                "artifact_uri": uri("v7"),
+                "previous": None,
+                "why": "",
+            },
         ],
         "refusals": [
             {
@@ -210,8 +234,10 @@ def test_a_checksum_does_not_depend_on_the_order_of_a_dict() -> None:
         (copy("v7"), version("v7"), "version v7"),
         (ArrangeFiles(version("v7"), uri("v7"), "gs://b/f/", ()), version("v7"), "version v7"),
         (register("v7"), version("v7"), "version v7"),
+        (adopt("v7"), version("v7"), "version v7"),
         (move("production", "v7", "v6"), version("v7"), "alias production"),
         (remove("staging", "v6"), None, "alias staging"),
+        (MarkDuplicate("8", "7"), None, "version @8"),
     ],
 )
 def test_a_change_is_about_something_and_may_bring_a_version(

@@ -17,11 +17,13 @@ from bridge.core.model import DEFAULT, Alias, AliasRules
 from bridge.core.naming import (
     MANIFEST_NAME,
     MAX_PATH_BYTES,
+    adopted_uri,
     alias_problem,
     artifact_uri,
     check_path,
     check_paths,
     copied_uri,
+    is_our_name,
     is_version_alias,
     label_value,
     model_id,
@@ -501,3 +503,23 @@ def test_the_folder_of_the_faithful_copy_is_known_from_either(label: str) -> Non
     copied = artifact_uri(BASE, "fraud", version(label))
     assert copied_uri(copied) == copied
     assert copied_uri(serving_uri(copied)) == copied
+
+
+# Folders that a person has filled
+
+
+def test_a_folder_has_our_name_in_whatever_bucket_and_layout() -> None:
+    own = artifact_uri("gs://any/where", "fraud", version("v7"))
+    assert is_our_name(own, "fraud", version("v7"))
+    assert is_our_name(serving_uri(own), "fraud", version("v7"))
+    assert not is_our_name(own, "churn", version("v7"))
+    assert not is_our_name(f"{own}more/", "fraud", version("v7"))
+    assert not is_our_name(own, "fraud", replace(version("v7"), digest="f" * 32))
+    assert not is_our_name("gs://team/models/july/", "fraud", version("v7"))
+
+
+def test_manifests_of_such_folders_are_kept_in_places_of_their_own() -> None:
+    july, june = (adopted_uri("gs://b/registry/", "fraud", f"gs://team/{month}/") for month in ("july", "june"))
+    assert july != june
+    assert re.fullmatch(r"gs://b/registry/fraud/adopted-[0-9a-f]{12}/", july)
+    assert not is_our_name(july, "fraud", version("v7"))

@@ -8,15 +8,27 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.core.changes import ArrangeFiles, Change, Kind, MoveAlias, Refusal, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    AdoptVersion,
+    ArrangeFiles,
+    Change,
+    Kind,
+    MarkDuplicate,
+    MoveAlias,
+    Refusal,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.desired import Desired, desire
 from bridge.core.errors import Position
-from bridge.core.model import DEFAULT, Alias, Fit, Known, MappingSpec, Serving, TargetState
+from bridge.core.model import DEFAULT, Alias, Fit, Known, MappingSpec, Serving, State, TargetState
 from bridge.core.planner import make_plan, took_effect
+from bridge.core.policy import is_settled, state_after
 from tests.core.builders import (
     BASE,
     KEY,
     ORIGIN,
+    adopt,
     copy,
     custom,
     desired,
@@ -49,6 +61,7 @@ if TYPE_CHECKING:
 NOTHING: list[str] = []
 ARRIVE = ["copy v7", "register v7"]
 DRIFT = ["refuse drift: alias production"]
+DOUBLE = replace(ours("v7", at="8"), duplicate=True)  # of @7
 CONFLICT = ["refuse conflict: alias production"]
 
 
@@ -149,6 +162,114 @@ def test_a_wanted_default_follows_the_table(has: str, put: str | None, expected:
 @pytest.mark.parametrize("has", ["v6", "foreign"])
 def test_default_is_never_removed(has: str, put: str | None) -> None:
     assert row("default", wants=None, has=has, put=put) == NOTHING
+
+
+# Conflicts
+
+
+OVERWRITE = spec(on_conflict="overwrite")
+ADOPT = spec(on_conflict="adopt")
+
+
+@pytest.mark.parametrize("alias", ["production", "default"])
+@pytest.mark.parametrize("put", [None, "v6", "v7"])
+def test_an_alias_of_a_version_not_ours_is_taken_where_the_mapping_overwrites(alias: str, put: str | None) -> None:
+    actual = vertex(ours("v6"), ours("v7"), foreign("90", alias))
+    remembered = known("v6", "v7", mirrored={} if put is None else {alias: put.removeprefix("v")})
+    plan = planned(desired({alias: "v7"}), actual, remembered, OVERWRITE)
+    assert says(plan) == [f"move {alias} @90 -> v7"]
+    assert str(plan.changes[0]) == f"~ alias    {alias} (@90 -> v7; on_conflict: overwrite)"
+
+
+def test_an_overwriting_mapping_joins_a_model_of_others() -> None:
+    plan = planned(desired({"production": "v7"}), vertex(foreign("90", "default", "production")), None, OVERWRITE)
+    assert says(plan) == [*ARRIVE, "move production @90 -> v7"]
+
+
+def test_an_overwriting_mapping_takes_nothing_for_a_version_that_does_not_arrive() -> None:
+    actual = vertex(ours("v6"), ours("v7", marked=False), foreign("90", "production"))
+    plan = planned(desired({"production": "v7"}), actual, known("v6"), OVERWRITE)
+    assert says(plan) == ["refuse conflict: version v7", CONFLICT[0]]
+
+
+def test_an_overwriting_mapping_takes_no_alias_that_it_does_not_bring() -> None:
+    actual = vertex(ours("v7", "production"), foreign("90", "beta", "default"))
+    plan = planned(desired({"production": "v7"}), actual, known("v7"), OVERWRITE)
+    assert says(plan) == NOTHING
+
+
+def test_an_overwriting_mapping_follows_its_policy_and_holds() -> None:
+    actual = vertex(ours("v7"), foreign("90", "production"))
+    create_only = spec("create-only", on_conflict="overwrite")
+    wanted = desired({"production": "v7"})
+    assert says(planned(wanted, actual, known("v7"), create_only)) == ["refuse policy: alias production"]
+    held = known("v7", holds=[hold("production")])
+    assert says(planned(wanted, actual, held, OVERWRITE)) == ["refuse held: alias production"]
+
+
+def test_an_overwriting_mapping_still_reports_what_a_person_moved_between_versions_of_ours() -> None:
+    remembered = known("v5", "v6", "v7", mirrored={"production": "5"})
+    actual = vertex(ours("v5"), ours("v6", "production"), ours("v7"))
+    assert says(planned(desired({"production": "v7"}), actual, remembered, OVERWRITE)) == DRIFT
+
+
+def adopting(actual: TargetState, remembered: Known | None = None, aliases: Mapping[str, str] | None = None) -> Plan:
+    """Plan with version @90 having the bytes of v7."""
+    wanted = desired({"production": "v7"} if aliases is None else aliases)
+    fits: dict[str, Fit | AdoptVersion | Refusal] = {version("v7").id: adopt("v7", why="on_conflict: adopt")}
+    return make_plan(ADOPT, BASE, wanted, actual, remembered or known(), fits=fits)
+
+
+def test_a_version_with_the_bytes_is_adopted_and_an_alias_that_is_there_stays() -> None:
+    plan = adopting(vertex(ours("v6"), foreign("90", "production")), known("v6"))
+    assert says(plan) == ["adopt @90 as v7"]
+    assert str(plan.changes[0]) == "+ adopted  @90 = v7 (on_conflict: adopt)"
+
+
+def test_an_alias_moves_to_what_is_adopted() -> None:
+    remembered = known("v6", mirrored={"production": "6"})
+    plan = adopting(vertex(ours("v6", "production"), foreign("90")), remembered)
+    assert says(plan) == ["adopt @90 as v7", "move production v6 -> v7"]
+
+
+def test_an_alias_moves_away_from_what_is_adopted_for_another_version() -> None:
+    plan = adopting(vertex(ours("v6"), foreign("90", "staging")), known("v6"), {"production": "v7", "staging": "v6"})
+    assert says(plan) == ["adopt @90 as v7", "move production - -> v7", "move staging @90 -> v6"]
+
+
+def test_an_alias_of_yet_another_version_is_held() -> None:
+    plan = adopting(vertex(ours("v6"), foreign("90"), foreign("91", "production")), known("v6"))
+    assert says(plan) == ["adopt @90 as v7", *CONFLICT]
+
+
+def test_in_a_model_of_others_what_is_adopted_comes_first() -> None:
+    plan = adopting(vertex(foreign("90", "default")), aliases={"production": "v7", "staging": "v6"})
+    assert says(plan)[:3] == ["adopt @90 as v7", "copy v6", "register v6"]
+
+
+def test_where_nothing_can_be_adopted_all_is_held_as_ever() -> None:
+    wanted = desired({"production": "v7"})
+    assert says(planned(wanted, vertex(foreign("90")), None, ADOPT)) == ["refuse conflict: model fraud"]
+    plan = planned(wanted, vertex(ours("v6"), foreign("90", "production")), known("v6"), ADOPT)
+    assert says(plan) == [*ARRIVE, *CONFLICT]
+
+
+def test_a_version_of_ours_that_lost_its_mark_is_adopted() -> None:
+    lost = replace(adopt("v7"), artifact_uri=uri("v7"), version_id="7")
+    actual = vertex(ours("v6"), ours("v7", "production", marked=False))
+    plan = make_plan(
+        ADOPT, BASE, desired({"production": "v7"}), actual, known("v6", "v7"), fits={version("v7").id: lost}
+    )
+    assert says(plan) == ["adopt @7 as v7"]
+
+
+def test_a_version_that_was_adopted_counts_as_registered() -> None:
+    theirs = "gs://team/july/"
+    actual = vertex(ours("v6", "production"), ours("v7", at="90", folder=theirs))
+    remembered = Known(records=(record("v6"), record("v7", "90", theirs)), mirrored={Alias("production"): "6"})
+    plan = planned(desired({"production": "v7"}), actual, remembered)
+    assert says(plan) == ["move production v6 -> v7"]
+    assert plan.changes[0] == replace(move("production", "v7", "v6"), artifact_uri=theirs)
 
 
 # Removals
@@ -644,6 +765,9 @@ def test_a_checksum_does_not_depend_on_where_the_mapping_is_written() -> None:
         ),
         pytest.param(remove("production", "v6"), vertex(ours("v6", "staging")), True, id="removed"),
         pytest.param(remove("production", "v6"), vertex(), True, id="removed with the model"),
+        pytest.param(adopt("v7"), vertex(foreign("90", marked=True)), False, id="marked, not recorded: not adopted"),
+        pytest.param(MarkDuplicate("8", "7"), vertex(DOUBLE), True, id="marked as a duplicate"),
+        pytest.param(MarkDuplicate("8", "7"), vertex(ours("v7", at="8")), False, id="not marked yet"),
         pytest.param(remove("production", "v6"), vertex(ours("v6", "production")), False, id="not removed"),
         pytest.param(
             remove("production", "v6"), vertex(ours("v6"), ours("v7", "production")), False, id="put elsewhere since"
@@ -654,6 +778,53 @@ def test_a_change_took_effect_if_vertex_or_the_bucket_shows_it(
     change: Change, actual: TargetState, *, expected: bool
 ) -> None:
     assert took_effect(change, actual) is expected
+
+
+# Duplicates
+
+
+@pytest.mark.parametrize("policy", ["sync", "upsert-only", "create-only"])
+def test_a_second_version_of_a_folder_is_marked_and_told(policy: str) -> None:
+    actual = vertex(ours("v7", "production"), ours("v7", at="8"))
+    plan = planned(desired({"production": "v7"}), actual, known("v7"), spec(policy))
+    assert says(plan) == ["mark @8 as a duplicate of @7", "refuse double: version @8"]
+    assert str(plan.refusals[0]) == (
+        "! double   version @8: it and @7 are both of the folder of v7, so it gets no alias; "
+        "delete it in Vertex if nothing uses it"
+    )
+
+
+def test_a_duplicate_that_is_marked_is_told_for_as_long_as_it_is_there() -> None:
+    plan = planned(desired({"production": "v7"}), vertex(ours("v7", "production"), DOUBLE), known("v7"))
+    assert says(plan) == ["refuse double: version @8"]
+    assert (state_after(plan)[0], is_settled(plan)) == (State.SYNCED, True)
+
+
+def test_no_alias_moves_to_a_duplicate_or_follows_it() -> None:
+    remembered = known("v6", "v7", mirrored={"production": "6"})
+    plan = planned(desired({"production": "v7"}), vertex(ours("v6", "production"), ours("v7"), DOUBLE), remembered)
+    assert says(plan) == ["move production v6 -> v7", "refuse double: version @8"]
+
+
+def test_an_alias_that_a_person_gave_to_a_duplicate_is_a_conflict() -> None:
+    remembered = known("v7", mirrored={"production": "7"})
+    double = replace(DOUBLE, aliases=frozenset({Alias("production")}))
+    assert says(planned(desired({"production": "v7"}), vertex(ours("v7"), double), remembered)) == [
+        "refuse conflict: alias production",
+        "refuse double: version @8",
+    ]
+
+
+def test_a_second_version_of_a_folder_that_is_not_marked_ours_is_somebody_elses() -> None:
+    actual = vertex(ours("v7", "production"), ours("v7", at="8", marked=False))
+    assert says(planned(desired({"production": "v7"}), actual, known("v7"))) == NOTHING
+
+
+def test_a_persons_folder_that_is_registered_twice_is_their_affair() -> None:
+    theirs = "gs://team/july/"
+    actual = vertex(ours("v7", "production", at="8", folder=theirs), ours("v7", at="9", folder=theirs))
+    remembered = Known(records=(record("v7", "8", theirs),))
+    assert says(planned(desired({"production": "v7"}), actual, remembered)) == NOTHING
 
 
 # In every small world

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.core.changes import Change, Kind, Refusal
+from bridge.core.changes import Change, Kind, MarkDuplicate, Refusal
 from bridge.core.model import Policy, RemovalGuard, State
 from bridge.core.policy import brings_versions, guard_removals, is_settled, permit, state_after, stay_out
-from tests.core.builders import copy, move, plan_with, register, remove, says
+from tests.core.builders import adopt, copy, move, plan_with, register, remove, says
 from tests.core.small_worlds import World, worlds
 
 if TYPE_CHECKING:
@@ -20,14 +20,16 @@ if TYPE_CHECKING:
 CHANGES: dict[str, Change] = {
     "copy": copy("v7"),
     "register": register("v7"),
+    "adopt": adopt("v7"),
     "set a new alias": move("production", "v7"),
     "move an alias": move("production", "v7", "v6"),
     "remove an alias": remove("production", "v6"),
+    "mark a duplicate": MarkDuplicate("8", "7"),
 }
 TABLE = {  # permit's, in the order of CHANGES
-    Policy.SYNC: (True, True, True, True, True),
-    Policy.UPSERT_ONLY: (True, True, True, True, False),
-    Policy.CREATE_ONLY: (True, True, True, False, False),
+    Policy.SYNC: (True, True, True, True, True, True, True),
+    Policy.UPSERT_ONLY: (True, True, True, True, True, False, True),
+    Policy.CREATE_ONLY: (True, True, True, True, False, False, True),
 }
 ROWS = [
     pytest.param(policy, change, allowed, id=f"{policy}: {name}{'' if allowed else ' is refused'}")
@@ -203,6 +205,7 @@ WORDS = {
     Kind.DRIFT: State.DRIFTED,
     Kind.HELD: State.HELD,
     Kind.WAITING: State.PENDING,
+    Kind.DOUBLE: State.SYNCED,
     Kind.POLICY: State.SYNCED,
 }
 
@@ -233,9 +236,9 @@ def test_the_first_refusal_of_a_kind_is_the_reason() -> None:
 
 
 @pytest.mark.parametrize("kind", Kind)
-def test_only_a_policy_leaves_nothing_to_look_at_again(kind: Kind) -> None:
+def test_only_a_policy_and_what_is_one_too_many_leave_nothing_to_look_at_again(kind: Kind) -> None:
     plan = plan_with(copy("v7"), refusal(Kind.POLICY), refusal(kind))
-    assert is_settled(plan) is (kind is Kind.POLICY)
+    assert is_settled(plan) is (kind in (Kind.POLICY, Kind.DOUBLE))
 
 
 def test_a_plan_without_refusals_is_settled() -> None:

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.changes import ArrangeFiles, Change, CopyFiles, MoveAlias, RemoveAlias
+from bridge.core.changes import AdoptVersion, ArrangeFiles, Change, CopyFiles, MarkDuplicate, MoveAlias, RemoveAlias
 from bridge.core.model import Alias, AliasRules, MappingRecord, VersionRef
 from bridge.core.naming import serving_uri
 from bridge.core.refs import Ref, concerns, find, may_mean, parse_ref
@@ -111,3 +111,14 @@ def test_the_copy_that_a_prebuilt_layout_was_arranged_from_concerns_its_version(
     arranged = [replace(RECORDS[1], artifact_uri=serving_uri(uri("v7")))]
     change = ArrangeFiles(version("v7"), uri("v7"), serving_uri(uri("v7")), ())
     assert (concerns(CopyFiles(version("v7"), uri("v7")), arranged), concerns(change, arranged)) == (True, True)
+
+
+def test_an_adoption_concerns_the_version_that_was_adopted() -> None:
+    adopted = [replace(RECORDS[1], artifact_uri="gs://team/july/")]
+    change = AdoptVersion(version("v7"), "gs://team/july/", "9")
+    assert (concerns(change, adopted), concerns(change, [RECORDS[1]])) == (True, False)
+
+
+def test_a_duplicate_concerns_the_version_that_it_doubles() -> None:
+    [double, other] = [MarkDuplicate("9", RECORDS[1].version_id), MarkDuplicate(RECORDS[1].version_id, "9")]
+    assert (concerns(double, [RECORDS[1]]), concerns(other, [RECORDS[1]])) == (True, False)

@@ -6,13 +6,28 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.core.model import Known
 from bridge.core.records import EntryId, Intent, JournalEntry, Outcome
 from bridge.core.settling import Settlement, settle
-from tests.core.builders import KEY, copy, foreign, known, move, ours, record, register, remove, uri, version, vertex
+from tests.core.builders import (
+    KEY,
+    adopt,
+    copy,
+    foreign,
+    known,
+    move,
+    ours,
+    record,
+    register,
+    remove,
+    uri,
+    version,
+    vertex,
+)
 
 if TYPE_CHECKING:
     from bridge.core.changes import Change
-    from bridge.core.model import Known, TargetState
+    from bridge.core.model import TargetState
 
 NOW = "2026-01-05T09:00:00+00:00"  # the time that builders.record() has, too
 SENT = "2026-01-05T08:59:00+00:00"
@@ -93,6 +108,7 @@ def test_what_is_visible_was_applied(change: Change, actual: TargetState) -> Non
         pytest.param(register("v7"), vertex(), id="register"),
         pytest.param(move("production", "v7"), vertex(ours("v6", "production"), ours("v7")), id="move alias"),
         pytest.param(remove("production", "v7"), vertex(ours("v7", "production")), id="remove alias"),
+        pytest.param(adopt("v7"), vertex(foreign("90", marked=True)), id="adopt: marked, and not recorded"),
     ],
 )
 def test_what_is_not_visible_and_has_no_intent_is_abandoned(change: Change, actual: TargetState) -> None:
@@ -100,6 +116,12 @@ def test_what_is_not_visible_and_has_no_intent_is_abandoned(change: Change, actu
     assert settlement.outcomes == {ENTRY: Outcome.ABANDONED}
     assert settlement.mirrored == {}
     assert settlement.known.mirrored == {"production": "6"}
+
+
+def test_an_adoption_that_is_recorded_was_applied() -> None:
+    remembered = Known(records=(record("v7", "90", "gs://elsewhere/90/"),))
+    settlement = settled(begun(adopt("v7")), actual=vertex(foreign("90", marked=True)), remembered=remembered)
+    assert settlement.outcomes == {ENTRY: Outcome.APPLIED}
 
 
 def test_a_registration_stays_open_while_its_intent_does() -> None:

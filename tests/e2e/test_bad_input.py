@@ -168,7 +168,7 @@ def test_a_vertex_model_that_is_not_ours_is_left_alone(desk: Desk) -> None:
     assert f"fraud -> model {desk.model}  [BLOCKED]" in done.out
     assert (
         f"! conflict model {desk.model}: Vertex model '{desk.model}' exists, and none of its versions was registered "
-        "by this bridge's store; choose another target model (mappings/fraud.yaml:2:5), or delete the model"
+        "by this bridge's store; choose another target model (mappings/fraud.yaml:2:5), or have its "
     ) in done.out
     assert [version.artifact_uri for version in desk.versions()] == ["gs://elsewhere/model/"]
     assert desk.objects() == []

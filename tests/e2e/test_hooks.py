@@ -93,6 +93,9 @@ def test_a_tag_in_wandb_reaches_vertex_by_its_webhook(watched: Desk) -> None:
         assert service.end() == 0
         assert happened(desk, "remove", "--connection", "acme", "--team", TEAM) == ["removed"] * 3
         assert desk.bridge("hooks", "list", "--connection", "acme").out == "there is none\n"
+    looks = {each["id"] for each in service.seen if each["event"].startswith(f"looking at {desk.collection}")}
+    moved = {each["id"] for each in service.seen if "production (v0 -> v1)" in each["event"]}
+    assert len(moved & looks) == len(moved) == 1, "one id from the webhook to the alias"
     said = " ".join(str(each) for each in service.seen)
     assert not [canary for canary in (TOKEN, SECRET) if canary in said]
 

@@ -37,7 +37,10 @@ class Running:
         self.seen: list[dict[str, Any]] = []
         self._lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "bridge", "run"], cwd=desk.folder, stderr=subprocess.PIPE, text=True
+            [sys.executable, "-X", "faulthandler", "-m", "bridge", "run"],
+            cwd=desk.folder,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
@@ -76,12 +79,20 @@ class Running:
         """Tell it to stop, and return its exit code."""
         if self._process.poll() is None:
             self.tell(number)
-        code = self._process.wait(WAIT)
+        try:
+            code = self._process.wait(WAIT)
+        except subprocess.TimeoutExpired:
+            self.tell(signal.SIGABRT)  # Python writes where each thread is
+            self._reader.join(WAIT)
+            raise AssertionError("it does not end:\n" + "".join(self._rest())) from None
         self._reader.join(WAIT)
+        self.seen += map(json.loads, self._rest())
+        return code
+
+    def _rest(self) -> Iterator[str]:
         while not self._lines.empty():
             if (line := self._lines.get()) is not None:
-                self.seen.append(json.loads(line))
-        return code
+                yield line
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from bridge.core.model import (
     BucketPlace,
     Hold,
     ModelKey,
+    OnConflict,
     OnDrift,
     Policy,
     Remark,
@@ -362,8 +363,42 @@ def test_a_conflict_with_what_is_not_ours(world: World) -> None:
     assert f"alias champion: blocked: it is on Vertex version @{other}, which this bridge did not register" in line(
         world, "fraud@champion"
     )
-    assert f"version @{other}: left alone: the bridge did not register it (from gs://elsewhere/)" in line(
-        world, f"fraud@{other}"
+    assert line(world, f"fraud@{other}") == (
+        f"version @{other}: left alone: the bridge did not register it (from gs://elsewhere/), "
+        "and so it is not touched | "
+        f"not affected: it is there | to have it taken over: bridge adopt fraud@{other}"
+    )
+
+
+def test_an_alias_that_is_there_already_on_what_is_to_be_adopted() -> None:
+    world = World(specs=[replace(mapping(), on_conflict=OnConflict.ADOPT)])
+    world.publish("production", content=b"weights")
+    world.storage.place("gs://team/fraud/model.bin", b"weights")
+    theirs = world.registry.add_by_hand("fraud", "gs://team/fraud/", ["production"])
+
+    assert line(world, "fraud@production").startswith(
+        f"alias production: to come: the next pass makes it so: + adopted  @{theirs} = v0"
+    )
+    world.sync()
+    assert "alias production: in place: it is on @1 (v0)" in line(world, "fraud@production")
+
+
+def test_a_version_that_has_lost_its_label(world: World) -> None:
+    [record] = world.store.records(KEY)
+    world.registry.delete_by_hand("fraud", "1")
+    again = world.registry.add_by_hand("fraud", record.artifact_uri)
+    world.store.save_record(replace(record, version_id=again))
+
+    assert f"version @{again}: left alone: it has lost the bridge's label" in line(world, f"fraud@{again}")
+
+
+def test_a_version_that_vertex_made_twice(world: World) -> None:
+    [record] = world.store.records(KEY)
+    twin = world.registry.add_by_hand("fraud", record.artifact_uri, marked=True)
+
+    assert line(world, f"fraud@{twin}") == (
+        f"version @{twin}: left alone: it and @1 are both of the folder of v0, so it gets no alias | "
+        "not affected: no alias is to name it | delete it in Vertex if nothing uses it"
     )
 
 

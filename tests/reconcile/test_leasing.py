@@ -151,7 +151,9 @@ def test_a_pass_that_loses_its_lease_registers_nothing_and_writes_nothing_more()
     assert [lease.owner for lease in world.store.leases()] == ["another"]
 
 
-@pytest.mark.parametrize("effect", ["register", "move_alias", "remove_alias", "copy", "arrange"])
+@pytest.mark.parametrize(
+    "effect", ["register", "move_alias", "remove_alias", "mark_ours", "mark_duplicate", "copy", "arrange", "adopt"]
+)
 def test_no_effect_begins_when_the_lease_is_lost_between_two(effect: str) -> None:
     """The store would let the journal line be written; the effect itself asks again."""
     world = World()
@@ -161,13 +163,16 @@ def test_no_effect_begins_when_the_lease_is_lost_between_two(effect: str) -> Non
         reconciler = fenced(world.reconciler(world.specs[0]), store.fenced(lease), lease, ours)
         clock.advance(LASTS)
         store.take_lease(KEY, "b", clock.now(), clock.now() + LASTS)
-        end = reconciler.copier if effect in ("copy", "arrange") else reconciler.registry
+        end = reconciler.copier if effect in ("copy", "arrange", "adopt") else reconciler.registry
         version = world.publish("production")
         arguments: dict[str, tuple[object, ...]] = {
             "register": ("fraud", "fraud", version, "gs://x/", None),
             "move_alias": ("fraud", "production", "1"),
             "remove_alias": ("fraud", "production", "1"),
+            "mark_ours": ("fraud", "1"),
+            "mark_duplicate": ("fraud", "2", "1"),
             "copy": (version, "gs://models/x/"),
+            "adopt": (version, "gs://models/x/", "gs://models/y/"),
             "arrange": (version, "gs://models/x/", "gs://models/y/", ()),
         }
         named = {"facts": None} if effect == "register" else {}

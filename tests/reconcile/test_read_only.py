@@ -6,7 +6,7 @@ import pytest
 
 from bridge.core.model import DEFAULT
 from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
-from tests.worlds import CONTAINER, FACTS, World
+from tests.worlds import CONTAINER, FACTS, KEY, World
 
 
 def test_a_read_only_copier_answers_as_the_one_behind_it() -> None:
@@ -18,6 +18,7 @@ def test_a_read_only_copier_answers_as_the_one_behind_it() -> None:
 
     assert end.manifest(folder) == world.storage.manifest(folder)
     assert end.header(folder) == world.storage.header(folder)
+    assert end.compare(world.store.records(KEY)[0].source, folder) == world.storage.manifest(folder)
 
 
 def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
@@ -26,6 +27,7 @@ def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
     world.sync()
     end = ReadOnlyRegistry(world.registry)
 
+    assert end.models() == world.registry.models() == ("fraud",)
     assert end.observe("fraud") == world.registry.observe("fraud")
     assert end.version("fraud", "1") == world.registry.version("fraud", "1")
     end.check_access()
@@ -59,6 +61,10 @@ def test_what_would_write_stops_before_it_does() -> None:
         registry.move_alias("fraud", DEFAULT, "1")
     with pytest.raises(AssertionError, match="only looks"):
         registry.remove_alias("fraud", DEFAULT, "1")
+    with pytest.raises(AssertionError, match="only looks"):
+        registry.mark_ours("fraud", "1")
+    with pytest.raises(AssertionError, match="only looks"):
+        ReadOnlyCopier(world.reconciler(world.specs[0]).copier).adopt(version, "gs://b/f/", "gs://b/k/")
     with pytest.raises(AssertionError, match="only looks"):
         ReadOnlyCopier(world.reconciler(world.specs[0]).copier).copy(version, "gs://b/f/")
     assert world.registry.versions("fraud") == {}

@@ -12,13 +12,13 @@ from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import Alias, AliasRules, Hold, OnDrift, State, VersionRule
 from bridge.core.naming import MANIFEST_NAME, artifact_uri
 from bridge.core.records import Intent, Outcome
-from bridge.reconcile.reconciler import Order
+from bridge.reconcile.orders import Order
 from tests.worlds import BASE, CONTAINER, FRAUD, KEY, World, mapping
 
 if TYPE_CHECKING:
     from bridge.core.changes import Change
     from bridge.core.records import JournalEntry
-    from bridge.reconcile.reconciler import Sight
+    from bridge.reconcile.orders import Sight
 
 PRODUCTION = Alias("production")
 

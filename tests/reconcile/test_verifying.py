@@ -32,7 +32,9 @@ def synced(files: Mapping[str, bytes] = FILES) -> World:
 
 
 def verifier(world: World) -> Verifier:
-    return Verifier(lambda _connection: world.source, lambda _key: (world.storage, world.registry), world.store)
+    return Verifier(
+        lambda _connection: world.source, lambda _key: (world.storage, world.registry, world.base), world.store
+    )
 
 
 def verify(world: World, *, deep: bool = False) -> list[Verdict]:
@@ -260,7 +262,7 @@ def test_an_alias_that_a_sync_moves_meanwhile_is_not_taken_for_drift() -> None:
 
     production: Alias = next(alias for alias in world.store.mirrored(KEY) if alias != DEFAULT)
     moving: Registry = Moving()  # type: ignore[assignment]  # it answers as what it stands before
-    verdicts = Verifier(lambda _: world.source, lambda _: (world.storage, moving), world.store)
+    verdicts = Verifier(lambda _: world.source, lambda _: (world.storage, moving, world.base), world.store)
     assert [verdict.found for verdict in verdicts.verify(world.store.all_records())] == [(), ()]
 
 
@@ -337,10 +339,10 @@ def test_records_whose_mapping_or_connection_is_gone_are_findings_and_the_others
     world.specs.append(mapping("other", "fraud-detector", "other"))
     world.sync()
 
-    def target(key: ModelKey) -> tuple[Bucket, Registry]:
+    def target(key: ModelKey) -> tuple[Bucket, Registry, str]:
         if key == KEY:
             raise NeedsPerson("there is no mapping 'fraud'", "put it back")
-        return world.storage, world.registry
+        return world.storage, world.registry, world.base
 
     def source(_connection: str) -> NoReturn:
         raise NotFound("unreachable", "")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.core.model import ModelKey
-from bridge.run.queue import AT_WORK, KeyQueue, Submission
+from bridge.run.queue import AT_WORK, CAUSE, KeyQueue, Submission
 from bridge.testing.runner import InlineQueue
 
 if TYPE_CHECKING:
@@ -183,6 +183,27 @@ def test_what_is_at_work_is_known_to_whoever_logs_and_has_an_id_of_its_own() -> 
     assert [each.key for each in seen if each] == [A, B]
     assert len({each.id for each in seen if each}) == 2
     assert AT_WORK.get() is None
+
+
+def test_what_has_a_cause_has_its_id_and_so_has_what_it_sets_off() -> None:
+    seen: list[str] = []
+
+    def work(submission: Submission) -> None:
+        seen.append(submission.id)
+        if submission.key == A:
+            queue.submit(B, "A asks for it")
+
+    queue = KeyQueue(work, 1)
+    cause = CAUSE.set("a webhook")
+    queue.submit(A, "a webhook")
+    CAUSE.reset(cause)
+    queue.start()
+    while queue.load != (0, 0):
+        threading.Event().wait(0.001)
+    queue.stop(WAIT)
+
+    assert seen == ["a webhook", "a webhook"]
+    assert CAUSE.get() is None
 
 
 def test_an_inline_queue_works_at_once() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.core.errors import TryAgain
+from bridge.run.queue import CAUSE
 from bridge.service.hints import MOST_NAMES, Hints
 
 if TYPE_CHECKING:
@@ -26,9 +27,11 @@ class Looks:
     begun: threading.Event = field(default_factory=threading.Event)
     go: threading.Event = field(default_factory=threading.Event)
     wrong: list[Exception] = field(default_factory=list)
+    causes: list[str | None] = field(default_factory=list)
 
     def glance(self, connection: str, names: frozenset[str] | None) -> None:
         self.all.append((connection, names))
+        self.causes.append(CAUSE.get())
         self.begun.set()
         assert self.go.wait(WAIT)
         if self.wrong:
@@ -50,14 +53,15 @@ def hints(looks: Looks) -> Iterator[Hints]:
 
 def test_what_is_given_during_a_look_is_looked_at_once_after_it(looks: Looks, hints: Hints) -> None:
     hints.start()
-    hints.give("acme", "a")
+    first = hints.give("acme", "a")
     assert looks.begun.wait(WAIT)
-    for name in ("a", "b", "b", "a"):
-        hints.give("acme", name)
+    second = {hints.give("acme", name) for name in ("a", "b", "b", "a")}
     looks.go.set()
 
     assert hints.wait(WAIT)
     assert looks.all == [("acme", frozenset("a")), ("acme", frozenset("ab"))]
+    assert looks.causes == [first, *second], "all that one look has taken up has its id"
+    assert CAUSE.get() is None
 
 
 def test_one_connection_does_not_hold_up_another(looks: Looks, hints: Hints) -> None:

@@ -44,6 +44,10 @@ class Bench:
     given: list[str | None] = field(default_factory=list)
     numbers: int = 0
 
+    def give(self, name: str | None) -> str:
+        self.given.append(name)
+        return f"look-{len(self.given)}"
+
     def post(self, path: str, body: bytes, headers: dict[str, str]) -> requests.Response:
         return requests.post(f"{self.url}/hooks/{path}", data=body, headers=headers, timeout=WAIT)
 
@@ -68,7 +72,7 @@ class Bench:
 def bench() -> Iterator[Bench]:
     clock = FakeClock()
     made = Bench(Hooks(clock), clock)
-    door = Door("wandb", TOKEN, SECRET, lambda name: name in ("fraud", "churn"), made.given.append)
+    door = Door("wandb", TOKEN, SECRET, lambda name: name in ("fraud", "churn"), made.give)
     made.hooks.open({"acme": door, "ml": replace(door, kind="mlflow", token=None)})
     listener = Listener("127.0.0.1", 0)
     listener.start(make_app(Health(), [made.hooks.router]))
@@ -92,6 +96,12 @@ def test_a_payload_that_names_nothing_has_the_connection_looked_at(bench: Bench)
     assert heard(bench.wandb(b"{}")) == (202, "heeded")
     assert heard(bench.wandb(collection="")) == (202, "heeded")
     assert bench.given == [None, None]
+
+
+def test_the_answer_has_the_id_that_the_log_will_have_of_all_that_comes_of_it(bench: Bench) -> None:
+    assert bench.wandb(collection="fraud").json()["id"] == "look-1"
+    assert bench.mlflow("churn").json()["id"] == "look-2"
+    assert "id" not in bench.wandb(collection="unheard-of").json()
 
 
 @pytest.mark.parametrize("name", ["unheard-of", "fraud\n", "\ud800", "fraud" * 1000])
@@ -206,7 +216,7 @@ def test_one_that_does_not_arrive_in_time_is_not_waited_for() -> None:
 
 
 def test_doors_are_those_of_the_configuration_in_force(bench: Bench) -> None:
-    bench.hooks.open({"ml": Door("mlflow", None, "another", lambda _name: True, bench.given.append)})
+    bench.hooks.open({"ml": Door("mlflow", None, "another", lambda _name: True, bench.give)})
     assert bench.wandb(collection="fraud").status_code == 404
     assert heard(bench.mlflow()) == (401, "forged")
 

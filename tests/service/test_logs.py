@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.core.model import ModelKey
-from bridge.run.queue import AT_WORK, Submission
+from bridge.run.queue import AT_WORK, CAUSE, Submission
 from bridge.service.logs import set_up_logging
 
 if TYPE_CHECKING:
@@ -59,9 +59,10 @@ def terminal() -> Terminal:
 
 @pytest.fixture
 def _at_work() -> Iterator[None]:
-    token = AT_WORK.set(FRAUD)
+    token, cause = AT_WORK.set(FRAUD), CAUSE.set(FRAUD.id)
     yield
     AT_WORK.reset(token)
+    CAUSE.reset(cause)
 
 
 @pytest.mark.usefixtures("_at_work")

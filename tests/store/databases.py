@@ -17,13 +17,20 @@ if TYPE_CHECKING:
 
     from sqlalchemy import URL
 
+VARIABLE = "BRIDGE_TEST_POSTGRES_URL"
+
 
 @contextmanager
 def postgres_schema() -> Iterator[str]:
-    """Yield the URL of a schema of its own; skip if no server answers at BRIDGE_TEST_POSTGRES."""
+    """
+    Yield the URL of a schema of its own.
+
+    If no server answers, skip; but fail if BRIDGE_TEST_POSTGRES_URL says that there is one.
+    """
     server = _server()
     if not _answers(server):
-        pytest.skip(f"no PostgreSQL answers at {server!r}; set BRIDGE_TEST_POSTGRES to the URL of one")
+        no_server = pytest.fail if VARIABLE in os.environ else pytest.skip
+        no_server(f"no PostgreSQL answers at {server!r}; {VARIABLE} is the URL of one for tests")
     schema = f"bridge_{uuid4().hex}"
     _execute(server, f"CREATE SCHEMA {schema}")
     try:
@@ -35,7 +42,7 @@ def postgres_schema() -> Iterator[str]:
 
 def _server() -> URL:
     default = "postgresql+psycopg://postgres@127.0.0.1:5432/test"
-    return make_url(os.environ.get("BRIDGE_TEST_POSTGRES", default)).update_query_dict({"connect_timeout": "2"})
+    return make_url(os.environ.get(VARIABLE, default)).update_query_dict({"connect_timeout": "2"})
 
 
 @cache

@@ -10,9 +10,11 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.core.changes import (
+    AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
+    MarkDuplicate,
     MoveAlias,
     RegisterVersion,
     RemoveAlias,
@@ -34,8 +36,10 @@ kinds: dict[type[Change], st.SearchStrategy[Change]] = {
     CopyFiles: st.builds(CopyFiles, versions, words),
     ArrangeFiles: st.builds(ArrangeFiles, versions, words, words, pairs),
     RegisterVersion: st.builds(RegisterVersion, versions, words, containers, words),
+    AdoptVersion: st.builds(AdoptVersion, versions, words, words, words, st.booleans()),
     MoveAlias: st.builds(MoveAlias, aliases, versions, words, st.none() | references),
     RemoveAlias: st.builds(RemoveAlias, aliases, references),
+    MarkDuplicate: st.builds(MarkDuplicate, words, words),
 }
 
 

@@ -176,7 +176,7 @@ class PartsUploader:
             return number, tag if size == sum(map(len, part)) else self._send_part(started, number, part)
 
         with closing(_parts(stream, part_size(stream.file.size, self.uploader.settings))) as parts:
-            return [tag for _, tag in sorted(in_parallel(send, enumerate(parts, 1), parallel=AT_A_TIME + 1))]
+            return [tag for _, tag in sorted(in_parallel(send, enumerate(parts, 1), parallel=lambda: AT_A_TIME + 1))]
 
     def _send_part(self, started: _Started, number: int, part: tuple[bytes, ...]) -> str:
         checksum = google_crc32c.Checksum()

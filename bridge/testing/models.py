@@ -1,0 +1,67 @@
+"""What a registry in memory holds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bridge.core.model import DEFAULT
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from bridge.core.model import Alias
+    from bridge.core.records import Operation
+
+
+@dataclass
+class HeldVersion:
+    """A version."""
+
+    number: int
+    artifact_uri: str
+    marked: bool
+    listed_from: datetime
+    owner: str | None = None  # whose mark it carries, if not ours
+    duplicate_of: str | None = None
+    aliases: set[Alias] = field(default_factory=set)
+
+
+@dataclass
+class HeldModel:
+    """A model with its versions."""
+
+    name: str
+    marked: bool  # labels of the first upload belong to the model, where label_scope says so
+    versions: list[HeldVersion] = field(default_factory=list)
+    given: int = 0  # version ids are never given twice
+
+    def drop(self, version_id: str) -> None:
+        """Forget a version with its aliases; `default` goes to the latest."""
+        self.versions = [version for version in self.versions if str(version.number) != version_id]
+        if self.versions and not any(DEFAULT in version.aliases for version in self.versions):
+            self.versions[-1].aliases.add(DEFAULT)
+
+    def version(self, version_id: str) -> HeldVersion | None:
+        """Return the version with that id."""
+        return next((version for version in self.versions if str(version.number) == version_id), None)
+
+    def give(self, alias: Alias, version: HeldVersion | None) -> None:
+        """Let an alias name a version and no other; None: nobody."""
+        for each in self.versions:
+            each.aliases.discard(alias)
+        if version is not None:
+            version.aliases.add(alias)
+
+
+@dataclass
+class HeldUpload:
+    """An upload that was asked for."""
+
+    name: str  # of the operation
+    model: str
+    display_name: str
+    artifact_uri: str
+    is_first: bool  # it asks for a new model
+    commits_at: datetime
+    end: Operation | None  # None: not yet; otherwise how it ends, once it is time
