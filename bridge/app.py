@@ -15,14 +15,16 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
+from bridge.config.choosing import chosen, store_url
 from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
-from bridge.core.errors import ConfigError, ConfigErrors, NeedsPerson
+from bridge.core.errors import NeedsPerson
 from bridge.core.witness import Audience
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.leftovers import Leftovers
 from bridge.reconcile.passes import Passes
+from bridge.reconcile.placing import Places
 from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
 from bridge.reconcile.verifying import Verifier
@@ -38,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
 
-    from bridge.config.model import Config, SecretRef
+    from bridge.config.model import Config
     from bridge.copying.restoring import Restorer
     from bridge.core.model import MappingSpec, ModelKey
     from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
@@ -69,6 +71,7 @@ class Bridge:
         clock: Clock | None = None,
         runner: Runner | None = None,
         patience: timedelta = 2 * LASTS,  # the lease of a process that died is over by then
+        store: Store | None = None,  # None: the one that the configuration names
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
@@ -80,7 +83,8 @@ class Bridge:
         self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
         self.audience = Audience()  # is told of what happens
         self._ends: dict[tuple[str, str], object] = {}
-        self.store = self._store()
+        self._places = Places()
+        self.store = store if store is not None else self._store()
         owner = f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}"  # one per Bridge, not per process
         self.leases = Leases(self.store, self.clock, owner, patience)
         self.passes = Passes(
@@ -110,9 +114,9 @@ class Bridge:
     def reconciler(self, spec: MappingSpec) -> Reconciler:
         """Build what one mapping needs; ends are shared between the mappings of a connection."""
         target = self._vertex(spec.target.connection)
-        registry = self._registry(target)
+        registry, storage = self._registry(target), self._storage(target)
         source = self.source(spec.source.connection)
-        copier = self._copier(source, self._storage(target))
+        copier = self._copier(source, storage)
         if self._read_only:
             registry, copier = ReadOnlyRegistry(registry), ReadOnlyCopier(copier)
         return Reconciler(
@@ -127,8 +131,17 @@ class Bridge:
             settle=self.config.settle,
             registrations=self._buckets.at("vertex_uploads", target.place),
             frozen=frozen_until,
+            place=lambda: self._places.of(storage, f"{target.bucket}/", target.storage_endpoint),
             witness=self.audience,
         )
+
+    def registry(self, connection: str) -> Registry:
+        """Build what a Vertex connection reaches, as it may be looked at."""
+        return ReadOnlyRegistry(self._registry(self._vertex(connection)))
+
+    def bucket(self, connection: str) -> Bucket:
+        """Build the bucket of a Vertex connection, as it may be looked at."""
+        return ReadOnlyBucket(self._storage(self._vertex(connection)))
 
     def verifier(self) -> Verifier:
         """Build what verifies any record; its ends are built when the first record needs them, and only read."""
@@ -140,8 +153,8 @@ class Bridge:
                     f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
                     "put the mapping back to verify them",
                 )
-            vertex = self._vertex(specs[key.mapping].target.connection)
-            return ReadOnlyBucket(self._storage(vertex)), ReadOnlyRegistry(self._registry(vertex)), vertex.bucket
+            connection = specs[key.mapping].target.connection
+            return self.bucket(connection), self.registry(connection), self._vertex(connection).bucket
 
         return Verifier(self.source, target, self.store)
 
@@ -290,19 +303,3 @@ class Bridge:
     def _opening(self, end: T) -> T:
         self._opened.callback(cast("Closable", end).close)
         return end
-
-
-def chosen(config: Config, names: Sequence[str]) -> list[MappingSpec]:
-    """Return the mappings of these names, all if there are none. Raises ConfigErrors for an unknown one."""
-    known = {spec.name: spec for spec in config.mappings}
-    for name in names:
-        if name not in known:
-            choices = ", ".join(sorted(known)) or "(none)"
-            raise ConfigErrors((ConfigError(f"there is no mapping {name!a}; choose from: {choices}"),))
-    return [known[name] for name in names] if names else list(config.mappings)
-
-
-def store_url(config: Config) -> str:
-    """Return the store's SQLAlchemy URL; it may hold a password, so it is never shown."""
-    store: str | SecretRef = config.store
-    return store if isinstance(store, str) else store.read()

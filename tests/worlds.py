@@ -27,6 +27,7 @@ from bridge.core.settings import CopySettings
 from bridge.core.witness import Audience
 from bridge.reconcile.leasing import Leases
 from bridge.reconcile.passes import Passes, Report
+from bridge.reconcile.placing import Places
 from bridge.reconcile.reconciler import Reconciler
 from bridge.testing.clock import FakeClock
 from bridge.testing.registry import MemoryRegistry
@@ -165,6 +166,7 @@ class World:
     runner: Runner = field(default_factory=InlineRunner)
     owner: str = "the process"  # of leases; one that died and came back has the same
     frozen_until: datetime | None = None
+    places: Places = field(default_factory=Places)
     audience: Audience = field(default_factory=Audience)
     serial: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
@@ -199,6 +201,7 @@ class World:
             guard=self.guard,
             settle=self.settle,
             frozen=lambda _spec, _now: self.frozen_until,
+            place=lambda: self.places.of(self.storage, f"{self.base}/"),
             witness=self.audience,
         )
 

@@ -73,6 +73,10 @@ class Slices:
         """Is not asked for."""
         raise NotImplementedError
 
+    def check_access(self) -> None:
+        """Is not asked for."""
+        raise NotImplementedError
+
     def _digest(self, number: int) -> Digest | None:
         return Digest("md5", self._job.digests[number]) if self._job.digests else None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +13,9 @@ from bridge.cli.printing import report_to_json, say, say_json
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.core.model import MappingSpec
+    from bridge.core.scenes import Answer
+    from bridge.reconcile.explaining import Explained
     from bridge.reconcile.orders import Sight
-    from bridge.reconcile.passes import Report
 
 
 def explain(
@@ -23,56 +24,67 @@ def explain(
     *,
     as_json: Json = False,
 ) -> None:
-    """Say what the source has, what Vertex has, which rule ties them, and what is still to come or refused, and why."""
+    """Say why something is where it is or is not, by which rule, whether serving suffers, and what to do next."""
     from bridge.app import Bridge
-    from bridge.core.errors import NeedsPerson
-    from bridge.core.refs import may_mean, means, parse_ref
-    from bridge.service.views import grave_line, grave_row
+    from bridge.core.refs import parse_ref
+    from bridge.reconcile.explaining import Explainer
 
-    asked = parse_ref(ref)
     with Bridge(load_config(config), read_only=True) as bridge:
-        specs = {spec.name: spec for spec in bridge.config.mappings if may_mean(asked, spec)}
-        reports = bridge.passes.plan(list(specs.values()))
-        graves = {report.key: bridge.store.tombstones(report.key) for report in reports}
-    reports = [each for each in reports if means(asked, each.key, each.status.collection)]
-    if not reports:
-        raise NeedsPerson(f"no mapping follows {ref!a}, or brings it about", "see what there is: bridge plan --all")
+        found, others = Explainer(bridge.passes).explain(parse_ref(ref), bridge.config.mappings)
     if as_json:
-        deleted = {key: [grave_row(grave) for grave in of_key] for key, of_key in graves.items()}
-        say_json([_data(each, specs[each.key.mapping]) | {"deleted": deleted[each.key]} for each in reports])
+        say_json([*map(_data, found), *({"answers": [asdict(answer)]} for answer in others)])
         return
-    for report in reports:
-        for line in _lines(report, specs[report.key.mapping]):
+    for each in found:
+        for line in _lines(each):
             say(line)
-        for grave in graves[report.key]:
-            say(f"  deleted  {grave_line(grave)}")
+    for answer in others:
+        say(f"{answer.about}: {answer.verdict}: {answer.reason}")
+        say(f"  serving  {answer.serving}")
+        say(f"  next     {answer.next}")
 
 
-def _data(report: Report, spec: MappingSpec) -> dict[str, Any]:
+def _data(found: Explained) -> dict[str, Any]:
+    from bridge.service.views import grave_row
+
+    report, spec = found.report, found.spec
     return report_to_json(report) | {
         "rule": str(spec.origin),
         "policy": spec.policy,
         "layout": spec.serving.layout,
         "aliases": list(_aliases(report.sight)) if report.sight else [],
         "versions": list(_versions(report.sight)) if report.sight else [],
+        "answers": list(map(asdict, found.answers)),
+        "deleted": list(map(grave_row, found.graves)),
     }
 
 
-def _lines(report: Report, spec: MappingSpec) -> Iterator[str]:
+def _lines(found: Explained) -> Iterator[str]:
+    from bridge.service.views import grave_line
+
+    report, spec = found.report, found.spec
     status, plan, sight = report.status, report.plan, report.sight
     yield f"{status.key.mapping} -> model {status.key.model}  [{status.state}]"
     yield f"  rule     {spec.origin}: policy {spec.policy}, layout {spec.serving.layout}"
     yield f"  source   {status.collection} of connection {spec.source.connection}"
-    if plan is None or sight is None:
-        yield f"  ! {status.message}; {status.remedy}"
-        return
-    for alias in _aliases(sight):
-        at = f"@{alias['version']}" if alias["version"] else "on no version"
-        yield f"  alias    {alias['alias']}: {alias['desired'] or 'not there'} at the source, {at} in Vertex"
-    for version in _versions(sight):
-        yield f"  version  @{version['version']}: {version['source']} {version['folder']} {version['facts']}".rstrip()
-    yield from (f"  i        {note}" for note in plan.notes)
-    yield from (f"  {step}" for step in (*plan.changes, *plan.refusals))
+    if plan is not None and sight is not None:
+        for alias in _aliases(sight):
+            at = f"@{alias['version']}" if alias["version"] else "on no version"
+            yield f"  alias    {alias['alias']}: {alias['desired'] or 'not there'} at the source, {at} in Vertex"
+        for version in _versions(sight):
+            said = " ".join(version[key] for key in ("source", "folder", "facts"))
+            yield f"  version  @{version['version']}: {said}".rstrip()
+        yield from (f"  i        {note}" for note in plan.notes)
+        yield from (f"  {step}" for step in (*plan.changes, *plan.refusals))
+    for grave in found.graves:
+        yield f"  deleted  {grave_line(grave)}"
+    for answer in found.answers:
+        yield from _answer(answer)
+
+
+def _answer(answer: Answer) -> Iterator[str]:
+    yield f"  = {answer.about}: {answer.verdict}: {answer.reason}"
+    yield f"    serving  {answer.serving}"
+    yield f"    next     {answer.next}"
 
 
 def _aliases(sight: Sight) -> Iterator[dict[str, str | None]]:

@@ -24,7 +24,7 @@ SCANNED = 10_000  # journal entries of a model that are searched for one version
 @contextmanager
 def opened(config: Config, *, read_only: bool = False) -> Iterator[Store]:
     """Open the store of a configuration for as long as the block lasts."""
-    from bridge.app import store_url
+    from bridge.config.choosing import store_url
     from bridge.store.sql import open_store
 
     store = open_store(store_url(config), read_only=read_only)

@@ -12,9 +12,11 @@ from bridge.cli import (
     apply,
     check,
     demo,
+    doctor,
     explain,
     history,
     hooks,
+    init,
     leftovers,
     pausing,
     plan,
@@ -42,7 +44,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
+    init,
     check,
+    doctor,
     plan,
     apply,
     sync,

@@ -106,7 +106,7 @@ def _parts(subject: str) -> tuple[str, str | None]:
 
 @contextmanager
 def _pauses(config: Path, mapping: str, model: str | None) -> Iterator[tuple[Pauses, ModelKey]]:
-    from bridge.app import chosen
+    from bridge.config.choosing import chosen
     from bridge.core.model import EVERY, ModelKey
     from bridge.reconcile.pausing import Pauses
     from bridge.run.clock import SystemClock

@@ -2,44 +2,65 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
 
 from bridge.cli.lookup import looking
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, Mappings
 from bridge.cli.printing import say, say_json, table
 from bridge.cli.remote import server
+from bridge.cli.watching import spell_aliases, watch as watch_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
 
 
-def status(mappings: Mappings = None, config: ConfigPath = DEFAULT_CONFIG, *, as_json: Json = False) -> None:
+def status(
+    mappings: Mappings = None,
+    config: ConfigPath = DEFAULT_CONFIG,
+    *,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, until Ctrl-C; off a terminal, only changes.")] = False,
+    as_json: Json = False,
+) -> None:
     """Show each model's state, where its aliases are, and what is wrong, if anything is."""
-    service = server()
-    rows = list(service.models(mappings or [])) if service is not None else _rows(config, mappings or [])
+    with _looking(config, mappings or []) as look:
+        if watch:
+            watch_rows(look, _lines, as_json=as_json)
+            return
+        rows = look()
     if as_json:
         say_json(rows)
         return
-    header = ("MAPPING", "MODEL", "STATE", "ALIASES")
-    cells = [header, *((row["mapping"], row["model"], row["state"], _aliases(row)) for row in rows)]
-    for line, row in zip(table(cells), [None, *rows], strict=True):
+    for line in _lines(rows):
         say(line)
-        if row and row["message"]:
-            say(f"    {row['message']}; {row['remedy']}")
-        if row and row["next_try"]:
-            tried = f"tried in vain: {row['attempt']}; " if row["attempt"] else ""
-            say(f"    {tried}next try: {row['next_try']}")
 
 
-def _rows(config: Path, mappings: Sequence[str]) -> list[dict[str, Any]]:
-    from bridge.app import chosen
+@contextmanager
+def _looking(config: Path, mappings: Sequence[str]) -> Iterator[Callable[[], list[dict[str, Any]]]]:
+    """Yield what returns the rows as they are now, of a running service or of the store."""
+    if (service := server()) is not None:
+        yield lambda: list(service.models(mappings))
+        return
+    from bridge.config.choosing import chosen
     from bridge.service.views import model_row
 
     with looking(config) as (loaded, store):
         names = {spec.name for spec in chosen(loaded, mappings)}
-        return [model_row(store, status) for status in store.statuses() if status.key.mapping in names]
+        yield lambda: [model_row(store, status) for status in store.statuses() if status.key.mapping in names]
 
 
-def _aliases(row: dict[str, Any]) -> str:
-    return ", ".join(f"{alias} -> {at['label'] or '?'} @{at['version']}" for alias, at in row["aliases"].items())
+def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+    lines: list[str] = []
+    header = ("MAPPING", "MODEL", "STATE", "ALIASES")
+    cells = [header, *((row["mapping"], row["model"], row["state"], spell_aliases(row)) for row in rows)]
+    for line, row in zip(table(cells), [None, *rows], strict=True):
+        lines.append(line)
+        if row and row["message"]:
+            lines.append(f"    {row['message']}; {row['remedy']}")
+        if row and row["next_try"]:
+            tried = f"tried in vain: {row['attempt']}; " if row["attempt"] else ""
+            lines.append(f"    {tried}next try: {row['next_try']}")
+    return lines

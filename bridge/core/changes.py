@@ -141,6 +141,7 @@ class Kind(StrEnum):
     UNCLEAR = "unclear"  # the source does not say one thing
     CONFLICT = "conflict"  # it would take something that is not ours
     DRIFT = "drift"  # somebody changed by hand what we had set
+    LOCATION = "location"  # Vertex could not read the bucket
     GUARD = "guard"  # it looks like an accident
     WAITING = "waiting"  # not yet: the next pass may
     HELD = "held"  # a person paused it

@@ -346,6 +346,17 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class BucketPlace:
+    """Where a bucket keeps its bytes."""
+
+    location: str  # as the service spells it: "EUROPE-WEST4", "EU", "EUR4"
+    regions: tuple[str, ...] = ()  # of a pair that somebody has chosen; `location` only says what both are in
+
+    def __str__(self) -> str:
+        return f"{self.location} ({' and '.join(self.regions)})" if self.regions else self.location
+
+
+@dataclass(frozen=True, slots=True)
 class ModelVersion:
     """One version in Vertex."""
 

@@ -24,6 +24,7 @@ from bridge.core.changes import (
     refuse_frozen,
     refuse_paused,
     subject_of,
+    version_of,
 )
 from bridge.core.model import Policy, State
 
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 _STATES = (  # the first kind that a plan holds decides
     (Kind.CONFLICT, State.BLOCKED),
+    (Kind.LOCATION, State.BLOCKED),
     (Kind.GUARD, State.BLOCKED),
     (Kind.NAME, State.BLOCKED),
     (Kind.UNCLEAR, State.BLOCKED),
@@ -127,6 +129,21 @@ def guard_removals(
 
 def _is_accident(guard: RemovalGuard, lost: int, of: int) -> bool:
     return lost >= guard.min_count and lost > guard.max_share * of
+
+
+def brings_versions(plan: Plan) -> bool:
+    """Tell whether a plan puts anything into the bucket, or registers anything from it."""
+    return any(isinstance(change, CopyFiles | ArrangeFiles | RegisterVersion) for change in plan.changes)
+
+
+def stay_out(plan: Plan, refusal: Refusal | None) -> Plan:
+    """Bring no version to a bucket that is refused; aliases of versions that are registered move all the same."""
+    if refusal is None or not brings_versions(plan):
+        return plan
+    brought = {c.version for c in plan.changes if isinstance(c, CopyFiles | ArrangeFiles | RegisterVersion)}
+    kept = tuple(change for change in plan.changes if version_of(change) not in brought)
+    checksum = checksum_of(plan.checksum, "misplaced")
+    return replace(plan, changes=kept, refusals=(*plan.refusals, refusal), checksum=checksum)
 
 
 def pause(plan: Plan, hold: Hold | None) -> Plan:

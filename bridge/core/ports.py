@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from bridge.core.model import (
         Alias,
         ArtifactFile,
+        BucketPlace,
         CollectionSelector,
         Container,
         Description,
@@ -113,6 +114,14 @@ class Source(Protocol):
         """
         ...
 
+    def check_access(self) -> str | None:
+        """
+        Ask for next to nothing, with our credentials; return as whom the source knows us, None if it does not tell.
+
+        Raises NeedsPerson if they are missing or refused, or if the connection names something that is not there.
+        """
+        ...
+
 
 class Webhooks(Protocol):
     """
@@ -177,6 +186,14 @@ class Bucket(Protocol):
         Stream the bytes of a file from byte `start` on, whatever they are. Bounded memory.
 
         Raises NeedsPerson if there is no such object, or TryAgain, at the opening or between two pieces.
+        """
+        ...
+
+    def where(self, folder: str) -> BucketPlace | None:
+        """
+        Say where the bucket of a folder keeps its bytes; None if this account may not know.
+
+        Raises NeedsPerson if there is no such bucket, or TryAgain.
         """
         ...
 
@@ -306,6 +323,10 @@ class Copier(Protocol):
 
 class Registry(Protocol):
     """The Vertex AI Model Registry of one project and location. TryAgain means: it may have happened, look again."""
+
+    def check_access(self) -> None:
+        """List one model. Raises NeedsPerson if we may not, or if there is no such project or location; TryAgain."""
+        ...
 
     def models(self) -> tuple[str, ...]:
         """

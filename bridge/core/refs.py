@@ -93,7 +93,9 @@ def may_mean(ref: Ref, spec: MappingSpec) -> bool:
     """Tell whether a reference may be to something of this mapping, before its collections are known."""
     if spec.source.is_pattern:
         return True
-    return means(ref, ModelKey(spec.name, model_id(spec.target.model)), f"{spec.source.place}/{spec.source.name}")
+    collection = f"{spec.source.place}/{spec.source.name}"
+    whole = ref.at_source and ref.name.endswith(f"/{collection}")  # it may say whose the place is, too
+    return whole or means(ref, ModelKey(spec.name, model_id(spec.target.model)), collection)
 
 
 def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:  # noqa: PLR0911  one kind a case

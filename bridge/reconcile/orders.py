@@ -40,6 +40,7 @@ class Order:
 class Sight:
     """Both sides as they were seen together, and the plan that follows from them."""
 
+    state: SourceState
     desired: Desired
     actual: TargetState
     settlement: Settlement

@@ -9,7 +9,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from contextlib import AbstractContextManager
 
-    from bridge.core.model import Manifest, ManifestHeader, ModelVersion, SourceVersion, StoredFile, TargetState
+    from bridge.core.model import (
+        BucketPlace,
+        Manifest,
+        ManifestHeader,
+        ModelVersion,
+        SourceVersion,
+        StoredFile,
+        TargetState,
+    )
     from bridge.core.ports import Bucket, Copier, Registry
     from bridge.core.records import Operation
 
@@ -23,6 +31,10 @@ class AskedRegistry:
     """What a registry answers; whoever stands before it says what becomes of writes."""
 
     registry: Registry
+
+    def check_access(self) -> None:
+        """See the port."""
+        self.registry.check_access()
 
     def models(self) -> tuple[str, ...]:
         """See the port."""
@@ -103,3 +115,7 @@ class ReadOnlyBucket:
     def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
         return self.bucket.read(folder, path, start)
+
+    def where(self, folder: str) -> BucketPlace | None:
+        """See the port."""
+        return self.bucket.where(folder)

@@ -29,8 +29,9 @@ from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, EVERY, Facts, Known, OnConflict, OnSourceDelete, State
 from bridge.core.naming import adopted_uri
+from bridge.core.places import refuse_misplaced
 from bridge.core.planner import make_plan
-from bridge.core.policy import Count, freeze, guard_removals, pause
+from bridge.core.policy import Count, brings_versions, freeze, guard_removals, pause, stay_out
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import settle as settle_open
 from bridge.core.witness import Witness
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from bridge.core.changes import Change
     from bridge.core.model import (
         Alias,
+        BucketPlace,
         MappingSpec,
         ModelKey,
         RemovalGuard,
@@ -82,6 +84,7 @@ class Reconciler:
     settle: timedelta
     registrations: Limit = UNLIMITED  # how many registrations are begun
     frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
+    place: Callable[[], BucketPlace | None] = lambda: None  # of the bucket; only asked before something is put there
     witness: Witness = field(default_factory=Witness)
 
     def plan(self, order: Order) -> Sight:
@@ -113,8 +116,11 @@ class Reconciler:
         plan = make_plan(order.spec, self.base, desired, actual, known, fits=fits, absences=absences)
         has = Count(len(known.mirrored), len(known.records)) + order.beside.has
         plan = guard_removals(plan, self.guard, has, beside=order.beside.loses, allowed=order.allowed_removals)
+        if brings_versions(plan):
+            plan = stay_out(plan, refuse_misplaced(self.base, self.place(), self.location))
         plan = pause(plan, known.holds.get(EVERY))
-        return Sight(desired, actual, settlement, absences, freeze(plan, self.frozen(order.spec, now)))
+        frozen = freeze(plan, self.frozen(order.spec, now))
+        return Sight(order.state, desired, actual, settlement, absences, frozen)
 
     def _observer(self, order: Order) -> Observer:
         return Observer(self.source, self.copier, self.registry, self.base, self.location, order.spec, order.key.model)

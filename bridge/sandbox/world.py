@@ -79,9 +79,8 @@ class World:
         self.wandb.create_organization(ORGANIZATION, registries=(REGISTRY,))
         self.wandb.create_team(TEAM, organization=ORGANIZATION)
         self.wandb.create_user("bridge", api_key=API_KEY, organization=ORGANIZATION, team=TEAM)
-        answer = requests.post(
-            f"{self.gcs.url}/storage/v1/b", params={"project": PROJECT}, json={"name": BUCKET}, timeout=10
-        )
+        bucket = {"name": BUCKET, "location": LOCATION}
+        answer = requests.post(f"{self.gcs.url}/storage/v1/b", params={"project": PROJECT}, json=bucket, timeout=10)
         if answer.status_code not in (requests.codes.ok, requests.codes.conflict):
             answer.raise_for_status()
         if self.mlflow is not None:

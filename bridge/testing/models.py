@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.core.model import DEFAULT
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -34,6 +36,12 @@ class HeldModel:
     marked: bool  # labels of the first upload belong to the model, where label_scope says so
     versions: list[HeldVersion] = field(default_factory=list)
     given: int = 0  # version ids are never given twice
+
+    def drop(self, version_id: str) -> None:
+        """Forget a version with its aliases; `default` goes to the latest."""
+        self.versions = [version for version in self.versions if str(version.number) != version_id]
+        if self.versions and not any(DEFAULT in version.aliases for version in self.versions):
+            self.versions[-1].aliases.add(DEFAULT)
 
     def version(self, version_id: str) -> HeldVersion | None:
         """Return the version with that id."""

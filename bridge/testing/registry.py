@@ -34,8 +34,7 @@ class MemoryRegistry:
     - `failing`: how the next uploads end instead of with a version, each an `Operation` with an error,
     - `failing_deletions`: how the next deletions end, without deleting anything,
     - `interrupt`: called in the middle of an alias move that takes two requests,
-    - `calls`: the methods that were called, in order,
-    - `served`: what was asked for each folder, by artifact_uri.
+    - `calls`: the methods that were called, in order; `served`: what was asked for each folder, by artifact_uri.
     """
 
     def __init__(
@@ -80,8 +79,7 @@ class MemoryRegistry:
         """Return a model's aliases: alias -> version id."""
         with self._lock:
             self._settle()
-            there = self._models.get(model)
-            held = there.versions if there else []
+            held = self._models[model].versions if model in self._models else []
             return {alias: str(version.number) for version in held for alias in sorted(version.aliases)}
 
     def display_name(self, model: str) -> str:
@@ -121,11 +119,9 @@ class MemoryRegistry:
         with self._lock:
             self._settle()
             there = self._models[model]
-            there.versions = [version for version in there.versions if str(version.number) != version_id]
+            there.drop(version_id)
             if not there.versions:
                 del self._models[model]
-            elif not any(DEFAULT in version.aliases for version in there.versions):
-                there.versions[-1].aliases.add(DEFAULT)
 
     def deploy_by_hand(self, model: str, version_id: str, *endpoints: str) -> None:
         """Have a version be deployed to just these endpoints."""
@@ -146,6 +142,11 @@ class MemoryRegistry:
             self._uploads = {name: upload for name, upload in self._uploads.items() if upload.end is None}
 
     # the port
+
+    def check_access(self) -> None:
+        """See the port."""
+        with self._lock:
+            self._begin("check_access")
 
     def models(self) -> tuple[str, ...]:
         """See the port."""

@@ -11,7 +11,7 @@ import google_crc32c
 import xxhash
 
 from bridge.core.errors import IntegrityError, NeedsPerson
-from bridge.core.model import ArtifactFile, Digest, StoredFile
+from bridge.core.model import ArtifactFile, BucketPlace, Digest, StoredFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bridge.core.records import Upload
 
 PIECE = 1 << 16  # bytes that `open` yields at once
+ANYWHERE = BucketPlace("EU")
 
 Algorithm = Literal["md5", "xxh128", "crc32c", "sha256"]
 
@@ -32,10 +33,10 @@ class MemoryStorage:
     The Storage and ObjectStore ports over dicts that a test may write: `objects` by URI, `manifests` by folder.
 
     `problem` is raised by every call while it is set. `interrupt` is called between two objects of a folder that is
-    removed. Buckets whose names are in `absent` do not exist, those
-    in `closed` may not be read or written; all others are there. Objects in `composed` have no MD5, and those in
-    `rotten` have lost a bit, which their digests do not show. A file is held in memory while it is stored, but
-    never more than one piece beyond its size.
+    removed. Buckets whose names are in `absent` do not exist, those in `closed` may not be read or written; all others
+    are there, in the EU but for those in `places`. Objects in `composed` have no MD5, and those in `rotten` have lost a
+    bit, which their digests do not show. A file is held in memory while it is stored, but never more than one piece
+    beyond its size.
     """
 
     def __init__(self) -> None:
@@ -44,6 +45,7 @@ class MemoryStorage:
         self.rotten: set[str] = set()  # URIs
         self.placed: set[str] = set()  # URIs of what is not ours
         self.manifests: dict[str, Manifest] = {}
+        self.places: dict[str, BucketPlace] = {}  # by name of a bucket
         self.absent: set[str] = set()
         self.closed: set[str] = set()
         self.problem: BridgeError | None = None
@@ -180,6 +182,12 @@ class MemoryStorage:
         if folder + path in self.rotten:
             content = bytes([content[0] ^ 1]) + content[1:]
         yield (content[at : at + PIECE] for at in range(start, len(content), PIECE))
+
+    def where(self, folder: str) -> BucketPlace | None:
+        """See the port."""
+        self._begin("where")
+        self._demand_bucket(folder)
+        return None if _bucket(folder) in self.closed else self.places.get(_bucket(folder), ANYWHERE)
 
     # ObjectStore
 

@@ -73,6 +73,17 @@ class VertexRegistry:
         """Close the channel."""
         self._client.transport.close()
 
+    def check_access(self) -> None:
+        """See the port."""
+        with self._asking(f"listing the models of {self._parent}"):
+            try:
+                request = v1.ListModelsRequest(parent=self._parent, page_size=1)
+                next(iter(self._client.list_models(request, timeout=TIMEOUT, retry=self._retry).pages))
+            except api.NotFound as absent:
+                raise NeedsPerson(
+                    f"Vertex AI has no {self._parent} ({absent.message})", "mend project and location of the connection"
+                ) from absent
+
     def models(self) -> tuple[str, ...]:
         """See the port."""
         with self._asking(f"listing the models of {self._parent}"):

@@ -209,6 +209,10 @@ def end(request: pytest.FixtureRequest) -> Iterator[End]:
     yield from request.param(request, f"contract-{uuid.uuid4().hex[:12]}")
 
 
+def test_an_account_that_may_list_models_has_access(end: End) -> None:
+    end.registry.check_access()
+
+
 # models
 
 

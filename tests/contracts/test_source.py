@@ -336,6 +336,10 @@ def test_an_alias_that_no_version_has_is_gone(shelf: Shelf) -> None:
     assert shelf.source.is_gone(shelf.state().collection, NOBODYS)
 
 
+def test_a_source_that_lets_us_in_says_as_whom_if_it_tells_that(shelf: Shelf) -> None:
+    assert shelf.source.check_access() != ""
+
+
 def test_of_aliases_that_are_plainly_on_one_version_nothing_is_remarked(shelf: Shelf) -> None:
     assert shelf.state().remarks == {}
 

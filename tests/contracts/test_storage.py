@@ -684,11 +684,22 @@ def test_nothing_is_written_to_a_bucket_that_is_not_there(end: Place) -> None:
     assert end.storage.manifest(absent) is None
     with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
         list(end.storage.held(absent))
+    with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
+        end.storage.where(absent)
 
 
 def test_nothing_is_copied_from_a_bucket_that_is_not_there(end: Place) -> None:
     with pytest.raises(NeedsPerson, match=f"the object 'gs://{ABSENT}/model.bin' is gone, or never was"):
         end.storage.rewrite(end.folder, file(), f"gs://{ABSENT}/model.bin")
+
+
+def test_a_bucket_says_where_it_keeps_its_bytes_to_whoever_may_know(end: Place) -> None:
+    place = end.storage.where(end.folder)
+
+    assert place is not None
+    assert place.location.isupper()
+    with end.deny():
+        assert end.storage.where(end.folder) is None
 
 
 def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:

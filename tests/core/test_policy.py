@@ -10,7 +10,15 @@ from hypothesis import given, strategies as st
 
 from bridge.core.changes import Change, Kind, MarkDuplicate, Refusal, subject_of
 from bridge.core.model import Policy, RemovalGuard, State
-from bridge.core.policy import Count, guard_removals, is_settled, permit, state_after
+from bridge.core.policy import (
+    Count,
+    brings_versions,
+    guard_removals,
+    is_settled,
+    permit,
+    state_after,
+    stay_out,
+)
 from tests.core.builders import adopt, copy, delete, delete_files, move, plan_with, register, remove, says
 from tests.core.small_worlds import World, worlds
 
@@ -192,10 +200,32 @@ def test_versions_that_would_be_deleted_are_counted_by_themselves_and_refused_wi
     assert guard_removals(plan, RemovalGuard(), Count(99, 10)) == plan
 
 
+# stay_out
+
+
+def test_only_a_plan_that_brings_a_version_needs_its_bucket() -> None:
+    assert not brings_versions(plan_with(move("production", "v7", "v6"), remove("staging", "v6")))
+    for change in (copy("v7"), register("v7")):
+        assert brings_versions(plan_with(change))
+
+
+def test_what_would_be_brought_stays_out_with_its_aliases_and_all_else_goes_on() -> None:
+    refused = refusal(Kind.LOCATION, "bucket gs://b")
+    plan = plan_with(copy("v7"), register("v7"), move("production", "v7", "v6"), move("staging", "v6", "v5"))
+
+    left = stay_out(plan, refused)
+
+    assert (left.changes, left.refusals) == ((move("staging", "v6", "v5"),), (refused,))
+    assert left.checksum != plan.checksum
+    assert stay_out(plan, None) is plan
+    assert stay_out(plan_with(move("staging", "v6", "v5")), refused).refusals == ()
+
+
 # state_after
 
 WORDS = {
     Kind.CONFLICT: State.BLOCKED,
+    Kind.LOCATION: State.BLOCKED,
     Kind.GUARD: State.BLOCKED,
     Kind.NAME: State.BLOCKED,
     Kind.UNCLEAR: State.BLOCKED,

@@ -82,5 +82,17 @@ def test_no_vendor_sdk_is_loaded(folder: Path, arguments: list[str]) -> None:
 
 def test_help_names_every_command() -> None:
     done = subprocess.run([sys.executable, "-m", "bridge", "--help"], capture_output=True, text=True, check=True)
-    for command in ("check", "plan", "apply", "sync", "status", "where", "history", "sandbox", "demo"):
+    for command in (
+        "init",
+        "check",
+        "doctor",
+        "plan",
+        "apply",
+        "sync",
+        "status",
+        "where",
+        "history",
+        "sandbox",
+        "demo",
+    ):
         assert f" {command} " in done.stdout

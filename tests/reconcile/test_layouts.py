@@ -223,7 +223,7 @@ def test_a_whole_folder_is_planned_and_registered_without_a_look_at_its_list_of_
     world.sync()
 
     assert world.registry.aliases("fraud")["production"] == "1"
-    assert set(world.storage.calls) == {"header"}
+    assert set(world.storage.calls) == {"header", "where"}
 
 
 # what is kept of the model

@@ -30,6 +30,7 @@ def test_a_read_only_registry_answers_as_the_one_behind_it() -> None:
     assert end.models() == world.registry.models() == ("fraud",)
     assert end.observe("fraud") == world.registry.observe("fraud")
     assert end.version("fraud", "1") == world.registry.version("fraud", "1")
+    end.check_access()
     assert end.running("fraud") == ()
     assert end.operation("operations/1").version_id == "1"
 
@@ -48,6 +49,7 @@ def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
     assert list(end.reread(folder, files)) == [(file, file) for file in files]
     with end.read(folder, "model.bin", 2) as pieces:
         assert b"".join(pieces) == world.storage.objects[f"{folder}model.bin"][2:]
+    assert end.where(folder) == world.storage.where(folder)
 
 
 def test_what_would_write_stops_before_it_does() -> None:

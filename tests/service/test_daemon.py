@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
-from bridge.app import store_url
+from bridge.config.choosing import store_url
 from bridge.config.load import load
 from bridge.core.errors import NeedsPerson
 from bridge.core.records import Scope

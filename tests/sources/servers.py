@@ -86,6 +86,8 @@ class _Handler(BaseHTTPRequestHandler):
         headers = {name.lower(): value for name, value in self.headers.items()}
         self._send(self.owner.answer(Asked(self.path, headers, self.rfile.read(length))))
 
+    do_HEAD = do_GET  # noqa: N815  http.server's name
+
     def do_POST(self) -> None:
         self.do_GET()
 

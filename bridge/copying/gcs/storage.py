@@ -17,6 +17,7 @@ from bridge.copying.gcs.agreeing import agreed
 from bridge.copying.gcs.client import TIMEOUT, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
+from bridge.copying.gcs.placing import place_of
 from bridge.copying.gcs.removing import is_ours, remove_all, remove_manifest, remove_one
 from bridge.copying.gcs.rewriting import Taken, rewrite
 from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, later
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from google.cloud import storage  # noqa: TID251  this is its room
 
     from bridge.copying.budget import Budget
-    from bridge.core.model import Manifest, ManifestHeader
+    from bridge.core.model import BucketPlace, Manifest, ManifestHeader
     from bridge.core.ports import Clock, Reader, Uploads
     from bridge.core.records import Upload
 
@@ -251,6 +252,10 @@ class GcsStorage(GcsObjects):
     def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
         return self.open_as_is(f"{folder}{path}", start)
+
+    def where(self, folder: str) -> BucketPlace | None:
+        """See the port."""
+        return place_of(self._wire, folder)
 
     def _write(self, place: Place, text: ManifestText) -> None:
         """Send a manifest as files are sent, under a name that nothing has. Raises as the uploader does."""

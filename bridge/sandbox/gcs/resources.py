@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from starlette.requests import Request
 
     from bridge.sandbox.gcs.buckets import Bucket
+    from bridge.sandbox.gcs.fields import Fields
     from bridge.sandbox.gcs.objects import StoredObject
 
 Resource = dict[str, Any]
 MULTI_REGIONS = frozenset({"ASIA", "EU", "US"})
+PAIRS = frozenset({"ASIA1", "EUR4", "EUR5", "EUR7", "EUR8", "NAM4"})
 DEFAULT_TYPE = "application/octet-stream"
 HEADERS_OF_FIELDS = {
     "cacheControl": "cache-control",
@@ -51,13 +53,19 @@ def bucket_resource(bucket: Bucket, base: str) -> Resource:
         "storageClass": "STANDARD",
         **bucket.fields,
         "location": location,
-        "locationType": "multi-region" if location in MULTI_REGIONS else "region",  # or dual; nothing asks
+        "locationType": _location_type(location, bucket.fields),
         "generation": str(bucket.generation),
         "metageneration": str(bucket.metageneration),
         "etag": bucket.etag,
         "timeCreated": timestamp(bucket.created),
         "updated": timestamp(bucket.updated),
     }
+
+
+def _location_type(location: str, fields: Fields) -> str:
+    if "customPlacementConfig" in fields or location in PAIRS:
+        return "dual-region"
+    return "multi-region" if location in MULTI_REGIONS else "region"
 
 
 def object_resource(stored: StoredObject, base: str) -> Resource:

@@ -230,5 +230,6 @@ async def get_storage_layout(gcs: Service, request: Request) -> Response:
             "location": bucket["location"],
             "locationType": bucket["locationType"],
             "hierarchicalNamespace": {"enabled": False},
+            **{key: bucket[key] for key in ("customPlacementConfig",) if key in bucket},
         }
     )

@@ -16,7 +16,8 @@ from bridge.sources.mlflow.artifacts import Artifacts
 from bridge.sources.mlflow.filters import named
 from bridge.sources.mlflow.records import READY, STAGES
 from bridge.sources.mlflow.session import MlflowSession
-from bridge.sources.mlflow.watching import Watcher
+from bridge.sources.mlflow.watching import PATIENCE, Watcher
+from bridge.sources.waiting import within
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -122,6 +123,11 @@ class MlflowSource:
                 "grant the account READ on the models; one that is shown is proof enough",
             )
         return True
+
+    def check_access(self) -> None:
+        """See the port. MLflow does not tell who we are, and shows an empty list to whom it shows nothing."""
+        what = f"an answer of {self._session.failures.where}"
+        within(PATIENCE, lambda: self._session.newest_versions(1), what)
 
     def _same(self, version: SourceVersion) -> Version:
         """Ask for a version by its label, and make sure that it is the one that was swept."""

@@ -106,6 +106,16 @@ class WandbSession:
             self._revive(api)
         raise AssertionError  # the second round returns or raises
 
+    def account(self, organization: str | None) -> str:
+        """Return whose the API key is. Raises NotFound if the organization is not there for it."""
+
+        def asked(api: Api) -> str:
+            if organization is not None:  # what the SDK knows of the account it does not ask for a second time
+                next(iter(api.registries(organization, per_page=1)), None)
+            return str(api.viewer.username)
+
+        return self.call(asked)
+
     def paged(self, found: Iterable[T], size: int) -> Iterator[T]:
         """Go through what the SDK fetches in pages of that size, and count every page after the first."""
         for number, each in enumerate(found):

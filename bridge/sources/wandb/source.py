@@ -278,6 +278,10 @@ class WandbSource:
         place = selector.place
         return is_deleted(self._session, version, place, self._organization, lambda: self._collections(place, None))
 
+    def check_access(self) -> str:
+        """See the port."""
+        return self._session.account(self._organization)
+
     def _same(self, api: Api, version: SourceVersion) -> Artifact:
         """Fetch a version by its label, and make sure that it is the one that was swept."""
         artifact: Artifact = api.artifact(str(version))
