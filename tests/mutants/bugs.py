@@ -40,8 +40,8 @@ BUGS = (
         "P1",
         "what a crash left open is given up, though it took effect",
         "bridge/core/settling.py",
-        "        if took_effect(change, actual, known.records):\n",
-        "        if False:\n",
+        "        elif took_effect(change, actual, known.records):\n",
+        "        elif False:\n",
         (ANY_POINT, SCHEDULES),
     ),
     Bug(
