@@ -20,6 +20,8 @@ from bridge.config.freezing import frozen_until
 from bridge.config.model import MlflowConnection, VertexConnection, WandbConnection
 from bridge.copying.budget import Budget
 from bridge.core.errors import NeedsPerson
+from bridge.core.naming import adopted_uri, copied_uri
+from bridge.core.ownership import is_adopted
 from bridge.core.witness import Audience
 from bridge.reconcile.leasing import LASTS, RENEWED_EVERY, Leases
 from bridge.reconcile.leftovers import Leftovers
@@ -39,10 +41,10 @@ from bridge.testing.store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import timedelta
+    from pathlib import Path
 
     from bridge.config.model import Config
-    from bridge.copying.restoring import Restorer
-    from bridge.core.model import MappingSpec, ModelKey
+    from bridge.core.model import Manifest, MappingRecord, MappingSpec, ModelKey
     from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
     from bridge.core.records import Progress
 
@@ -145,26 +147,39 @@ class Bridge:
 
     def verifier(self) -> Verifier:
         """Build what verifies any record; its ends are built when the first record needs them, and only read."""
-        specs = {spec.name: spec for spec in self.config.mappings}
 
         def target(key: ModelKey) -> tuple[Bucket, Registry, str]:
-            if key.mapping not in specs:
-                raise NeedsPerson(
-                    f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
-                    "put the mapping back to verify them",
-                )
-            connection = specs[key.mapping].target.connection
-            return self.bucket(connection), self.registry(connection), self._vertex(connection).bucket
+            vertex = self._target_of(key, "verify them")
+            return ReadOnlyBucket(self._storage(vertex)), ReadOnlyRegistry(self._registry(vertex)), vertex.bucket
 
         return Verifier(self.source, target, self.store)
 
-    def restorer(self, folder: str) -> Restorer:
-        """Build what brings files back from a folder's bucket. Raises NeedsPerson if no connection has that."""
+    def restore(self, record: MappingRecord, into: Path) -> tuple[str, Manifest]:
+        """
+        Bring a version's files back to a directory; return the folder that they are from, and their manifest.
+
+        Raises as Restorer.restore does, and NeedsPerson if the configuration has its bucket no longer.
+        """
         from bridge.copying.restoring import Restorer
 
-        if (storage := self._storage_of(folder)) is None:
+        folder, kept = copied_uri(record.artifact_uri), None
+        storage = self._storage_of(folder)
+        if is_adopted(record):  # a person's folder may be in any bucket
+            folder, vertex = record.artifact_uri, self._target_of(record.key, "have them restored")
+            storage, kept = self._storage(vertex), adopted_uri(vertex.bucket, record.key.model, folder)
+        if storage is None:
             raise NeedsPerson(f"no connection of bridge.yaml has the bucket of {folder}", "put the connection back")
-        return Restorer(ReadOnlyBucket(storage), self.clock, self.budget, self._watch)
+        restorer = Restorer(ReadOnlyBucket(storage), self.clock, self.budget, self._watch)
+        return folder, restorer.restore(record.source, folder, into, kept=kept)
+
+    def _target_of(self, key: ModelKey, deed: str) -> VertexConnection:
+        specs = {spec.name: spec for spec in self.config.mappings}
+        if key.mapping not in specs:
+            raise NeedsPerson(
+                f"the configuration has no mapping {key.mapping!a} any longer, which says where its versions are",
+                f"put the mapping back to {deed}",
+            )
+        return self._vertex(specs[key.mapping].target.connection)
 
     @property
     def leftovers(self) -> Leftovers:

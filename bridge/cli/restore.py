@@ -27,12 +27,10 @@ def restore(
 ) -> None:
     """Bring a version's files back from the bucket to a folder, verified; what was interrupted is gone on with."""
     from bridge.app import Bridge
-    from bridge.core.naming import copied_uri
 
     with Bridge(load_config(config), read_only=True) as opened, following(opened) as bridge:
         record = _one(bridge.config, bridge.store, ref)
-        folder = copied_uri(record.artifact_uri)
-        manifest = bridge.restorer(folder).restore(record.source, folder, to_dir)
+        folder, manifest = bridge.restore(record, to_dir)
     total = sum(file.size for file in manifest.files)
     if as_json:
         data = {"source": str(record.source), "folder": folder, "directory": str(to_dir.absolute())}

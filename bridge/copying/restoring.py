@@ -67,23 +67,25 @@ class Restorer:
     watch: Callable[[Progress], None] = lambda _progress: None
     free: Callable[[Path], int] = free_space
 
-    def restore(self, version: SourceVersion, folder: str, into: Path) -> Manifest:
+    def restore(self, version: SourceVersion, folder: str, into: Path, *, kept: str | None = None) -> Manifest:
         """
         Bring all files of a version's folder to a directory that is empty or not there yet; return the manifest.
 
+        That lies in `kept`, if a person filled the folder; what is in the folder by now and not in it is left alone.
         Raises NeedsPerson if the folder is not whole or not the version's, a name of its manifest is refused, the
         directory is taken, or the disk does not take it all; IntegrityError if bytes are not the manifest's; TryAgain.
         """
         target = _free_place(into)
-        manifest = self.bucket.manifest(folder)
+        holds = kept or folder
+        manifest = self.bucket.manifest(holds)
         if manifest is None:
             raise NeedsPerson(
-                f"{folder} has no manifest, so it is not whole, and nothing is restored from it",
+                f"{holds} has no manifest, so it is not whole, and nothing is restored from it",
                 "look for another copy: bridge where, bridge history",
             )
         if not manifest.is_of(version):
             raise NeedsPerson(
-                f"{folder} holds {manifest.collection} {manifest.label} and not the bytes that were registered as "
+                f"{holds} holds {manifest.collection} {manifest.label} and not the bytes that were registered as "
                 f"{version}, so nothing is restored from it",
                 "see what differs: bridge verify",
             )

@@ -425,3 +425,44 @@ def test_a_manifest_may_name_a_file_of_any_digests(bucket: Bucket, tmp_path: Pat
     bucket.manifests[FOLDER] = replace(whole, files=tuple(replace(file, md5=None) for file in whole.files))
     restorer(bucket).restore(version, FOLDER, tmp_path / "back")
     assert tree(tmp_path / "back") == FILES
+
+
+# what a person filled, and the bridge adopted
+
+THEIRS, KEPT = "gs://team/models/july/", "gs://models/prod/fraud/adopted-x/"
+
+
+def adopted(bucket: Bucket) -> SourceVersion:
+    """Have a person fill a folder, and the bridge adopt it."""
+    source = MemorySource()
+    version = source.publish(PATH, FILES)
+    for path, content in FILES.items():
+        bucket.place(f"{THEIRS}{path}", content)
+    copier_of(source, bucket, FakeClock()).adopt(version, THEIRS, KEPT)
+    return version
+
+
+def test_a_persons_folder_is_restored_by_the_manifest_that_is_kept_of_it(bucket: Bucket, tmp_path: Path) -> None:
+    version = adopted(bucket)
+    bucket.place(f"{THEIRS}notes.txt", b"of a later day, and of no version")
+    before = dict(bucket.objects), dict(bucket.manifests)
+
+    restorer(bucket).restore(version, THEIRS, tmp_path / "back", kept=KEPT)
+
+    assert tree(tmp_path / "back") == FILES
+    assert (bucket.objects, bucket.manifests) == before
+
+
+def test_a_persons_folder_whose_bytes_are_others_by_now_is_not_restored(bucket: Bucket, tmp_path: Path) -> None:
+    version = adopted(bucket)
+    bucket.place(f"{THEIRS}model.bin", LARGE[::-1])
+    with pytest.raises(IntegrityError, match=rf"{THEIRS}model\.bin: its bytes have the .*, and the manifest says"):
+        restorer(bucket).restore(version, THEIRS, tmp_path / "back", kept=KEPT)
+    assert not (tmp_path / "back").exists()
+
+
+def test_a_persons_folder_of_which_no_manifest_is_kept_is_not_restored(bucket: Bucket, tmp_path: Path) -> None:
+    version = adopted(bucket)
+    del bucket.manifests[KEPT]
+    with pytest.raises(NeedsPerson, match=f"{KEPT} has no manifest, so it is not whole, and nothing is restored"):
+        restorer(bucket).restore(version, THEIRS, tmp_path / "back", kept=KEPT)

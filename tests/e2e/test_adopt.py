@@ -67,6 +67,34 @@ def test_a_version_made_by_hand_becomes_ours_and_its_alias_moves(desk: Desk) -> 
     assert desk.bridge("verify").code == 0
 
 
+def test_its_files_come_back_from_the_persons_folder(desk: Desk) -> None:
+    desk.publish(b"weights", "production")
+    by_hand(desk, b"weights")
+    assert desk.bridge("adopt", f"{desk.model}@1").code == 0
+    desk.world.traffic.reset()
+
+    done = desk.bridge("restore", f"{desk.model}@1", "--to-dir", "back")
+
+    assert (done.code, done.out.endswith(" to back: 1 file, 7 bytes, all verified\n")) == (0, True), done.err
+    assert (desk.folder / "back" / "model.pkl").read_bytes() == b"weights"
+    assert desk.world.traffic.count(write=True) == 0
+
+
+def test_its_files_do_not_come_back_without_the_mapping_that_says_where_their_manifest_is(desk: Desk) -> None:
+    desk.publish(b"weights", "production")
+    by_hand(desk, b"weights")
+    assert desk.bridge("adopt", f"{desk.model}@1").code == 0
+    mapping = desk.folder / "mappings" / "fraud.yaml"
+    mapping.write_text(mapping.read_text().replace("name: fraud\n", "name: other\n"))
+
+    refused = desk.bridge("restore", f"{desk.model}@1", "--to-dir", "back")
+
+    assert (
+        refused.code,
+        "any longer, which says where its versions are; put the mapping back to have them" in refused.err,
+    ) == (1, True), refused.err
+
+
 def test_its_labels_stay_and_nothing_is_written_into_its_folder(desk: Desk) -> None:
     desk.publish(b"weights", "production")
     folder = by_hand(desk, b"weights")

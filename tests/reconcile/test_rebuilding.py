@@ -7,18 +7,24 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import pytest
+
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import Alias, Facts, Layout, ModelKey, Serving, State
 from bridge.core.records import Intent
 from bridge.reconcile.rebuilding import Rebuilder, Rebuilt
 from bridge.testing.store import MemoryStore
+from tests.reconcile.test_deletions import two_versions
 from tests.worlds import FRAUD, KEY, REGISTRY, Crash, World, mapping, pattern
 
 if TYPE_CHECKING:
-    from bridge.core.model import MappingSpec
+    from bridge.core.model import MappingSpec, SourceVersion
     from bridge.reconcile.reconciler import Reconciler
 
-WRITES = {"register", "move_alias", "remove_alias", "put", "rewrite", "commit", "discard", "open"}
+WRITES = {
+    *("register", "move_alias", "remove_alias", "mark_ours", "mark_duplicate", "delete"),
+    *("put", "rewrite", "commit", "discard", "remove", "open"),
+}
 VISION = ModelKey("vision", "vision-cats")
 CATS = f"{REGISTRY}/vision-cats"
 
@@ -349,3 +355,65 @@ def test_a_process_that_lost_its_lease_writes_nothing() -> None:
 
     assert "another process has taken fraud/fraud over" in str(found.problem)
     assert (world.store.records(KEY), world.store.mirrored(KEY), world.store.statuses()) == ((), {}, ())
+
+
+# a lost store has no tombstones
+
+
+def after_a_deletion(*, files: bool = True) -> tuple[World, SourceVersion]:
+    """Have v1 be deleted at its source and in Vertex, then lose the store; `files`: its folder went too."""
+    world, gone = two_versions()
+    world.source.delete(gone)
+    world.sync()
+    if not files:
+        world.storage.problem = TryAgain("the bucket is unwell")
+    world.sync()
+    world.storage.problem = None
+    assert set(world.registry.versions("fraud")) == {"1"}
+    lose_store(world)
+    return world, gone
+
+
+@pytest.mark.parametrize("files", [True, False])
+def test_what_was_deleted_is_not_known_again_and_nothing_more_goes(*, files: bool) -> None:
+    world, _ = after_a_deletion(files=files)
+    before = dict(world.storage.objects), dict(world.storage.manifests), world.registry.versions("fraud")
+
+    rebuilder(world).rebuild(world.specs)
+    for _ in range(4):
+        world.sync(full=True)
+
+    assert [record.version_id for record in world.store.records(KEY)] == ["1"]
+    assert (world.storage.objects, world.storage.manifests, world.registry.versions("fraud")) == before
+    assert written(world) == set()
+    assert len(world.storage.manifests) == (1 if files else 2)  # nothing says any more that the bridge deleted it
+
+
+@pytest.mark.parametrize("files", [True, False])
+def test_what_was_deleted_and_comes_back_is_registered_once(*, files: bool) -> None:
+    world, gone = after_a_deletion(files=files)
+    rebuilder(world).rebuild(world.specs)
+
+    world.source.restore(gone)
+    world.source.alias(gone, "production")
+    for _ in range(3):
+        world.sync(full=True)
+
+    assert world.names() == {"default": "v0", "production": "v1"}
+    assert set(world.registry.versions("fraud")) == {"1", "3"}
+    assert world.storage.calls.count("put") == (1 if files else 0)
+
+
+def test_what_is_gone_and_not_yet_deleted_needs_two_listings_again() -> None:
+    world, gone = two_versions()
+    world.source.delete(gone)
+    world.sync()
+    lose_store(world)
+    rebuilder(world).rebuild(world.specs)
+    assert [version for _, version in sorted(world.registry.versions("fraud").items())] == [
+        record.artifact_uri for record in world.store.records(KEY)
+    ]
+
+    world.sync()
+
+    assert "delete" not in world.registry.calls
