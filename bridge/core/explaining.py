@@ -12,7 +12,7 @@ from bridge.core.naming import is_version_alias, spell_alias
 from bridge.core.scenes import NOTHING, Answer, Verdict
 
 if TYPE_CHECKING:
-    from bridge.core.model import MappingRecord, ModelVersion, SourceVersion
+    from bridge.core.model import MappingRecord, ModelVersion, SourceVersion, Tombstone
     from bridge.core.refs import Ref
     from bridge.core.scenes import Scene
 
@@ -60,6 +60,8 @@ class _Asked:
         recorded = [record for record in scene.known.records if record.source.label == wanted]
         if recorded:
             return (self.unlisted_version(recorded[-1]),)
+        if graves := [grave for grave in scene.graves if grave.record.source.label == wanted]:
+            return (self.deleted(f"version {wanted}", graves[-1]),)
         if wanted in scene.state.aliases or wanted in scene.state.remarks:
             return (self.source_alias(wanted),)
         return tuple(map(self.source_alias, self.spelled_so(wanted))) or (self.source_alias(wanted),)
@@ -207,8 +209,25 @@ class _Asked:
         there = any(version.id == record.version_id for version in self.scene.actual.versions)
         now = f", and Vertex keeps it as @{record.version_id}" if there else ", nor does Vertex have it any more"
         about, reason = f"version {record.source.label}", f"the source does not list it{now}"
+        if (answer := self.leaving(about, record)) is not None:
+            return answer
         serving = "not affected: it is there" if there else "nothing serves it"
         return Answer(about, Verdict.LEFT if there else Verdict.ABSENT, reason, serving, NOTHING)
+
+    def leaving(self, about: str, record: MappingRecord) -> Answer | None:
+        """Answer for a version that goes, or would go if nothing spoke against it; None for any other."""
+        serving = "not affected while it is there"
+        if (change := self.scene.arrival(record.source)) is not None:
+            return self.scene.pending(about, change, serving)
+        refusal = self.scene.refusal(f"version {record.source.label}")
+        return self.scene.refused(about, refusal, serving) if refusal is not None else None
+
+    def deleted(self, about: str, grave: Tombstone) -> Answer:
+        """Answer for a version that the bridge itself has deleted in Vertex."""
+        what = f"{self.scene.actual.model}@{grave.record.version_id}"
+        reason = f"the bridge deleted {what} ({grave.record.source}) at {grave.removed}: {grave.why}"
+        way_back = f"its files may still be there: bridge restore {what} --to-dir DIR"
+        return Answer(about, Verdict.ABSENT, reason, "nothing serves it", NOTHING if grave.files_removed else way_back)
 
     def vertex_version(self, version_id: str) -> Answer:
         """Answer for a version by its id in Vertex."""
@@ -226,6 +245,8 @@ class _Asked:
             remedy = f"to have it taken over: bridge adopt {scene.actual.model}@{version_id}"
             reason = f"{why} (from {there.artifact_uri}), and so it is not touched"
             return Answer(about, Verdict.LEFT, reason, "not affected: it is there", remedy)
+        if record is None and (graves := [each for each in scene.graves if each.record.version_id == version_id]):
+            return self.deleted(about, graves[-1])
         if record is None:
             reason = f"Vertex has no such version of {scene.actual.model}, and the bridge never knew one"
             return Answer(about, Verdict.ABSENT, reason, "nothing serves it", "see what there is: bridge status")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bridge.core.naming import folders, is_our_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bridge.core.model import Layout, MappingRecord, ModelVersion, SourceVersion
 
@@ -35,3 +35,14 @@ def alive(records: Iterable[MappingRecord], versions: Iterable[ModelVersion]) ->
     """Return the records whose version is in Vertex and carries our mark: those are ours."""
     there = {(version.artifact_uri, version.id) for version in versions if version.marked}
     return [record for record in records if (record.artifact_uri, record.version_id) in there]
+
+
+def one_too_many(
+    records: Iterable[MappingRecord], versions: Sequence[ModelVersion]
+) -> Iterator[tuple[ModelVersion, MappingRecord]]:
+    """Return the versions that show our mark beside ours of the same folder; a person may register theirs at will."""
+    ours = {record.artifact_uri: record for record in alive(records, versions) if not is_adopted(record)}
+    for version in versions:
+        record = ours.get(version.artifact_uri)
+        if record is not None and record.version_id != version.id and version.marked:
+            yield version, record

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from bridge.core.changes import (
     AdoptVersion,
     ArrangeFiles,
     Change,
     CopyFiles,
-    DeleteFiles,
-    DeleteVersion,
     Kind,
     MarkDuplicate,
     MoveAlias,
@@ -36,15 +34,15 @@ from bridge.core.model import (
     VersionRef,
 )
 from bridge.core.naming import artifact_uri, serving_uri
-from bridge.core.ownership import alive, homes, is_adopted
+from bridge.core.ownership import homes, one_too_many
 from bridge.core.policy import permit
 from bridge.core.serving import plain_fit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
 
     from bridge.core.desired import Desired
-    from bridge.core.model import MappingRecord, MappingSpec, ModelVersion, SourceVersion, TargetState
+    from bridge.core.model import MappingSpec, ModelVersion, SourceVersion, TargetState
 
 
 NONE_ABSENT = Absences()
@@ -109,30 +107,6 @@ def make_plan(
     checksum = checksum_of(spec.wish, changes, refusals, desired, actual)
     notes = tuple(f"alias {alias}: {note}" for alias, note in sorted(desired.notes.items()))
     return Plan(ModelKey(spec.name, actual.model), changes, refusals, checksum, notes)
-
-
-def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:  # noqa: PLR0911  one kind a case
-    """Tell whether a change is visible in *actual*, or is recorded: how a pass settles what a crash left open."""
-    match change:
-        case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
-            return uri in actual.committed
-        case RegisterVersion(artifact_uri=uri):
-            return any(version.artifact_uri == uri and version.marked for version in actual.versions)
-        case AdoptVersion(artifact_uri=uri, version_id=version_id):
-            return any((record.artifact_uri, record.version_id) == (uri, version_id) for record in records)
-        case MoveAlias(alias, artifact_uri=uri):
-            holder = actual.holder(alias)
-            return holder is not None and holder.artifact_uri == uri and holder.marked
-        case RemoveAlias(alias):
-            return actual.holder(alias) is None
-        case MarkDuplicate(version_id):
-            return any(version.id == version_id and version.duplicate for version in actual.versions)
-        case DeleteVersion(version_id=version_id):
-            return all(version.id != version_id for version in actual.versions)
-        case DeleteFiles():
-            return False  # not to be seen in it: a tombstone says so
-        case _:
-            assert_never(change)
 
 
 @dataclass(frozen=True, slots=True)
@@ -315,11 +289,7 @@ class _Planner:
     # duplicates
 
     def duplicates(self) -> Iterator[Change | Refusal]:
-        ours = {record.artifact_uri: record for record in alive(self.known.records, self.actual.versions)}
-        for version in self.actual.versions:
-            record = ours.get(version.artifact_uri)
-            if record is None or record.version_id == version.id or not version.marked or is_adopted(record):
-                continue  # a folder of theirs persons may register as often as they like
+        for version, record in one_too_many(self.known.records, self.actual.versions):
             if not version.duplicate:
                 yield MarkDuplicate(version.id, record.version_id)
             reason = f"it and @{record.version_id} are both of the folder of {record.source.label}, so it gets no alias"

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bridge.core.changes import Kind, RemoveAlias, version_of
+from bridge.core.changes import Kind, Removal, version_of
 from bridge.core.model import State
 from bridge.core.ownership import whose
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         SourceState,
         SourceVersion,
         TargetState,
+        Tombstone,
     )
     from bridge.core.records import Status
 
@@ -56,6 +57,7 @@ _OF_KIND = {
     Kind.FAILED: Verdict.FAILED,
     Kind.POLICY: Verdict.LEFT,
     Kind.DOUBLE: Verdict.LEFT,
+    Kind.KEPT: Verdict.LEFT,
 }  # all others block
 
 
@@ -81,6 +83,7 @@ class Scene:
     known: Known
     plan: Plan
     before: Status | None
+    graves: tuple[Tombstone, ...] = ()  # what is left of versions that the bridge has deleted, oldest first
 
     def pending(self, about: str, change: Change, serving: str) -> Answer:
         """Answer for what the plan changes: it comes, unless it was tried before in vain."""
@@ -91,11 +94,11 @@ class Scene:
         if before is not None and before.state is State.FAILED and (mine or not other):
             remedy = f"{before.remedy}; then, or to try it now: bridge retry {self.plan.key}"
             return Answer(about, Verdict.FAILED, tried(before), serving, remedy)
-        verdict = Verdict.GOING if isinstance(change, RemoveAlias) else Verdict.COMING
+        verdict = Verdict.GOING if isinstance(change, Removal) else Verdict.COMING
         return Answer(about, verdict, f"the next pass makes it so: {change}", serving, f"bridge sync {self.spec.name}")
 
     def arrival(self, version: SourceVersion) -> Change | None:
-        """Return the first change that brings a version, or an alias to it; None if there is none."""
+        """Return the first change that brings a version, or an alias to it, or deletes it; None if there is none."""
         return next((change for change in self.plan.changes if version_of(change) == version), None)
 
     def refused(self, about: str, refusal: Refusal, serving: str) -> Answer:

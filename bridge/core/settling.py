@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
 
-from bridge.core.changes import DeleteFiles, DeleteVersion, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.changes import (
+    AdoptVersion,
+    ArrangeFiles,
+    CopyFiles,
+    DeleteFiles,
+    DeleteVersion,
+    MarkDuplicate,
+    MoveAlias,
+    RegisterVersion,
+    RemoveAlias,
+)
 from bridge.core.model import MappingRecord, Tombstone
-from bridge.core.planner import took_effect
 from bridge.core.records import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.core.changes import Change
     from bridge.core.model import Alias, Known, SourceVersion, TargetState
@@ -80,6 +89,30 @@ def settle(
     graves = (*known.tombstones, *buried.values())
     settled = replace(known, records=records, mirrored=set_by_us, tombstones=graves)
     return Settlement(settled, landed, mirrored, outcomes, still_open, tuple(buried.values()))
+
+
+def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:  # noqa: PLR0911  one kind a case
+    """Tell whether a change is visible in *actual*, or is recorded: how a pass settles what a crash left open."""
+    match change:
+        case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
+            return uri in actual.committed
+        case RegisterVersion(artifact_uri=uri):
+            return any(version.artifact_uri == uri and version.marked for version in actual.versions)
+        case AdoptVersion(artifact_uri=uri, version_id=version_id):
+            return any((record.artifact_uri, record.version_id) == (uri, version_id) for record in records)
+        case MoveAlias(alias, artifact_uri=uri):
+            holder = actual.holder(alias)
+            return holder is not None and holder.artifact_uri == uri and holder.marked
+        case RemoveAlias(alias):
+            return actual.holder(alias) is None
+        case MarkDuplicate(version_id):
+            return any(version.id == version_id and version.duplicate for version in actual.versions)
+        case DeleteVersion(version_id=version_id):
+            return all(version.id != version_id for version in actual.versions)
+        case DeleteFiles():
+            return False  # not to be seen in it: a tombstone says so
+        case _:
+            assert_never(change)
 
 
 def gone_at_source(version: SourceVersion) -> str:

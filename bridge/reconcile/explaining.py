@@ -30,7 +30,7 @@ class Explained:
     spec: MappingSpec
     report: Report
     answers: tuple[Answer, ...]
-    graves: tuple[Tombstone, ...] = ()  # of versions that the bridge has deleted
+    graves: tuple[Tombstone, ...] = ()  # what is left of the model's versions that the bridge has deleted
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +50,17 @@ class Explainer:
         found: list[Explained] = []
         for report in self.passes.plan(list(meant.values())):
             if means(ref, report.key, report.status.collection):
-                spec = meant[report.key.mapping]
-                answers = self._answers(ref, spec, report, before.get(report.key))
-                found.append(Explained(spec, report, answers, self.passes.store.tombstones(report.key)))
+                spec, graves = meant[report.key.mapping], self.passes.store.tombstones(report.key)
+                answers = self._answers(ref, spec, report, before.get(report.key), graves)
+                found.append(Explained(spec, report, answers, graves))
         if found:
             return found, []
         filtered = [answer for spec in meant.values() for answer in self._filtered(ref, spec)]
         return [], filtered or list(_unfollowed(ref, specs))
 
-    def _answers(self, ref: Ref, spec: MappingSpec, report: Report, before: Status | None) -> tuple[Answer, ...]:
+    def _answers(
+        self, ref: Ref, spec: MappingSpec, report: Report, before: Status | None, graves: tuple[Tombstone, ...]
+    ) -> tuple[Answer, ...]:
         sight, plan = report.sight, report.plan
         if sight is None or plan is None:
             answer = not_read(report.status, self.passes.store.mirrored(report.key))
@@ -66,7 +68,7 @@ class Explainer:
                 answer = replace(answer, verdict=Verdict.FAILED, reason=tried(before))
             return *(self._filtered(ref, spec) if spec.source.tags else ()), answer
         known = sight.settlement.known
-        return explain(ref, Scene(spec, sight.state, sight.desired, sight.actual, known, plan, before))
+        return explain(ref, Scene(spec, sight.state, sight.desired, sight.actual, known, plan, before, graves))
 
     def _filtered(self, ref: Ref, spec: MappingSpec) -> Iterator[Answer]:
         """Look for a collection that a mapping would follow, did it carry the tags that the mapping asks for."""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from bridge.core.model import DEFAULT
+from bridge.core.model import DEFAULT, ModelVersion
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -37,12 +37,6 @@ class HeldModel:
     versions: list[HeldVersion] = field(default_factory=list)
     given: int = 0  # version ids are never given twice
 
-    def drop(self, version_id: str) -> None:
-        """Forget a version with its aliases; `default` goes to the latest."""
-        self.versions = [version for version in self.versions if str(version.number) != version_id]
-        if self.versions and not any(DEFAULT in version.aliases for version in self.versions):
-            self.versions[-1].aliases.add(DEFAULT)
-
     def version(self, version_id: str) -> HeldVersion | None:
         """Return the version with that id."""
         return next((version for version in self.versions if str(version.number) == version_id), None)
@@ -57,6 +51,39 @@ class HeldModel:
             each.aliases.discard(alias)
         if version is not None:
             version.aliases.add(alias)
+
+    def add(self, artifact_uri: str, listed_from: datetime, *, marked: bool) -> HeldVersion:
+        """Add a version; `default` is on the first one."""
+        self.given += 1
+        version = HeldVersion(self.given, artifact_uri, marked, listed_from)
+        if not self.versions:
+            version.aliases.add(DEFAULT)
+        self.versions.append(version)
+        return version
+
+    def lose(self, version_id: str) -> bool:
+        """Lose a version with its aliases, `default` to the latest; tell whether any version is left."""
+        self.versions = [version for version in self.versions if str(version.number) != version_id]
+        if self.versions and not any(DEFAULT in version.aliases for version in self.versions):
+            self.versions[-1].aliases.add(DEFAULT)
+        return bool(self.versions)
+
+    def shown(self, version: HeldVersion, label_scope: Literal["model", "version"]) -> ModelVersion:
+        """Return a version as Vertex shows it; with the scope "model" it shows the labels of its model too."""
+        shared = self.marked and label_scope == "model" and version.owner is None
+        return ModelVersion(
+            str(version.number),
+            version.artifact_uri,
+            frozenset(version.aliases),
+            version.marked or shared,
+            version.owner,
+            version.duplicate_of is not None,
+            version.endpoints,
+        )
+
+    def shows_mark(self, label_scope: Literal["model", "version"]) -> bool:
+        """Tell whether the model shows our mark."""
+        return any(DEFAULT in each.aliases and self.shown(each, label_scope).marked for each in self.versions)
 
 
 @dataclass

@@ -119,8 +119,7 @@ class MemoryRegistry:
         with self._lock:
             self._settle()
             there = self._models[model]
-            there.drop(version_id)
-            if not there.versions:
+            if not there.lose(version_id):
                 del self._models[model]
 
     def deploy_by_hand(self, model: str, version_id: str, *endpoints: str) -> None:
@@ -152,7 +151,7 @@ class MemoryRegistry:
         """See the port."""
         with self._lock:
             self._begin("models")
-            return tuple(sorted(model for model, there in self._models.items() if self._shows_mark(there)))
+            return tuple(sorted(model for model, there in self._models.items() if there.shows_mark(self.label_scope)))
 
     def observe(self, model: str) -> TargetState:
         """See the port."""
@@ -165,7 +164,7 @@ class MemoryRegistry:
         with self._lock:
             self._begin("version")
             version = self._find(model, version_id)
-            return None if version is None else self._shown(self._models[model], version)
+            return None if version is None else self._models[model].shown(version, self.label_scope)
 
     def register(
         self,
@@ -292,23 +291,10 @@ class MemoryRegistry:
         there = self._models.get(model)
         if there is None:
             return TargetState(model, exists=False)
-        listed = (self._shown(there, each) for each in there.versions if each.listed_from <= self._clock.now())
-        return TargetState(model, exists=True, versions=tuple(listed))
-
-    def _shows_mark(self, model: HeldModel) -> bool:
-        return any(DEFAULT in version.aliases and self._shown(model, version).marked for version in model.versions)
-
-    def _shown(self, model: HeldModel, version: HeldVersion) -> ModelVersion:
-        shared = model.marked and self.label_scope == "model" and version.owner is None
-        return ModelVersion(
-            str(version.number),
-            version.artifact_uri,
-            frozenset(version.aliases),
-            version.marked or shared,
-            version.owner,
-            version.duplicate_of is not None,
-            version.endpoints,
+        listed = (
+            there.shown(each, self.label_scope) for each in there.versions if each.listed_from <= self._clock.now()
         )
+        return TargetState(model, exists=True, versions=tuple(listed))
 
     def _settle(self) -> None:
         """Let every upload take effect whose time has come, in the order of the times."""
@@ -327,9 +313,4 @@ class MemoryRegistry:
 
     def _add(self, model: str, name: str, artifact_uri: str, *, marked: bool, at: datetime) -> HeldVersion:
         there = self._models.setdefault(model, HeldModel(name, marked))
-        there.given += 1
-        version = HeldVersion(there.given, artifact_uri, marked, at + timedelta(seconds=self.list_lag))
-        if not there.versions:
-            version.aliases.add(DEFAULT)
-        there.versions.append(version)
-        return version
+        return there.add(artifact_uri, at + timedelta(seconds=self.list_lag), marked=marked)

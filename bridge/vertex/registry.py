@@ -80,9 +80,8 @@ class VertexRegistry:
                 request = v1.ListModelsRequest(parent=self._parent, page_size=1)
                 next(iter(self._client.list_models(request, timeout=TIMEOUT, retry=self._retry).pages))
             except api.NotFound as absent:
-                raise NeedsPerson(
-                    f"Vertex AI has no {self._parent} ({absent.message})", "mend project and location of the connection"
-                ) from absent
+                reason = f"Vertex AI has no {self._parent} ({absent.message})"
+                raise NeedsPerson(reason, "mend project and location of the connection") from absent
 
     def models(self) -> tuple[str, ...]:
         """See the port."""

@@ -36,7 +36,8 @@ from bridge.core.model import (
     Tombstone,
 )
 from bridge.core.naming import is_our_name
-from bridge.core.planner import make_plan, took_effect
+from bridge.core.planner import make_plan
+from bridge.core.settling import took_effect
 from tests.core.builders import BASE, KEY, foreign, hold, ours, record, source, spec, uri, version
 
 if TYPE_CHECKING:

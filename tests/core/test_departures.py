@@ -12,8 +12,9 @@ from bridge.core.changes import DeleteFiles, DeleteVersion, Kind, RemoveAlias
 from bridge.core.departures import in_question
 from bridge.core.model import Absences, OnSourceDelete, Policy
 from bridge.core.naming import serving_uri
-from bridge.core.planner import make_plan, took_effect
+from bridge.core.planner import make_plan
 from bridge.core.policy import is_settled
+from bridge.core.settling import took_effect
 from tests.core.builders import (
     BASE,
     absences,

@@ -27,6 +27,7 @@ ROWS = [
     ("NAM4", (), "us-central1", True),
     ("US", CHOSEN, "us-east1", True),
     ("US", CHOSEN, "us-central1", False),
+    ("EUR5", (), "europe-west4", None),
     ("EUR99", (), "europe-west4", None),
     ("EU", (), "global", None),
 ]

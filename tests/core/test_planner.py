@@ -23,8 +23,9 @@ from bridge.core.changes import (
 from bridge.core.desired import Desired, desire
 from bridge.core.errors import Position
 from bridge.core.model import DEFAULT, Alias, Fit, Known, MappingSpec, Serving, State, TargetState
-from bridge.core.planner import make_plan, took_effect
+from bridge.core.planner import make_plan
 from bridge.core.policy import is_settled, state_after
+from bridge.core.settling import took_effect
 from tests.core.builders import (
     BASE,
     KEY,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bridge.sandbox.faults import Fault
+from bridge.store.schema import HEAD
 from bridge.store.sql import open_store
 from tests.e2e.test_location import LAYOUT, make_bucket
 from tests.e2e.test_run import running, write_config
@@ -69,7 +70,7 @@ def test_a_sound_world_is_told_line_by_line(desk: Desk) -> None:
     assert lines[:-2] == [
         "ok       configuration: bridge.yaml is fine; connections: 2, mappings: 1",
         "ok       secret connections.acme.api_key: it is in the variable WANDB_API_KEY",
-        "ok       store: it has the schema 0006, and knows 1 model",
+        f"ok       store: it has the schema {HEAD}, and knows 1 model",
         "ok       connection acme: access: it lets us in as bridge",
         "ok       mapping fraud: 1 collection, 1 version, 3 aliases may be read",
         "ok       connection prod: models: those of acme-prod in europe-west4 may be listed",
@@ -160,7 +161,8 @@ def test_a_store_of_another_schema_is_named_with_what_mends_it(desk: Desk) -> No
         database.execute("UPDATE alembic_version SET version_num = '0001'")
 
     assert (
-        "has the schema 0001, and this bridge reads 0006; run bridge sync, which upgrades it" in problems(desk)["store"]
+        f"has the schema 0001, and this bridge reads {HEAD}; run bridge sync, which upgrades it"
+        in problems(desk)["store"]
     )
 
 

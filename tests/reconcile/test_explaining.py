@@ -18,6 +18,7 @@ from bridge.core.model import (
     ModelKey,
     OnConflict,
     OnDrift,
+    OnSourceDelete,
     Policy,
     Remark,
     RemovalGuard,
@@ -368,6 +369,35 @@ def test_a_conflict_with_what_is_not_ours(world: World) -> None:
         "and so it is not touched | "
         f"not affected: it is there | to have it taken over: bridge adopt fraud@{other}"
     )
+
+
+def test_a_version_that_the_bridge_deleted_since_the_source_has_it_no_more(world: World) -> None:
+    under(world, on_source_delete=OnSourceDelete.DELETE)
+    [first] = world.store.records(KEY)
+    world.publish("production", "staging")
+    world.sync()
+    world.registry.move_by_hand("fraud", "default", "2")
+    world.source.delete(first.source)
+    ref = "wandb-registry-model/fraud-detector:v0"
+    assert line(world, ref) == (
+        "version v0: waiting: it is absent from one complete listing so far | not affected while it is there | "
+        "it is deleted when the next complete listing agrees"
+    )
+    world.sync()
+    assert line(world, ref).startswith("version v0: to go: the next pass makes it so: - version  v0 @1 |")
+    world.registry.move_by_hand("fraud", "default", "1")
+    assert "left alone: it is gone at the source, but @1 has 'default', which Vertex demands" in line(world, ref)
+    world.registry.move_by_hand("fraud", "default", "2")
+    world.sync()
+
+    [found], _ = Explainer(world.passes).explain(parse_ref("fraud@1"), world.specs)
+    assert [grave.record.version_id for grave in found.graves] == ["1"]
+    at = found.graves[0].removed
+    for ref, about in (("wandb-registry-model/fraud-detector:v0", "version v0"), ("fraud@1", "version @1")):
+        assert line(world, ref) == (
+            f"{about}: absent: the bridge deleted fraud@1 ({first.source}) at {at}: {found.graves[0].why} | "
+            "nothing serves it | nothing to do"
+        )
 
 
 def test_an_alias_that_is_there_already_on_what_is_to_be_adopted() -> None:

@@ -25,7 +25,7 @@ from bridge.core.changes import (
 )
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Alias, Container, SourceVersion, VersionRef
-from bridge.store.rows import change_from_json
+from bridge.store.changes import change_from_json
 
 words = st.text()
 maybe = st.none() | words

@@ -223,10 +223,8 @@ class WandbSource:
         return SourceState(path, name, tuple(versions), aliases)
 
     def _missing(self, selector: CollectionSelector) -> NotFound:
-        return NotFound(
-            f"W&B connection {self._name!r} has no collection {selector.name!r} in {selector.place}",
-            "check the spelling, and that the API key's account may see it",
-        )
+        reason = f"W&B connection {self._name!r} has no collection {selector.name!r} in {selector.place}"
+        return NotFound(reason, "check the spelling, and that the API key's account may see it")
 
     # files
 
@@ -286,10 +284,8 @@ class WandbSource:
         """Fetch a version by its label, and make sure that it is the one that was swept."""
         artifact: Artifact = api.artifact(str(version))
         if artifact.id != version.id:
-            raise NotFound(
-                f"{version} is not what it was when it was listed: another artifact has its place",
-                "run the sync again, so that the collection is listed anew",
-            )
+            reason = f"{version} is not what it was when it was listed: another artifact has its place"
+            raise NotFound(reason, "run the sync again, so that the collection is listed anew")
         if artifact.digest != version.digest:
             reason = f"{version} has the digest {artifact.digest}, and had {version.digest} when it was listed"
             raise IntegrityError(reason, "log it as a new version, and ask W&B: a version's digest never changes")
