@@ -6,6 +6,7 @@ The chaos harness: real SDKs, real processes, and everything going wrong at once
     oracle.py    which promises the one and the other show to be broken; pure
     doings.py    what happens, as values, written from the seed alone
     scene.py     the sandbox and the services, and how both are looked at
+    processes.py a service with all that it starts, never signalled once its number may be another's
     people.py    carries the doings out, with the vendors' SDKs, and writes the ledger
     storm.py     one storm, then quiet, then judgement
     __main__.py  many storms, and a report

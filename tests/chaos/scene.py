@@ -30,6 +30,7 @@ from bridge.sandbox.faults import Faults
 from bridge.sandbox.world import World
 from tests.chaos.doings import BY_PATTERN, COLLECTIONS, MLFLOW
 from tests.chaos.ledger import Rule
+from tests.chaos.processes import Group
 from tests.chaos.seen import Look, ModelRow, Registered, StoredObject
 
 if TYPE_CHECKING:
@@ -121,6 +122,7 @@ class Scene:
     def stop(self) -> None:
         for service in self.services:
             service.stop(kill=True)
+            service.end()
         self.world.stop()
 
     def _configure(self) -> None:
@@ -238,7 +240,7 @@ class Service:
     def __init__(self, scene: Scene, number: int) -> None:
         self.number = number
         self._scene = scene
-        self._process: subprocess.Popen[bytes] | None = None
+        self._group: Group | None = None
         self._told: Literal["run", "end", "die"] = "die"
         self.complaints: list[str] = []
 
@@ -248,55 +250,44 @@ class Service:
 
     @property
     def pid(self) -> int | None:
-        return self._process.pid if self._process is not None and self._process.poll() is None else None
+        """The number of its process; None if it is down."""
+        return self._group.pid if self._group is not None and self._group.code is None else None
 
     def start(self) -> None:
         """Start it, unless it runs."""
         if self._told == "run" and self.pid is not None:
             return
-        self._reap()
-        with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "bridge", "run"],
-                cwd=self._scene.desk,
-                stderr=log,
-                stdout=log,
-                start_new_session=True,
-            )
+        self.end()
+        self._group = Group([sys.executable, "-m", "bridge", "run"], self._scene.desk, self.log)
         self._told = "run"
 
     def stop(self, *, kill: bool) -> None:
         """Kill it, with all that it has started; or tell it to end, and do not wait for that."""
-        if self._process is None:
+        if self._group is None:
             return
         if kill:
             self._told = "die"
-            _signal_group(self._process.pid, signal.SIGKILL)
-        elif self._process.poll() is None:
+            self._group.kill()
+        elif self._group.terminate():
             self._told = "end"
-            self._process.terminate()
 
     def check(self) -> None:
         """Complain if it has ended by itself."""
-        if self._process is not None and self._told == "run" and (code := self._process.poll()) is not None:
+        if self._group is not None and self._told == "run" and (code := self._group.code) is not None:
             self.complaints.append(f"service {self.number} ended by itself with {code}: {self._last_words()}")
-            self._process = None
+            self._told = "die"
 
-    def _reap(self) -> None:
+    def end(self) -> None:
         """Wait for the last one to be gone, and complain about its end."""
         self.check()
-        if self._process is None:
+        if self._group is None:
             return
-        try:
-            code = self._process.wait(PATIENCE)
-        except subprocess.TimeoutExpired:
-            self.complaints.append(f"service {self.number} did not end within {PATIENCE} s of SIGTERM")
-            _signal_group(self._process.pid, signal.SIGKILL)
-            code = self._process.wait()
-        if self._told == "end" and code not in (0, -signal.SIGTERM):  # it may not have come to its handler yet
+        code = self._group.end(PATIENCE)
+        self._group = None
+        if code is None:
+            self.complaints.append(f"service {self.number} did not end within {PATIENCE} s of its signal")
+        elif self._told == "end" and code not in (0, -signal.SIGTERM):  # it may not have come to its handler yet
             self.complaints.append(f"service {self.number} ended with {code} when told to end: {self._last_words()}")
-        _signal_group(self._process.pid, signal.SIGKILL)
-        self._process = None
 
     def wait(self) -> None:
         """Return when it listens: then there is a store."""
@@ -357,13 +348,6 @@ def _arguments(pid: int) -> bytes:
             return arguments.read()
     except OSError:
         return b""
-
-
-def _signal_group(group: int, number: signal.Signals) -> None:
-    try:
-        os.killpg(group, number)
-    except ProcessLookupError:
-        return
 
 
 def unpack(

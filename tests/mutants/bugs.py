@@ -337,6 +337,14 @@ BUGS = (
     ),
     Bug(
         "P11",
+        "nobody is asked for a version by its name before ours is deleted",
+        "bridge/reconcile/removing.py",
+        "        if not self.source.is_deleted(version, self.selector):\n",
+        "        if False:\n",
+        ("tests/reconcile/test_deletions.py::",),
+    ),
+    Bug(
+        "P11",
         "any number of aliases is removed at once",
         "bridge/core/policy.py",
         "    return lost >= guard.min_count and lost > guard.max_share * of\n",
