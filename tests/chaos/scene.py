@@ -65,6 +65,7 @@ MAPPING = """\
     target: {{to: prod, model: '{model}'}}
     serving: {{image: 'europe-docker.pkg.dev/acme/serve/sklearn:1', port: 8080}}
     policy: sync
+    on_source_delete: unalias
     drift: {drift}
 """
 

@@ -12,7 +12,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initial
 
 from bridge.core.changes import Kind
 from bridge.core.errors import TryAgain
-from bridge.core.model import OnDrift
+from bridge.core.model import OnDrift, OnSourceDelete
 from bridge.core.records import Operation
 from tests.stateful import PHASES, SOAK
 from tests.stateful.knowing import ALIASES, Knowledge
@@ -44,7 +44,10 @@ class Convergence(RuleBasedStateMachine):
         self, *, drift: OnDrift, conflict: str, scope: str, tells: bool, commit_delay: float, list_lag: float
     ) -> None:
         self.heals = drift is OnDrift.HEAL
-        self.world = World([replace(mapping(), drift=drift, default_from="production")], settle=LEASE)
+        spec = replace(
+            mapping(), drift=drift, default_from="production", on_source_delete=OnSourceDelete.UNALIAS
+        )  # so that no alias stays that the source has not
+        self.world = World([spec], settle=LEASE)
         registry = self.world.registry
         registry.alias_conflict = conflict  # type: ignore[assignment]  # one of the two
         registry.label_scope = scope  # type: ignore[assignment]  # the same
