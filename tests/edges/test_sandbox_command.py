@@ -51,7 +51,10 @@ def test_it_says_when_it_is_ready_answers_at_its_ports_and_stops_when_told(tmp_p
                 bucket["name"] for bucket in requests.get(f"{url}/storage/v1/b?project=p", timeout=5).json()["items"]
             ]
             process.send_signal(number)
-            assert process.wait(timeout=20) == 0
+            try:
+                assert process.wait(timeout=20) == 0
+            finally:
+                process.kill()  # or the end of the block waits for ever
         assert names == ["acme-models"]
 
 

@@ -14,7 +14,7 @@ from tests.stateful import SOAK
 from tests.stateful.knowing import ALIASES, Knowledge
 from tests.worlds import FRAUD, Crash, Fuse, World, mapping
 
-SCHEDULES = 20_000 if SOAK else 1_000
+SCHEDULES = 20_000 if SOAK else 500
 LEASE = timedelta(seconds=61)
 EFFECTS = 60  # so many points are there in the passes of a schedule, roughly
 FILES = 6
