@@ -9,7 +9,7 @@ import pytest
 
 from bridge.sandbox.address import ORG_ENTITY, TEAM
 from tests.e2e.test_mlflow import follow, name_of
-from tests.e2e.test_run import running, until
+from tests.e2e.test_run import ended, running, until
 
 if TYPE_CHECKING:
     from bridge.sandbox.mlflow.server import MlflowServer
@@ -157,11 +157,9 @@ def test_a_service_without_a_secret_for_its_webhooks_does_not_start(
     watched: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("BRIDGE_WEBHOOK_SECRET")
-    refused = watched.bridge("run")
-    assert (refused.code, refused.err.startswith("error: the variable BRIDGE_WEBHOOK_SECRET, which should")) == (
-        1,
-        True,
-    )
+    refused = ended(watched)
+    told = refused.stderr.startswith("error: the variable BRIDGE_WEBHOOK_SECRET, which should")
+    assert (refused.returncode, told) == (1, True)
 
 
 def test_somebody_elses_change_to_an_automation_is_mended_and_without_any_a_test_says_so(watched: Desk) -> None:

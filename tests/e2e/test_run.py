@@ -105,6 +105,14 @@ def running(desk: Desk) -> Iterator[Running]:
         made.end(signal.SIGKILL)
 
 
+def ended(desk: Desk) -> subprocess.CompletedProcess[str]:
+    """Run a service that ends by itself; as a process, since it takes the signals and loggers of its own for itself."""
+    command = [sys.executable, "-m", "bridge", "run"]
+    return subprocess.run(  # noqa: S603  our own words
+        command, cwd=desk.folder, capture_output=True, text=True, timeout=WAIT, check=False
+    )
+
+
 def until(condition: Callable[[], bool], what: str) -> None:
     patience = time.monotonic() + WAIT
     while not condition():
@@ -241,14 +249,7 @@ def test_a_port_that_is_taken_ends_the_second_service_with_a_clear_word(desk: De
         port = service.url.rpartition(":")[2]
         config = desk.folder / "bridge.yaml"
         config.write_text(config.read_text().replace("127.0.0.1:0", f"127.0.0.1:{port}"))
-        second = subprocess.run(
-            [sys.executable, "-m", "bridge", "run"],
-            cwd=desk.folder,
-            capture_output=True,
-            text=True,
-            timeout=WAIT,
-            check=False,
-        )
+        second = ended(desk)
         assert service.end() == 0
     assert (second.returncode, second.stdout) == (1, "")
     assert second.stderr.startswith(f"error: the service cannot listen on 127.0.0.1:{port}: another process has it; ")
