@@ -150,7 +150,7 @@ class Bridge:
 
         def target(key: ModelKey) -> tuple[Bucket, Registry, str]:
             vertex = self._target_of(key, "verify them")
-            return ReadOnlyBucket(self._storage(vertex)), ReadOnlyRegistry(self._registry(vertex)), vertex.bucket
+            return self.bucket(vertex.name), self.registry(vertex.name), vertex.bucket
 
         return Verifier(self.source, target, self.store)
 

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bridge.cli.interrupting import ending_soon
 from bridge.cli.printing import printable, say_aside
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from types import FrameType
 
     from rich.progress import TaskID
 
@@ -21,40 +19,20 @@ if TYPE_CHECKING:
     from bridge.core.model import SourceVersion
     from bridge.core.records import Progress
 
-SOON = 0.9  # seconds after Ctrl-C
 INTERRUPTED = 130  # what a shell says of a process that Ctrl-C has ended
 
 
 @contextmanager
 def following(bridge: Bridge) -> Iterator[Bridge]:
-    """Follow all copies meanwhile: by bars on a terminal, else by a line on stderr every ten seconds."""
-    with _shown(bridge) as watch, _stopping(bridge):
+    """
+    Follow all copies meanwhile: by bars on a terminal, else by a line on stderr every ten seconds.
+
+    Ctrl-C stops copies, which otherwise go on until a file is whole, before the interrupt goes its usual way. What
+    hangs in a network beyond that is ended with the process: it can die at any moment, and the next one goes on.
+    """
+    with _shown(bridge) as watch, ending_soon(lambda: os._exit(INTERRUPTED), bridge.budget.halted.set):
         bridge.watchers.append(watch)
         yield bridge
-
-
-@contextmanager
-def _stopping(bridge: Bridge) -> Iterator[None]:
-    """
-    Stop copies, which otherwise go on until a file is whole, before the interrupt goes its usual way.
-
-    What hangs in a network beyond that is ended with the process: it can die at any moment, and the next one goes on.
-    """
-    end = threading.Timer(SOON, lambda: os._exit(INTERRUPTED))
-    end.daemon = True
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        bridge.budget.halted.set()
-        if not end.is_alive():
-            end.start()
-        signal.default_int_handler(number, frame)
-
-    earlier = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    finally:
-        end.cancel()
-        signal.signal(signal.SIGINT, earlier)
 
 
 @contextmanager

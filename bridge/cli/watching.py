@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from bridge.cli.interrupting import ending_soon
 from bridge.cli.printing import printable, say, say_aside
 from bridge.core.errors import TryAgain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import FrameType
 
     Show = Callable[[Sequence["Row"]], None]
 
 Row = dict[str, Any]
 
 PAUSE = 1.0  # seconds between two looks
-SOON = 0.9  # seconds after Ctrl-C
 SHOW_CURSOR = "\x1b[?25h"
 SHOWN = ("mapping", "model", "state", "message", "remedy", "aliases", "next_try")  # what is news if it differs
 
@@ -34,7 +32,8 @@ def watch(look: Callable[[], list[Row]], spell: Callable[[Sequence[Row]], list[s
     `spell` gives the lines for a terminal. What could not be looked at for now is told once, and looked at again.
     """
     on_terminal = sys.stdout.isatty() and not as_json
-    with _ending(), _redrawn(spell) if on_terminal else _changes(as_json=as_json) as show:
+    shown = _redrawn(spell) if on_terminal else _changes(as_json=as_json)
+    with suppress(KeyboardInterrupt), ending_soon(_give_up), shown as show:
         unwell = ""
         pause = threading.Event()
         while True:
@@ -50,31 +49,10 @@ def watch(look: Callable[[], list[Row]], spell: Callable[[Sequence[Row]], list[s
             pause.wait(PAUSE)
 
 
-@contextmanager
-def _ending() -> Iterator[None]:
-    """Let Ctrl-C end the block, and the process if something does not let go."""
-
-    def give_up() -> None:
-        if sys.stdout.isatty():
-            os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
-        os._exit(0)
-
-    end = threading.Timer(SOON, give_up)
-    end.daemon = True
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        if not end.is_alive():
-            end.start()
-        signal.default_int_handler(number, frame)
-
-    earlier = signal.signal(signal.SIGINT, stop)
-    try:
-        yield
-    except KeyboardInterrupt:
-        pass
-    finally:
-        end.cancel()
-        signal.signal(signal.SIGINT, earlier)
+def _give_up() -> None:
+    if sys.stdout.isatty():
+        os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
+    os._exit(0)
 
 
 @contextmanager

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import google_crc32c
-
+from bridge.copying.digesting import Digesting
 from bridge.core.comparing import compare_object, pairs
 from bridge.core.errors import IntegrityError, NeedsPerson
 from bridge.core.packed import pack_stored
@@ -70,14 +67,11 @@ class Matcher:
 
     def _at_source(self, version: SourceVersion, file: ArtifactFile, there: StoredFile) -> StoredFile:
         """Return what the object would be if it had the bytes that the source has."""
-        crc32c, md5, size = google_crc32c.Checksum(), hashlib.md5(usedforsecurity=False), 0
+        digesting = Digesting(there)
         with self.source.open(version, file) as pieces:
             for piece in pieces:
-                crc32c.update(piece)
-                md5.update(piece)
-                size += len(piece)
-        spelled = (base64.b64encode(each.digest()).decode() for each in (crc32c, md5))
-        return replace(there, size=size, crc32c=next(spelled), md5=there.md5 and next(spelled))
+                digesting.take(piece)
+        return digesting.stored()
 
 
 def check_own(storage: Storage, manifest: Manifest, folder: str) -> Manifest:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.core.changes import AdoptVersion
@@ -16,7 +17,7 @@ from bridge.reconcile.pausing import due
 from bridge.reconcile.sweeping import Sweeper
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bridge.core.model import MappingSpec, ModelKey, ModelVersion, SourceVersion
     from bridge.core.ports import Store
@@ -59,16 +60,10 @@ class Adopter:
         order = self._order(specs, wish)
         reconciler = self.passes.reconciler(order.spec)
 
-        def tried(found: AdoptVersion | Adoption) -> Adoption:
-            if isinstance(found, Adoption):
-                return found
-            try:
-                reconciler.copier.compare(found.version, found.artifact_uri, deep=found.deep)
-            except BridgeError as problem:
-                return Adoption(order.key, found.version_id, found.version, problem)
-            return Adoption(order.key, found.version_id, found.version)
+        def compare(found: AdoptVersion) -> None:
+            reconciler.copier.compare(found.version, found.artifact_uri, deep=found.deep)
 
-        return [tried(found) for found in _Look(reconciler, self.passes.store, order, wish).found()]
+        return [_tried(order, each, compare) for each in _Look(reconciler, self.passes.store, order, wish).found()]
 
     def adopt(self, specs: Sequence[MappingSpec], wish: Wish) -> list[Adoption]:
         """Adopt what can be, under the model's lease; say of the rest why it cannot."""
@@ -76,19 +71,8 @@ class Adopter:
         with self.passes.leases.of(order.key) as lease:
             store = self.passes.store.fenced(lease)
             reconciler = fenced(self.passes.reconciler(order.spec), store, lease, self.passes.leases)
-
-            def adopted(found: AdoptVersion | Adoption) -> Adoption:
-                if isinstance(found, Adoption):
-                    return found
-                try:
-                    reconciler.adopt(order, found)
-                except TakenElsewhere:
-                    raise
-                except BridgeError as problem:
-                    return Adoption(order.key, found.version_id, found.version, problem)
-                return Adoption(order.key, found.version_id, found.version)
-
-            done = [adopted(found) for found in _Look(reconciler, store, order, wish).found()]
+            adopt = partial(reconciler.adopt, order)
+            done = [_tried(order, each, adopt) for each in _Look(reconciler, store, order, wish).found()]
             if (status := store.status(order.key)) is not None:
                 again = replace(due(status), state=State.PENDING, message="a person had versions adopted")
                 store.save_status(replace(again, remedy="the next pass compares it"))
@@ -230,6 +214,20 @@ class _Look:
         if unsure:
             raise NeedsPerson(f"no digest tells whether {folder} has the files of {_listed(unsure)}", f"{say} --deep")
         raise NeedsPerson(f"no version of {state.collection} has the files of {folder}", "have the bridge register one")
+
+
+def _tried(order: Order, found: AdoptVersion | Adoption, deed: Callable[[AdoptVersion], None]) -> Adoption:
+    """Do what is to be done with a version that may be adopted; say what became of it."""
+    if isinstance(found, Adoption):
+        return found
+    problem: BridgeError | None = None
+    try:
+        deed(found)
+    except TakenElsewhere:
+        raise
+    except BridgeError as refused:
+        problem = refused
+    return Adoption(order.key, found.version_id, found.version, problem)
 
 
 def _listed(versions: Sequence[SourceVersion]) -> str:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bridge.sources.wandb.session import Artifact, ArtifactCollection
 
 REGISTRY_PREFIX = "wandb-registry-"
+PAGE = 1000  # versions or collections in one answer
 MOST_NAMES = 200  # collections that are asked for by name in one filter
 
 

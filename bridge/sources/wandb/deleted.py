@@ -16,7 +16,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.sources.wandb.choosing import REGISTRY_PREFIX
+from bridge.sources.wandb.choosing import PAGE, REGISTRY_PREFIX
 from bridge.sources.wandb.session import NoSuchVersion, artifact_state
 
 if TYPE_CHECKING:
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from bridge.core.model import SourceVersion
     from bridge.sources.wandb.choosing import Listed
     from bridge.sources.wandb.session import Api, WandbSession
-
-
-PAGE = 1000  # versions in one answer
 
 
 def is_deleted(

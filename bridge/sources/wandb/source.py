@@ -15,7 +15,7 @@ from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
-from bridge.sources.wandb.choosing import REGISTRY_PREFIX, Listed, chosen, names_of, page_of, path_of
+from bridge.sources.wandb.choosing import PAGE, REGISTRY_PREFIX, Listed, chosen, names_of, page_of, path_of
 from bridge.sources.wandb.deleted import is_deleted
 from bridge.sources.wandb.manifests import check_manifest, read_manifest
 from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 Found: TypeAlias = "dict[CollectionSelector, tuple[SourceState, ...]]"
 Failed: TypeAlias = "dict[CollectionSelector, BridgeError]"
 
-PAGE = 1000  # versions or collections in one answer
 GIVE_UP_AFTER = 2  # places in a row that W&B did not answer for
 
 
