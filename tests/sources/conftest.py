@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.sources.publishers import keep_wandb_in, sandbox_people
+from bridge.sandbox.address import ORG_ENTITY, ORGANIZATION
+from tests.sources.publishers import ODD_PLACE, TOO_MUCH_METADATA, keep_wandb_in, new_name, sandbox_people
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,3 +28,12 @@ def people(world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
 @pytest.fixture
 def source(people: SandboxPublisher) -> WandbSource:
     return people.source
+
+
+@pytest.fixture
+def odd(people: SandboxPublisher) -> str:
+    """Return a collection of ODD_PLACE with an artifact that the SDK cannot read."""
+    name = new_name("odd")
+    people.world.wandb.create_organization(ORGANIZATION, registries=(ODD_PLACE.removeprefix("wandb-registry-"),))
+    people.world.wandb.seed_version(f"{ORG_ENTITY}/{ODD_PLACE}/{name}", {"f": b"1"}, metadata=TOO_MUCH_METADATA)
+    return name

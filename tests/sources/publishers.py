@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 PLACE = "wandb-registry-model"
 REGISTRY = f"{ORG_ENTITY}/{PLACE}"
+ODD_PLACE = "wandb-registry-odd-of-source-tests"  # apart, as one unreadable artifact ends any listing of its registry
+TOO_MUCH_METADATA = {f"key{n}": n for n in range(101)}
 _numbers = count(1)
 
 

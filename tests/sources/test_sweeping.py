@@ -12,7 +12,7 @@ import wandb
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.sandbox.address import API_KEY, ORG_ENTITY, ORGANIZATION, TEAM
 from bridge.sandbox.wandb.switches import WandbSwitches
-from tests.sources.publishers import REGISTRY, new_name, selector
+from tests.sources.publishers import ODD_PLACE, REGISTRY, new_name, selector
 
 if TYPE_CHECKING:
     from bridge.core.model import CollectionSelector, SourceState
@@ -24,7 +24,6 @@ pytestmark = pytest.mark.sandbox
 
 VERSIONS, COLLECTIONS = "RegistryVersions", "RegistryCollections"
 BULK = "wandb-registry-bulk-of-source-tests"
-TOO_MUCH_METADATA = {f"key{n}": n for n in range(101)}
 
 
 def state_of(source: WandbSource, chosen: CollectionSelector) -> SourceState:
@@ -252,22 +251,18 @@ def test_an_alias_that_moves_during_the_listing_is_for_another_time(people: Sand
 # odd artifacts
 
 
-def test_an_artifact_that_the_sdk_cannot_read_needs_a_person(people: SandboxPublisher) -> None:
-    name = new_name("odd")
-    people.world.wandb.seed_version(f"{REGISTRY}/{name}", {"f": b"1"}, metadata=TOO_MUCH_METADATA)
-
+def test_an_artifact_that_the_sdk_cannot_read_needs_a_person(people: SandboxPublisher, odd: str) -> None:
     with pytest.raises(NeedsPerson, match="100"):
-        people.source.sweep([selector(name)])
+        people.source.sweep([selector(odd, place=ODD_PLACE)])
 
 
-def test_an_artifact_that_the_sdk_cannot_read_fails_its_own_collection_only(people: SandboxPublisher) -> None:
-    odd, good = new_name("odd"), new_name("good")
-    people.world.wandb.seed_version(f"{REGISTRY}/{odd}", {"f": b"1"}, metadata=TOO_MUCH_METADATA)
-    people.publish(good, {"f": b"2"}, "production")
-    sweep = people.source.sweep([selector(odd), selector(good)])
+def test_an_artifact_that_the_sdk_cannot_read_fails_its_own_collection_only(people: SandboxPublisher, odd: str) -> None:
+    unread, good = selector(odd, place=ODD_PLACE), selector(new_name("good"), place=ODD_PLACE)
+    people.world.wandb.seed_version(f"{ORG_ENTITY}/{ODD_PLACE}/{good.name}", {"f": b"2"}, aliases=["production"])
+    sweep = people.source.sweep([unread, good])
 
-    assert selector(odd) in sweep.failed
-    assert selector(good) in sweep.found
+    assert unread in sweep.failed
+    assert good in sweep.found
 
 
 # project collections

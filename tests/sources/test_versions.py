@@ -14,14 +14,14 @@ import pytest
 
 from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, SourceVersion
-from bridge.sandbox.address import API_KEY, ORGANIZATION, TEAM
+from bridge.sandbox.address import API_KEY, ORG_ENTITY, ORGANIZATION, TEAM
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.wandb.switches import WandbSwitches
 from bridge.sources.streams import PIECE
 from bridge.sources.wandb.manifests import LONGEST
 from bridge.sources.wandb.source import WandbSource
 from bridge.sources.wandb.urls import PAGE
-from tests.sources.publishers import REGISTRY, new_name, selector
+from tests.sources.publishers import ODD_PLACE, REGISTRY, new_name, selector
 from tests.sources.servers import Asked, Reply, ScriptedServer
 
 if TYPE_CHECKING:
@@ -448,6 +448,30 @@ def test_a_null_is_not_believed_of_a_collection_that_is_not_listed_while_the_art
     people.between.answers["ArtifactMembershipByName"] = NO_MEMBERSHIP
     people.between.edits["RegistryCollections"] = without
     assert not people.source.is_deleted(version, selector(version.collection.rpartition("/")[2]))
+
+
+@pytest.mark.parametrize("shown", [True, False], ids=["its collection can be read", "its collection is not shown"])
+def test_an_artifact_that_cannot_be_read_hides_only_what_may_be_beside_it(
+    people: SandboxPublisher, odd: str, *, shown: bool
+) -> None:
+    chosen = selector(new_name(), place=ODD_PLACE)
+    people.world.wandb.seed_version(f"{ORG_ENTITY}/{ODD_PLACE}/{chosen.name}", {"f": b"1"})
+    version = people.source.sweep([chosen]).found[chosen][0].versions[0]
+    lists: list[Any] = []
+
+    def without(answer: Any) -> None:  # noqa: ANN401  whatever the stand-in says
+        lists.append(answer)
+        if len(lists) == 1 or not shown:
+            listed = answer["organization"]["orgEntity"]["artifactCollections"]
+            listed["edges"] = [edge for edge in listed["edges"] if edge["node"]["name"] == odd]
+
+    people.between.answers["ArtifactMembershipByName"] = NO_MEMBERSHIP
+    people.between.edits["RegistryCollections"] = without
+    if shown:
+        assert not people.source.is_deleted(version, chosen)
+    else:
+        with pytest.raises(NeedsPerson, match="100 metadata keys"):
+            people.source.is_deleted(version, chosen)
 
 
 def logged(people: SandboxPublisher) -> tuple[str, SourceVersion]:

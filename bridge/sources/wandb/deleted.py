@@ -15,26 +15,30 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.sources.wandb.choosing import PAGE, REGISTRY_PREFIX
+from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.sources.wandb.session import NoSuchVersion, artifact_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Container, Mapping
 
     from bridge.core.model import SourceVersion
     from bridge.sources.wandb.choosing import Listed
-    from bridge.sources.wandb.session import Api, WandbSession
+    from bridge.sources.wandb.session import WandbSession
 
 
 def is_deleted(
     session: WandbSession,
     version: SourceVersion,
     place: str,
-    organization: str | None,
     collections: Callable[[], Mapping[str, Listed]],
+    ids: Callable[[list[str] | None], Container[str | None]],
 ) -> bool:
-    """See the port. `collections` lists all that a registry shows, and raises NotFound if there is none."""
+    """
+    See the port.
+
+    `collections` lists all that a registry shows, and raises NotFound if there is none; `ids` lists the artifacts
+    in all of them, or in those named, and raises NeedsPerson if one cannot be read.
+    """
     found = _found(session, version)
     if found == version.id:
         return False
@@ -49,14 +53,30 @@ def is_deleted(
             )
         if version.collection.rpartition("/")[2] in listed:
             return True
-    registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
+    return not _is_elsewhere(version, collections, ids)
 
-    def elsewhere(api: Api) -> bool:
-        # All of them, since nobody knows how the server reads an id in a filter: as its own number, or as it shows it.
-        versions = api.registries(organization, filter=registry).versions(per_page=PAGE)
-        return any(found.id == version.id for found in session.paged(versions, PAGE))
 
-    return not session.call(elsewhere)
+def _is_elsewhere(
+    version: SourceVersion,
+    collections: Callable[[], Mapping[str, Listed]],
+    ids: Callable[[list[str] | None], Container[str | None]],
+) -> bool:
+    # All are listed, since nobody knows how the server reads an id in a filter: as its own number, or as it shows it.
+    try:
+        return version.id in ids(None)
+    except NotFound:
+        raise
+    except NeedsPerson:  # one artifact that the SDK cannot read ends a whole listing
+        unread: NeedsPerson | None = None
+        for name in sorted(collections()):
+            try:
+                if version.id in ids([name]):
+                    return True
+            except NeedsPerson as problem:
+                unread = problem
+        if unread is not None:
+            raise unread from None
+        return False
 
 
 def _is_deleted_in_project(session: WandbSession, version: SourceVersion) -> bool:

@@ -142,20 +142,26 @@ class WandbSource:
         self, place: str, group: list[CollectionSelector], names: list[str] | None
     ) -> dict[str, list[Artifact]]:
         wanted = [selector.aliases for selector in group]
-        alias_filter = None
+        alias_filter: dict[str, object] | None = None
         if None not in wanted:
             alias_filter = {"alias": {"$in": sorted(frozenset().union(*(aliases or () for aliases in wanted)))}}
+        by_collection: dict[str, list[Artifact]] = defaultdict(list)
+        for artifact in self._versions(place, names, alias_filter):
+            by_collection[artifact.name.rpartition(":")[0]].append(artifact)
+        return by_collection
+
+    def _versions(
+        self, place: str, names: list[str] | None, alias_filter: dict[str, object] | None = None
+    ) -> list[Artifact]:
+        """List a registry's versions, or those of these collections. Raises NeedsPerson if one cannot be read."""
         registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
 
-        def rows(api: Api) -> dict[str, list[Artifact]]:
+        def versions(api: Api) -> list[Artifact]:
             registries = api.registries(self._organization, filter=registry)
             place = registries if names is None else registries.collections(filter={"name": {"$in": names}})
-            by_collection: dict[str, list[Artifact]] = defaultdict(list)
-            for artifact in self._session.paged(place.versions(filter=alias_filter, per_page=PAGE), PAGE):
-                by_collection[artifact.name.rpartition(":")[0]].append(artifact)
-            return by_collection
+            return list(self._session.paged(place.versions(filter=alias_filter, per_page=PAGE), PAGE))
 
-        return self._session.call(rows)
+        return self._session.call(versions)
 
     def _listed_collections(
         self, place: str, group: list[CollectionSelector], rows: dict[str, list[Artifact]]
@@ -273,7 +279,13 @@ class WandbSource:
     def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:
         """See the port."""
         place = selector.place
-        return is_deleted(self._session, version, place, self._organization, lambda: self._collections(place, None))
+        return is_deleted(
+            self._session,
+            version,
+            place,
+            lambda: self._collections(place, None),
+            lambda names: {artifact.id for artifact in self._versions(place, names)},
+        )
 
     def check_access(self) -> str:
         """See the port."""
