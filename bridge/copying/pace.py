@@ -14,7 +14,7 @@ START = 8  # files at a time, before anything is known
 FEWEST = 4  # below which only a bucket that refuses brings it, or an interpreter that has no time left
 SMALL = 256 << 10  # bytes; of larger files the time tells more of their size than of how busy all are
 SLOWER = 1.5  # times the best round: then more at a time only wait for one another, here or at the other end
-FREE, CROWDED = 0.6, 0.85  # of the time of one processor, which is all that one interpreter has for small files
+FREE, FULL, CROWDED = 0.6, 0.7, 0.85  # of the time of one processor, all that an interpreter has for small files
 
 
 class Pace:
@@ -121,14 +121,16 @@ class Lane:
     def _adapt(self) -> None:
         limit, mean = self._limit, self._seconds / self._files
         self._best = min(self._best, mean)
-        crowded = self._cpu * limit >= CROWDED * self._seconds > 0
+        used = self._cpu * limit / self._seconds if self._seconds else 0.0
         if not self._learns:
             self._limit = max(limit, min(limit + 1, self._start))
-        elif crowded or mean > SLOWER * self._best:
-            fewest = 1 if crowded else min(FEWEST, limit)
-            self._limit = max(fewest, limit // 2 if self._doubles else limit - 1)
+        elif used >= CROWDED:
+            self._limit = max(1, int(limit * FULL / used))
             self._doubles = False
-        elif self._cpu * limit <= FREE * self._seconds:
+        elif mean > SLOWER * self._best:
+            self._limit = max(min(FEWEST, limit), limit // 2 if self._doubles else limit - 1)
+            self._doubles = False
+        elif used <= FREE:
             self._limit = min(self._most, limit * 2 if self._doubles else limit + 1)
         self._changed.notify_all()
 

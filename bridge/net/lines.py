@@ -14,6 +14,7 @@ import re
 import select
 import ssl
 import threading
+import time
 from collections import defaultdict
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 PER_HOST = 64  # connections to one origin at a time
 CONNECT, WAIT = 10, 60  # seconds to connect; to wait for the next bytes, or to have a piece taken
+FIRST, QUICK = 128 << 10, 0.1  # bytes of a body's first piece; seconds of one after which the next may be larger
 JOINED = 1 << 20  # bytes of a body that are sent in one piece with the head
 
 UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
@@ -65,10 +67,19 @@ class Reply:
         self.headers: Mapping[str, str] = response.headers  # type: ignore[assignment]  # a Message is one but for its type
 
     def pieces(self, size: int) -> Iterator[bytes]:
-        """Read the body in pieces of that size, the last one smaller. Raises Broken, also if it ends early."""
+        """
+        Read the body in pieces of at most that size. Raises Broken, also if it ends early.
+
+        They begin small, and stay so where one takes long, so that who reads them can stop within a second. Large
+        ones cost less: each hands the interpreter to other threads several times.
+        """
+        wanted = min(size, FIRST)
         try:
-            while piece := self._response.read(size):
+            began = time.monotonic()
+            while piece := self._response.read(wanted):
+                wanted = min(size, 2 * wanted) if time.monotonic() - began < QUICK else min(size, FIRST)
                 yield piece
+                began = time.monotonic()
         except (OSError, HTTPException) as broken:
             self.close()
             raise _broken(broken) from broken

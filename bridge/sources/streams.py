@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-PIECE = 256 << 10  # bytes that are read at a time
+PIECE = 1 << 20  # bytes that are read at a time, at most: see benchmarks/README.md
 STALLS = 3  # times that a connection may break before it brought a single byte
 ATTEMPTS, PATIENCE = 4, 30  # times that a file is asked for, and seconds for all of them
 LONGEST_WAIT = 16  # seconds between two of them, whatever the server asks for

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import pytest
 from hypothesis import given, strategies as st
 
-from bridge.copying.pace import CROWDED, FEWEST, FREE, SMALL, START, Lane, Pace
+from bridge.copying.pace import CROWDED, FEWEST, FREE, FULL, SMALL, START, Lane, Pace
 
 MOST = 64
 
@@ -79,7 +79,13 @@ def test_where_there_may_be_fewer_than_the_fewest_slowness_takes_none_away() -> 
 def test_files_that_leave_the_interpreter_no_time_go_one_at_a_time_in_the_end() -> None:
     pace = small()
     busy = [a_round(pace, 1.0 * pace.limit, CROWDED + 0.05) for _ in range(6)]  # n at a time take n times as long
-    assert busy == [4, 3, 2, 1, 1, 1]
+    assert busy == [6, 4, 3, 2, 1, 1]
+
+
+def test_a_crowd_that_costs_no_time_becomes_only_as_small_as_the_interpreter_can_bear() -> None:
+    pace = small()
+    assert a_round(pace, 1.0, (CROWDED + 0.05) / START) == int(START * FULL / (CROWDED + 0.05))
+    assert a_round(pace, 1.0, (CROWDED + 0.05) / START) == 6  # which now uses less
 
 
 def test_files_that_leave_it_little_time_stay_as_they_are() -> None:
@@ -100,10 +106,10 @@ def test_each_kind_of_file_has_a_lane_of_its_own() -> None:
     assert pace.threads == START
     with few.turn(), few.turn():
         assert pace.threads == START + 2
-    a_round(many, 1.0, 1.0)
-    assert (few.limit, many.limit) == (4, 4)
+    a_round(many, 1.0)
+    assert (few.limit, many.limit) == (4, 2 * START)
     pace.refused()
-    assert (few.limit, many.limit) == (2, 2)
+    assert (few.limit, many.limit) == (2, START)
 
 
 @pytest.mark.parametrize(("processors", "limit"), [(1, 2), (4, 8), (64, 8)])

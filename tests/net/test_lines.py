@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.net.lines import JOINED, Broken, Lines, retry_after
+from bridge.net.lines import FIRST, JOINED, Broken, Lines, retry_after
 from tests.net.peers import OK, Certificate, Peer, Talk, answering, certificate, closing_after
 from tests.sources.servers import Reply, ScriptedServer
 
@@ -268,6 +268,20 @@ def test_a_body_that_ends_early_is_no_answer(lines: Lines, answer: bytes, size: 
             list(reply.pieces(size))
         with pytest.raises(Broken):  # the one connection was given back, so this does not wait for ever
             got(lines, peer.url)
+
+
+@pytest.mark.parametrize(
+    ("quick", "sizes"),
+    [(float("inf"), [FIRST, 2 * FIRST, 3 * FIRST, FIRST]), (0.0, [FIRST] * 7)],
+    ids=["each is quick", "each takes long"],
+)
+def test_pieces_grow_as_long_as_they_come_quickly(
+    lines: Lines, monkeypatch: pytest.MonkeyPatch, quick: float, sizes: list[int]
+) -> None:
+    monkeypatch.setattr("bridge.net.lines.QUICK", quick)
+    body = bytes(7 * FIRST)
+    with Peer(answering(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body), body)) as peer:
+        assert [len(piece) for piece in lines.ask("GET", peer.url, {}).pieces(3 * FIRST)] == sizes
 
 
 def test_pieces_are_of_the_size_that_was_asked_for(lines: Lines) -> None:
