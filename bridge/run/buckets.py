@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections import defaultdict
 from datetime import timedelta
 from typing import TYPE_CHECKING
+
+from bridge.run.queue import LANE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,6 +24,8 @@ class TokenBucket:
     """
     At most `number` requests in any span of the length `per`, by all threads together; a sixth of them at once.
 
+    Where they have to wait, lanes take turns, so that hundreds of models of one connection do not hold up another's.
+
     When the API says that this is too much, requests come at half the pace, and at twice that again after a minute
     without another word of it.
     """
@@ -34,21 +39,25 @@ class TokenBucket:
         # What is there at once and what comes in while `per` passes is less than number + 1 together.
         self._pace = (number + 1 - self._most) / per.total_seconds()
         self._lock = threading.Lock()
+        self._turns: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # of each lane one sleeps at a time
         self._tokens = float(self._most)  # below zero: so many have been promised to those who sleep
         self._filled = clock.now()
         self._share = 1.0  # of the pace
         self._changed = self._filled
 
     def take(self) -> None:
-        """Return when one more request may be made. Who comes first is served first."""
+        """Return when one more request may be made."""
         with self._lock:
-            now = self._clock.now()
-            self._mend(now)
-            self._fill(now)
-            self._tokens -= 1
-            ready = self._filled + timedelta(seconds=max(0.0, -self._tokens) / (self._pace * self._share))
-        if ready > now:
-            self._clock.sleep((ready - now).total_seconds())
+            turn = self._turns[LANE.get()]
+        with turn:
+            with self._lock:
+                now = self._clock.now()
+                self._mend(now)
+                self._fill(now)
+                self._tokens -= 1
+                ready = self._filled + timedelta(seconds=max(0.0, -self._tokens) / (self._pace * self._share))
+            if ready > now:
+                self._clock.sleep((ready - now).total_seconds())
 
     def slow(self, after: float | None = None) -> None:
         """Halve the pace, and let nothing pass for `after` seconds."""

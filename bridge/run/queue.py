@@ -32,8 +32,10 @@ class Submission:
 
 # What this thread is at, and the id of what all of it began with, such as a webhook. A thread that helps with it has to
 # be given the context: contextvars.copy_context().
+# LANE is whose turn its work takes up: see KeyQueue.
 AT_WORK: contextvars.ContextVar[Submission | None] = contextvars.ContextVar("at_work", default=None)
 CAUSE: contextvars.ContextVar[str | None] = contextvars.ContextVar("cause", default=None)
+LANE: contextvars.ContextVar[str] = contextvars.ContextVar("lane", default="")
 
 
 def new_id() -> str:
@@ -122,6 +124,7 @@ class KeyQueue:
     def _run(self, submission: Submission) -> None:
         AT_WORK.set(submission)
         CAUSE.set(submission.id)
+        LANE.set(self._lane(submission.key))
         self._work(submission)
 
     def _next(self) -> Submission | None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 from bridge.core.limits import UNLIMITED
 from bridge.run.buckets import Buckets, TokenBucket
+from bridge.run.queue import LANE
 from bridge.testing.clock import FakeClock
 
 MINUTE = timedelta(minutes=1)
@@ -123,6 +124,53 @@ def test_threads_share_one_budget() -> None:
         thread.join()
 
     assert bucket._tokens <= 0  # noqa: SLF001  all twelve were counted: ten at once, and two that waited
+
+
+class Bed(FakeClock):
+    """A clock on which whoever sleeps is asleep until all are woken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asleep: list[tuple[str, float]] = []  # lane, seconds
+        self.changed = threading.Condition()
+        self.woken = False
+
+    def sleep(self, seconds: float) -> None:
+        with self.changed:
+            self.asleep.append((LANE.get(), seconds))
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self.woken)
+
+    def wait_for(self, sleepers: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: len(self.asleep) >= sleepers, timeout=30)
+
+    def wake(self) -> None:
+        with self.changed:
+            self.woken = True
+            self.changed.notify_all()
+
+
+def test_a_crowd_of_one_lane_does_not_hold_up_another() -> None:
+    clock = Bed()
+    bucket = TokenBucket(1, MINUTE, clock)
+    bucket.take()
+
+    def take(lane: str) -> None:
+        LANE.set(lane)
+        bucket.take()
+
+    threads = [threading.Thread(target=take, args=(lane,)) for lane in (*["crowd"] * 20, "aside")]
+    try:
+        for thread in threads:
+            thread.start()
+            clock.wait_for(1)
+        clock.wait_for(2)
+        assert clock.asleep == [("crowd", 60.0), ("aside", 120.0)]
+    finally:
+        clock.wake()
+    for thread in threads:
+        thread.join()
 
 
 def test_an_api_has_one_budget_at_a_place_and_another_elsewhere() -> None:
