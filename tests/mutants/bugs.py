@@ -56,7 +56,10 @@ BUGS = (
             detail = self._effect(order, change)
             entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
 """,
-        (SCHEDULES,),
+        (
+            CRASH + "test_a_source_that_goes_back_after_a_death_is_followed",
+            CRASH + "test_a_deletion_recovers_from_two_deaths",
+        ),
     ),
     Bug(
         "P1",
@@ -259,9 +262,17 @@ BUGS = (
         "P7",
         "a request waits for no budget",
         "bridge/run/buckets.py",
-        "        if ready > now:\n            self._clock.sleep",
-        "        if False:\n            self._clock.sleep",
+        "            if ready > now:\n                self._clock.sleep",
+        "            if False:\n                self._clock.sleep",
         ("tests/run/test_buckets.py::",),
+    ),
+    Bug(
+        "P7",
+        "a crowd of one connection is let before all others",
+        "bridge/run/buckets.py",
+        "        with turn:\n",
+        "        if turn:\n",
+        ("tests/run/test_buckets.py::test_a_crowd_of_one_lane_does_not_hold_up_another",),
     ),
     Bug(
         "P7",
