@@ -209,6 +209,17 @@ def test_an_upload_is_gone_on_with_by_another_process() -> None:
     assert uploads.upload(f"{FOLDER}model.bin") is None
 
 
+def test_an_upload_that_may_not_be_gone_on_with_is_given_up() -> None:
+    def script(asked: Asked) -> Reply:
+        return session() if asked.path.startswith("/upload/storage") else Reply(401)
+
+    with ScriptedServer(script) as server, pytest.raises(NeedsPerson, match=r"refuses access \(HTTP 401\)"):
+        put(server.url, LARGE)
+
+    bodies = [asked for asked in server.asked if asked.headers.get("content-range", "").startswith("bytes 0-")]
+    assert len(bodies) == BREAKS + 1
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 412])
 def test_an_upload_that_cannot_be_gone_on_with_is_begun_anew(status: int) -> None:
     uploads = MemoryStore()
