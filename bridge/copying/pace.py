@@ -57,7 +57,8 @@ class Lane:
     interpreter time: doubling at first, then by one for each round of files. Where one file at a time keeps the
     interpreter busy, as on a network without latency, more at a time only hand it to one another, from processor to
     processor, and all become slower. Halves when the bucket says 429 or 503, since its own limits grow slowly
-    (cloud.google.com/storage/docs/request-rate); what that took away from `start` comes back with any files.
+    (cloud.google.com/storage/docs/request-rate); what that took away from `start` comes back with any files. What was
+    the best is measured anew where files are slow although they are few: they are larger, or go to another place.
     """
 
     def __init__(self, start: int, most: int, *, learns: bool) -> None:
@@ -127,9 +128,11 @@ class Lane:
         elif used >= CROWDED:
             self._limit = max(1, int(limit * FULL / used))
             self._doubles = False
-        elif mean > SLOWER * self._best:
-            self._limit = max(min(FEWEST, limit), limit // 2 if self._doubles else limit - 1)
+        elif mean > SLOWER * self._best and limit > FEWEST:
+            self._limit = max(FEWEST, limit // 2 if self._doubles else limit - 1)
             self._doubles = False
+        elif mean > SLOWER * self._best:
+            self._best = mean  # so few do not wait for one another: files are slower now, and more at a time may do
         elif used <= FREE:
             self._limit = min(self._most, limit * 2 if self._doubles else limit + 1)
         self._changed.notify_all()

@@ -65,8 +65,8 @@ class _Crew(Generic[T, R]):
         self._items = iter(items)
         self._parallel = parallel
         self._turn = threading.Lock()  # one thread at a time takes an item, begins another, or ends
-        self._threads: list[threading.Thread] = []
-        self._at_work = 0  # of them
+        self._threads: set[threading.Thread] = set()  # those at work: a version may need many, one after the other
+        self._begun = 0  # in all
         self._over = False  # there are no more items
         self._halted = threading.Event()
         self._errors: list[BaseException] = []
@@ -82,8 +82,7 @@ class _Crew(Generic[T, R]):
         """Wait so long, less if many results have come; tell whether nobody is at work any more."""
         self._news.wait(seconds)
         self._news.clear()
-        with self._turn:
-            return not self._at_work
+        return not self._threads  # without its turn, which a thread keeps while it waits for the next item
 
     def results(self) -> Iterator[R]:
         """Hand over the results that are there."""
@@ -102,7 +101,7 @@ class _Crew(Generic[T, R]):
     def leave(self) -> None:
         """Give threads a moment to end, all together."""
         until = time.monotonic() + LEAVE
-        for thread in self._threads:
+        for thread in tuple(self._threads):
             thread.join(max(0.0, until - time.monotonic()))
 
     def raise_gravest(self) -> None:
@@ -111,13 +110,18 @@ class _Crew(Generic[T, R]):
             raise min(self._errors, key=_rank)
 
     def _grow(self, parallel: int) -> None:
-        while self._at_work < max(1, parallel):
+        while len(self._threads) < max(1, parallel):
             context = contextvars.copy_context()  # what is logged there belongs to what is logged here
-            name = f"copy-{len(self._threads)}"
+            name = f"copy-{self._begun}"
             thread = threading.Thread(target=context.run, args=(self._run,), name=name, daemon=True)
-            self._threads.append(thread)
-            self._at_work += 1
-            thread.start()
+            try:
+                thread.start()
+            except RuntimeError:  # the machine gives no more of them, so that those that there are do it all
+                if not self._threads:
+                    raise
+                return
+            self._threads.add(thread)  # before it takes its turn, which is ours
+            self._begun += 1
 
     def _run(self) -> None:
         while self._work_on_one():
@@ -140,7 +144,7 @@ class _Crew(Generic[T, R]):
         """Take an item; None if this thread is to end: then it counts no more."""
         with self._turn:
             parallel = self._parallel()
-            if not (self._over or self._errors or self._halted.is_set() or self._at_work > max(1, parallel)):
+            if not (self._over or self._errors or self._halted.is_set() or len(self._threads) > max(1, parallel)):
                 try:
                     taken = (next(self._items),)
                 except StopIteration:
@@ -150,8 +154,8 @@ class _Crew(Generic[T, R]):
                 else:
                     self._grow(parallel)
                     return taken
-            self._at_work -= 1
-            if not self._at_work:
+            self._threads.discard(threading.current_thread())
+            if not self._threads:
                 self._news.set()
             return None
 

@@ -34,6 +34,7 @@ REDIRECTS = 5
 _DENIED = (401, 403)
 _GONE = (404, 410)
 _MOVED = (301, 302, 303, 307, 308)
+_BEGIN = re.compile(r"bytes (\d+)-")  # of the header Content-Range
 _SPELLED = re.compile(r"[!#-;=?-\[\]_a-z~%]+")
 
 
@@ -206,6 +207,10 @@ class _Stream:
             return None
         if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
             self._refuse(answer.status)
+        begin = _BEGIN.match(answer.headers.get("Content-Range", ""))
+        if answer.status == HTTPStatus.PARTIAL_CONTENT and begin and int(begin[1]) != self._offset:
+            # Without a digest nobody would notice.
+            raise TryAgain(f"{self._what} cannot be read now: from byte {self._offset} was asked for, not {begin[1]}")
         etag = answer.headers.get("ETag", "")
         if self._etag is None and etag.startswith('"'):
             self._etag = etag

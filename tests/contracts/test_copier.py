@@ -250,6 +250,59 @@ def test_a_reference_to_nothing_and_the_folder_is_not_whole(end: End) -> None:
     assert end.copier.manifest(end.folder) is None
 
 
+# files whose bytes another version has in the bucket
+
+
+def succeeding(end: End, algorithm: str | None) -> tuple[SourceVersion, str]:
+    """Copy a version, and publish another of which one file is the same, one has another name, and one is new."""
+    first = end.source.publish(PATH, FILES, algorithm=algorithm)  # type: ignore[arg-type]  # one of its words
+    end.copier.copy(first, end.folder)
+    end.source.calls.clear()
+    files = {"model.bin": FILES["model.bin"], "renamed.txt": FILES["conf/threshold.txt"], "new": b"new"}
+    return end.source.publish(PATH, files, algorithm=algorithm), f"{end.place.folder}v1/"  # type: ignore[arg-type]  # the same
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "xxh128"])
+def test_of_a_version_only_what_no_other_has_is_read(end: End, algorithm: str | None) -> None:
+    version, folder = succeeding(end, algorithm)
+
+    manifest = end.copier.copy(version, folder)
+
+    assert end.source.calls.count("open") == 1
+    assert {path: end.place.read(f"v1/{path}") for path in ("model.bin", "renamed.txt", "new")} == {
+        "model.bin": FILES["model.bin"],
+        "renamed.txt": FILES["conf/threshold.txt"],
+        "new": b"new",
+    }
+    taken = {file.path: file.xxh128 if algorithm == "xxh128" else file.md5 for file in manifest.files}
+    digest = xxh128 if algorithm == "xxh128" else md5
+    assert taken == {
+        "model.bin": digest(FILES["model.bin"]),
+        "renamed.txt": digest(FILES["conf/threshold.txt"]),
+        "new": digest(b"new"),
+    }
+
+
+def test_without_digests_nobody_knows_that_another_version_has_the_bytes(end: End) -> None:
+    version, folder = succeeding(end, None)
+
+    end.copier.copy(version, folder)
+
+    assert end.source.calls.count("open") == 3
+
+
+@pytest.mark.parametrize("algorithm", ["md5", "xxh128"])
+def test_what_somebody_has_written_over_in_another_version_is_read(end: End, algorithm: str | None) -> None:
+    version, folder = succeeding(end, algorithm)
+    end.place.write("v0/model.bin", b"the modem")
+
+    manifest = end.copier.copy(version, folder)
+
+    assert end.source.calls.count("open") == 2
+    assert end.place.read("v1/model.bin") == FILES["model.bin"]
+    assert {file.path: file.md5 for file in manifest.files}["model.bin"] == md5(FILES["model.bin"])
+
+
 # arrange
 
 RENAMES = (("model.bin", "saved_model.pb"), ("conf/threshold.txt", "assets/t.txt"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -17,11 +19,11 @@ from bridge.testing.storage import MemoryStorage
 from tests.readers import copier_of, reading
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from bridge.copying.copier import StreamingCopier
     from bridge.copying.gcs import GcsStorage
-    from bridge.core.model import SourceVersion
+    from bridge.core.model import ArtifactFile, SourceVersion
     from bridge.core.ports import Storage
     from bridge.sandbox.world import World
     from tests.copying.conftest import Bucket
@@ -244,3 +246,52 @@ def test_many_files_at_a_time_make_the_same_manifest_as_one_after_the_other(sour
 
     assert many == copier_of(source, MemoryStorage(), clock, CopySettings(parallel_files=1)).copy(version, folder)
     assert [file.path for file in many.files] == sorted(file.path for file in many.files)
+
+
+class Crossing(MemorySource):
+    """A source that waits, while a file is read, until as many versions are under way as it is told; notes how many."""
+
+    def __init__(self, together: int) -> None:
+        super().__init__()
+        self._together = threading.Barrier(together)
+        self._guard = threading.Lock()
+        self._now = 0
+        self.most = 0
+
+    @contextmanager
+    def open(self, version: SourceVersion, file: ArtifactFile, start: int = 0) -> Iterator[Iterator[bytes]]:
+        with self._guard:
+            self._now += 1
+            self.most = max(self.most, self._now)
+        self._together.wait(10)
+        threading.Event().wait(0.05)  # in which more would come, if more might
+        with super().open(version, file, start) as pieces:
+            yield pieces
+        with self._guard:
+            self._now -= 1
+
+
+@pytest.mark.parametrize(
+    "settings", [CopySettings(parallel_versions=2), CopySettings(parallel_files=2)], ids=["versions", "files"]
+)
+def test_as_many_are_on_their_way_as_there_may_be_and_no_more(folder: str, settings: CopySettings) -> None:
+    source = Crossing(2)
+    versions = [source.publish(PATH, {"model.bin": b"%d" % number}) for number in range(6)]
+    one = copier_of(source, MemoryStorage(), FakeClock(), settings)
+
+    with ThreadPoolExecutor(6) as pool:
+        copies = [pool.submit(one.copy, version, f"{folder}{version.label}/") for version in versions]
+        assert [len(copy.result().files) for copy in copies] == [1] * 6
+
+    assert source.most == 2
+
+
+@pytest.mark.parametrize("size", [1_000, 500_000])
+def test_bytes_take_the_time_that_the_bandwidth_leaves_them(source: MemorySource, folder: str, size: int) -> None:
+    clock = FakeClock()
+    began = clock.now()
+    copier_of(source, MemoryStorage(), clock, CopySettings(max_bandwidth=1000)).copy(
+        source.publish(PATH, {"model.bin": bytes(size)}), folder
+    )
+
+    assert (clock.now() - began).total_seconds() == pytest.approx(size / 1000, abs=0.25)

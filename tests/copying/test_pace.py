@@ -67,7 +67,16 @@ def test_where_more_at_a_time_only_wait_for_one_another_it_goes_back_and_then_by
 def test_slowness_alone_never_brings_it_below_the_fewest() -> None:
     pace = small()
     a_round(pace, 0.001)
-    assert [a_round(pace, 9.0) for _ in range(30)][-1] == FEWEST
+    assert min(a_round(pace, 0.01 * 1.6**number) for number in range(40)) == FEWEST
+
+
+def test_where_few_are_as_slow_as_many_it_was_not_for_the_crowd_and_it_grows_again() -> None:
+    pace = small()
+    assert [a_round(pace, 1.0) for _ in range(3)] == [16, 32, 64]
+    limits = [a_round(pace, 2.0) for _ in range(200)]
+    assert min(limits) == FEWEST
+    assert limits[limits.index(FEWEST) :][:5] == [4, 4, 5, 6, 7]
+    assert limits[-1] == MOST
 
 
 def test_where_there_may_be_fewer_than_the_fewest_slowness_takes_none_away() -> None:

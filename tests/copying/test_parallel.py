@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextvars
+import gc
 import threading
-from itertools import count
+import weakref
+from itertools import count, cycle, islice
 from typing import TYPE_CHECKING
 
 import pytest
@@ -201,16 +203,69 @@ def test_a_word_to_stop_ends_what_looks_at_it_and_begins_nothing_new() -> None:
 
 
 def test_what_does_not_hear_a_word_to_stop_is_left_to_itself() -> None:
-    halted, never = threading.Event(), threading.Event()
+    halted, never, heard = threading.Event(), threading.Event(), threading.Event()
 
     def work(item: int, _: threading.Event) -> int:
         halted.set()
         never.wait(WAIT)
+        heard.set()
         return item
 
     with pytest.raises(TryAgain, match="the copy was stopped; it goes on where it was the next time"):
         run(work, iter([1]), halted=halted)
+    assert not heard.is_set()
     never.set()
+
+
+def test_who_waits_for_the_next_item_holds_no_word_to_stop_back() -> None:
+    halted, never, come = threading.Event(), threading.Event(), threading.Event()
+
+    def items() -> Iterator[int]:
+        yield 1
+        halted.set()
+        never.wait(WAIT)  # for the next page of a list
+        come.set()
+        yield 2
+
+    with pytest.raises(TryAgain, match="the copy was stopped"):
+        run(Watched(), items(), halted=halted)
+    assert not come.is_set()
+    never.set()
+
+
+def test_a_machine_that_gives_no_more_threads_has_all_done_by_those_that_there_are(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    begin, left = threading.Thread.start, iter(range(2))
+
+    def start(thread: threading.Thread) -> None:
+        if next(left, None) is None:
+            raise RuntimeError("can't start new thread")
+        begin(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start)
+    watched = Watched()
+    assert sorted(run(watched, iter(range(20)))) == [-item for item in range(19, -1, -1)]
+    assert watched.most <= 2
+    with pytest.raises(RuntimeError):
+        run(watched, iter(range(20)))
+
+
+def test_threads_that_have_ended_are_not_remembered() -> None:
+    begun: set[weakref.ref[threading.Thread]] = set()
+    sizes = cycle((1, 4))
+
+    def work(item: int, _: threading.Event) -> int:
+        begun.add(weakref.ref(threading.current_thread()))
+        return item
+
+    results = in_parallel(work, iter(range(400)), parallel=lambda: next(sizes))
+    for _ in islice(results, 400):
+        pass
+    gc.collect()  # while whoever takes the results may still be at it
+    assert len(begun) > 50
+    assert sum(each() is not None for each in begun) <= 20
+    assert list(results) == []
 
 
 def test_an_interrupt_goes_through_and_the_work_is_told() -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -209,6 +211,17 @@ def test_an_upload_is_gone_on_with_by_another_process() -> None:
     assert uploads.upload(f"{FOLDER}model.bin") is None
 
 
+def test_an_upload_that_may_not_be_gone_on_with_is_given_up() -> None:
+    def script(asked: Asked) -> Reply:
+        return session() if asked.path.startswith("/upload/storage") else Reply(401)
+
+    with ScriptedServer(script) as server, pytest.raises(NeedsPerson, match=r"refuses access \(HTTP 401\)"):
+        put(server.url, LARGE)
+
+    bodies = [asked for asked in server.asked if asked.headers.get("content-range", "").startswith("bytes 0-")]
+    assert len(bodies) == BREAKS + 1
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 410, 412])
 def test_an_upload_that_cannot_be_gone_on_with_is_begun_anew(status: int) -> None:
     uploads = MemoryStore()
@@ -282,6 +295,32 @@ def test_a_try_waits_as_long_as_the_bucket_asks_for_but_not_for_hours() -> None:
 
 
 # ways
+
+
+def test_a_bucket_is_asked_over_as_many_connections_as_there_may_be_and_no_more() -> None:
+    together, guard, now = threading.Barrier(2), threading.Lock(), 0
+    most = 0
+
+    def script(_: Asked) -> Reply:
+        nonlocal now, most
+        with guard:
+            now += 1
+            most = max(most, now)
+        together.wait(10)
+        threading.Event().wait(0.05)  # in which more would come, if more might
+        with guard:
+            now -= 1
+        return STORED
+
+    with (
+        ScriptedServer(script) as server,
+        closing(bucket_at(server.url, settings=CopySettings(per_host=2))) as storage,
+        ThreadPoolExecutor(6) as pool,
+    ):
+        file = ArtifactFile("model.bin", len(CONTENT), None)
+        sent = [pool.submit(storage.put, f"{FOLDER}{number}/", file, reading(CONTENT)) for number in range(6)]
+        assert [each.result().size for each in sent] == [len(CONTENT)] * 6
+    assert most == 2
 
 
 def test_the_environments_proxy_is_the_way(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import logging
+import threading
+from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -77,3 +81,40 @@ def test_a_reload_over_http_takes_what_is_valid_and_says_what_is_not(config: Pat
     finally:
         daemon.stop()
     assert daemon.reload() is None, "there is nothing to reload any more"
+
+
+def test_what_copies_have_left_long_ago_is_looked_for_without_being_told_to(
+    config: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "bridge.service.service")
+    monkeypatch.setattr("bridge.service.service.LEFTOVERS_EVERY", timedelta(seconds=0.05))
+    config.write_text(LOCAL + CONNECTIONS)
+    with closing(open_store(store_url(load(config)))) as store:
+        store.enter("gs://models/fraud/v7/", SystemClock().now() - timedelta(days=8))
+        store.enter("gs://models/fraud/v8/", SystemClock().now() - timedelta(days=6))
+    told = Told()
+    log = logging.getLogger("bridge.service.service")
+    log.addHandler(told)
+    daemon = Daemon(partial(load, config))
+    daemon.start()
+    try:
+        assert told.some.wait(WAIT)
+    finally:
+        daemon.stop()
+        log.removeHandler(told)
+    assert all(line.startswith("folder gs://models/fraud/v7/, begun ") for line in told.lines)
+    assert told.lines[0].endswith(": no connection of bridge.yaml has that bucket")
+
+
+class Told(logging.Handler):
+    """Keeps what is said of leftovers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[str] = []
+        self.some = threading.Event()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if (line := record.getMessage()).startswith(("folder ", "upload ")):
+            self.lines.append(line)
+            self.some.set()

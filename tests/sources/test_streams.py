@@ -168,6 +168,19 @@ def test_an_empty_file_is_one_request_and_no_bytes(lines: Lines) -> None:
         assert len(server.asked) == 1
 
 
+@pytest.mark.parametrize(
+    ("said", "as_said"), [("bytes 5-", True), ("bytes 4-", False), ("bytes 50-", False), ("", True)]
+)
+def test_another_range_than_was_asked_for_is_not_taken_for_it(lines: Lines, said: str, *, as_said: bool) -> None:
+    headers = {"Content-Range": f"{said}{len(CONTENT) - 1}/{len(CONTENT)}"} if said else {}
+    with ScriptedServer(lambda _: Reply(206, CONTENT[5:], headers)) as server:
+        if as_said:
+            assert read(lines, server, 5) == CONTENT[5:]
+        else:
+            with pytest.raises(TryAgain, match=r"'model\.bin' of fraud:v7 .*: from byte 5 was asked for, not (4|50)$"):
+                read(lines, server, 5)
+
+
 def ignoring_ranges(*contents: bytes, cut: int) -> Callable[[Asked], Reply]:
     """Send each content whole, whatever is asked for, and break all answers but the last after `cut` bytes."""
     left = list(contents)

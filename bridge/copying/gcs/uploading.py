@@ -138,7 +138,9 @@ class Uploader:
                 if breaks >= BREAKS:
                     raise TryAgain(f"{place}: the bucket does not get beyond {kept} of {size} bytes")
                 at = kept
-            elif answer.status != HTTPStatus.UNAUTHORIZED:  # which asking renews
+            elif answer.status == HTTPStatus.UNAUTHORIZED and breaks < BREAKS:  # asking has renewed the token
+                breaks += 1
+            else:
                 return answer
             answer = self._sent(address, stream, at, watched=watched and at == 0)
 
