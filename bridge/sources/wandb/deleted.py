@@ -19,58 +19,44 @@ from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.sources.wandb.session import NoSuchVersion, artifact_state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Container, Mapping
-
     from bridge.core.model import SourceVersion
-    from bridge.sources.wandb.choosing import Listed
+    from bridge.sources.wandb.registry import Registry
     from bridge.sources.wandb.session import WandbSession
 
 
-def is_deleted(
-    session: WandbSession,
-    version: SourceVersion,
-    place: str,
-    collections: Callable[[], Mapping[str, Listed]],
-    ids: Callable[[list[str] | None], Container[str | None]],
-) -> bool:
-    """
-    See the port.
-
-    `collections` lists all that a registry shows, and raises NotFound if there is none; `ids` lists the artifacts
-    in all of them, or in those named, and raises NeedsPerson if one cannot be read.
-    """
+def is_deleted(session: WandbSession, version: SourceVersion, place: Registry) -> bool:
+    """See the port. The place is a project if there is a "/" in it."""
     found = _found(session, version)
     if found == version.id:
         return False
-    if "/" in place:
+    if "/" in place.place:
         return _is_deleted_in_project(session, version)
     if found is None:
-        listed = collections()
+        listed = place.collections()
         if not listed:
             raise NeedsPerson(
-                f"W&B shows nothing at all in {place}, which is what a lost permission looks like",
+                f"W&B shows nothing at all in {place.place}, which is what a lost permission looks like",
                 "see whether the API key's account may still read it; one collection that is shown is proof enough",
             )
         if version.collection.rpartition("/")[2] in listed:
             return True
-    return not _is_elsewhere(version, collections, ids)
+    return not _is_in(place, version.id)
 
 
-def _is_elsewhere(
-    version: SourceVersion,
-    collections: Callable[[], Mapping[str, Listed]],
-    ids: Callable[[list[str] | None], Container[str | None]],
-) -> bool:
-    # All are listed, since nobody knows how the server reads an id in a filter: as its own number, or as it shows it.
+def _is_in(registry: Registry, artifact: str) -> bool:
+    def is_listed(names: list[str] | None) -> bool:
+        # All are listed, since nobody knows how the server reads an id in a filter: its own number, or as it shows it.
+        return any(found.id == artifact for found in registry.versions(names))
+
     try:
-        return version.id in ids(None)
+        return is_listed(None)
     except NotFound:
         raise
     except NeedsPerson:  # one artifact that the SDK cannot read ends a whole listing
         unread: NeedsPerson | None = None
-        for name in sorted(collections()):
+        for name in sorted(registry.collections()):
             try:
-                if version.id in ids([name]):
+                if is_listed([name]):
                     return True
             except NeedsPerson as problem:
                 unread = problem

@@ -15,9 +15,10 @@ from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
-from bridge.sources.wandb.choosing import PAGE, REGISTRY_PREFIX, Listed, chosen, names_of, page_of, path_of
+from bridge.sources.wandb.choosing import PAGE, Listed, chosen, names_of, page_of, path_of
 from bridge.sources.wandb.deleted import is_deleted
 from bridge.sources.wandb.manifests import check_manifest, read_manifest
+from bridge.sources.wandb.registry import Registry
 from bridge.sources.wandb.session import NoSuchVersion, WandbSession, manifest_url
 from bridge.sources.wandb.urls import PAGE as URLS_PAGE, FileUrls
 
@@ -100,8 +101,9 @@ class WandbSource:
             for selector in group:
                 found[selector] = (self._project_collection(selector),)
             return
-        rows = self._registry_rows(place, group, failed)
-        listed = self._listed_collections(place, group, rows)
+        registry = self._registry(place)
+        rows = self._registry_rows(registry, group, failed)
+        listed = _listed_collections(registry, group, rows)
         for selector in group:
             names = chosen(selector, listed)
             if selector in failed:
@@ -114,7 +116,9 @@ class WandbSource:
             except TryAgain as problem:
                 failed[selector] = problem
 
-    def _registry_rows(self, place: str, group: list[CollectionSelector], failed: Failed) -> dict[str, list[Artifact]]:
+    def _registry_rows(
+        self, registry: Registry, group: list[CollectionSelector], failed: Failed
+    ) -> dict[str, list[Artifact]]:
         """
         List the versions of a registry with their aliases, by collection.
 
@@ -123,73 +127,20 @@ class WandbSource:
         """
         names = names_of(group)
         try:
-            return self._listing(place, group, names)
+            return _rows(registry, group, names)
         except NotFound:
             raise
         except NeedsPerson:
             if names is not None and len(names) == 1:
                 raise
-        listed = self._collections(place, None)
+        listed = registry.collections()
         rows: dict[str, list[Artifact]] = {}
         for name in sorted({name for selector in group for name in chosen(selector, listed)}):
             try:
-                rows |= self._listing(place, group, [name])
+                rows |= _rows(registry, group, [name])
             except NeedsPerson as problem:
                 failed |= {selector: problem for selector in group if name in chosen(selector, listed)}
         return rows
-
-    def _listing(
-        self, place: str, group: list[CollectionSelector], names: list[str] | None
-    ) -> dict[str, list[Artifact]]:
-        wanted = [selector.aliases for selector in group]
-        alias_filter: dict[str, object] | None = None
-        if None not in wanted:
-            alias_filter = {"alias": {"$in": sorted(frozenset().union(*(aliases or () for aliases in wanted)))}}
-        by_collection: dict[str, list[Artifact]] = defaultdict(list)
-        for artifact in self._versions(place, names, alias_filter):
-            by_collection[artifact.name.rpartition(":")[0]].append(artifact)
-        return by_collection
-
-    def _versions(
-        self, place: str, names: list[str] | None, alias_filter: dict[str, object] | None = None
-    ) -> list[Artifact]:
-        """List a registry's versions, or those of these collections. Raises NeedsPerson if one cannot be read."""
-        registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
-
-        def versions(api: Api) -> list[Artifact]:
-            registries = api.registries(self._organization, filter=registry)
-            place = registries if names is None else registries.collections(filter={"name": {"$in": names}})
-            return list(self._session.paged(place.versions(filter=alias_filter, per_page=PAGE), PAGE))
-
-        return self._session.call(versions)
-
-    def _listed_collections(
-        self, place: str, group: list[CollectionSelector], rows: dict[str, list[Artifact]]
-    ) -> dict[str, Listed]:
-        """Say which collections there are: those with rows, and, where that is not enough, those W&B lists."""
-        listed = {name: Listed(path_of(versions[0], name)) for name, versions in rows.items()}
-        if any(selector.is_pattern or selector.tags for selector in group):
-            return listed | self._collections(place, None)
-        absent = [selector for selector in group if selector.name not in listed]
-        return listed | self._collections(place, names_of(absent)) if absent else listed
-
-    def _collections(self, place: str, names: list[str] | None) -> dict[str, Listed]:
-        """List a registry's collections, or those of these names. Raises NotFound if there is no such registry."""
-        registry = {"name": place.removeprefix(REGISTRY_PREFIX)}
-        only: dict[str, object] | None = None if names is None else {"name": {"$in": names}}
-
-        def collections(api: Api) -> dict[str, Listed]:
-            search = api.registries(self._organization, filter=registry).collections(filter=only, per_page=PAGE)
-            found = self._session.paged(search, PAGE)
-            return {c.name: Listed(path_of(c, c.name), frozenset(c.tags)) for c in found}
-
-        listed = self._session.call(collections)
-        if not listed and not self._session.call(lambda api: list(api.registries(self._organization, filter=registry))):
-            raise NotFound(
-                f"W&B connection {self._name!r} has no registry {registry['name']!r} in {self._organization!r}",
-                "check the spelling, and that the API key's account may see it",
-            )
-        return listed
 
     def _project_collection(self, selector: CollectionSelector) -> SourceState:
         if selector.is_pattern or selector.tags:
@@ -226,6 +177,9 @@ class WandbSource:
                 if aliases.setdefault(alias, version.id) != version.id:
                     raise TryAgain(f"{path}: alias {alias!r} moved while W&B was listing it")
         return SourceState(path, name, tuple(versions), aliases)
+
+    def _registry(self, place: str) -> Registry:
+        return Registry(self._session, self._name, self._organization, place)
 
     def _missing(self, selector: CollectionSelector) -> NotFound:
         reason = f"W&B connection {self._name!r} has no collection {selector.name!r} in {selector.place}"
@@ -278,14 +232,7 @@ class WandbSource:
 
     def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:
         """See the port."""
-        place = selector.place
-        return is_deleted(
-            self._session,
-            version,
-            place,
-            lambda: self._collections(place, None),
-            lambda names: {artifact.id for artifact in self._versions(place, names)},
-        )
+        return is_deleted(self._session, version, self._registry(selector.place))
 
     def check_access(self) -> str:
         """See the port."""
@@ -308,3 +255,25 @@ class WandbSource:
             return {file.name: file.direct_url for file in islice(files, URLS_PAGE)}
 
         return self._session.call(urls)
+
+
+def _rows(registry: Registry, group: list[CollectionSelector], names: list[str] | None) -> dict[str, list[Artifact]]:
+    wanted = [selector.aliases for selector in group]
+    alias_filter: dict[str, object] | None = None
+    if None not in wanted:
+        alias_filter = {"alias": {"$in": sorted(frozenset().union(*(aliases or () for aliases in wanted)))}}
+    by_collection: dict[str, list[Artifact]] = defaultdict(list)
+    for artifact in registry.versions(names, alias_filter):
+        by_collection[artifact.name.rpartition(":")[0]].append(artifact)
+    return by_collection
+
+
+def _listed_collections(
+    registry: Registry, group: list[CollectionSelector], rows: dict[str, list[Artifact]]
+) -> dict[str, Listed]:
+    """Say which collections there are: those with rows, and, where that is not enough, those W&B lists."""
+    listed = {name: Listed(path_of(versions[0], name)) for name, versions in rows.items()}
+    if any(selector.is_pattern or selector.tags for selector in group):
+        return listed | registry.collections()
+    absent = [selector for selector in group if selector.name not in listed]
+    return listed | registry.collections(names_of(absent)) if absent else listed
