@@ -13,6 +13,7 @@ LONGER = {
     "bridge/app.py": "the composition root: one short method for each end",
     "bridge/core/model.py": "all nouns on one page",
     "bridge/core/ports.py": "mostly docstrings: every method is a promise",
+    "bridge/testing/store.py": "one port, all of it",
     "bridge/testing/registry.py": "one port with all its moods, and what people do by hand",
     "bridge/sandbox/wandb/runs.py": "one topic; its fields are the schema's",
 }

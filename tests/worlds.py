@@ -64,6 +64,7 @@ EFFECTS = frozenset(
             "save_mirrored",
             "begin",
             "finish",
+            "jot",
             "save_intent",
             "close_intent",
         ),  # Store

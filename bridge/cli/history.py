@@ -29,4 +29,5 @@ def history(
     for entry in entries:
         when = entry.begun.partition(".")[0]
         outcome = entry.outcome or "not finished"
-        say(f"{when}  {entry.key}  {entry.change}  [{outcome}] {entry.detail} ({entry.why})")
+        detail = f"{entry.detail} " if entry.detail else ""
+        say(f"{when}  {entry.key}  {entry.change}  [{outcome}] {detail}({entry.why})")

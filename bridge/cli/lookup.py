@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.cli.options import load_config
 from bridge.core.errors import NotFound
+from bridge.core.model import EVERY, ModelKey
 from bridge.core.refs import concerns, find, parse_ref
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.config.model import Config
-    from bridge.core.model import Alias, MappingRecord, ModelKey, Tombstone
+    from bridge.core.model import Alias, MappingRecord, Tombstone
     from bridge.core.ports import Store
     from bridge.core.records import JournalEntry
 
@@ -79,15 +80,18 @@ def known_or(instead: Sequence[object], config: Config, store: Store, ref: str) 
 
 
 def entries_of(config: Config, store: Store, ref: str | None, limit: int) -> list[JournalEntry]:
-    """Return the newest journal entries about a reference, or all, newest first."""
+    """Return the newest journal entries about a reference, or all, newest first; a model has its mapping's pauses."""
     if ref is None:
         return list(store.journal(limit=limit))
     graves = [grave.record for grave in graves_of(config, store, ref)]
     found = [*known_or(graves, config, store, ref), *graves]
     whole = parse_ref(ref).version is None
+    keys = {record.key for record in found}
+    if whole:
+        keys |= {ModelKey(key.mapping, EVERY) for key in keys}
     entries = [
         entry
-        for key in {record.key for record in found}
+        for key in keys
         for entry in store.journal(key, limit=limit if whole else SCANNED)
         if whole or concerns(entry.change, found)
     ]

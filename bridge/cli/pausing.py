@@ -56,7 +56,7 @@ def resume(subject: Subject, config: ConfigPath = DEFAULT_CONFIG, *, as_json: Js
         was_paused = service.resume(mapping, model)["was_paused"]
     else:
         with _pauses(config, mapping, model) as (pauses, key):
-            was_paused = pauses.end(key)
+            was_paused = pauses.end(key, asker())
     if as_json:
         say_json({"mapping": mapping, "model": model, "was_paused": was_paused})
     else:

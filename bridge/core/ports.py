@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from bridge.core.changes import Change
+    from bridge.core.deeds import Word
     from bridge.core.model import (
         Alias,
         ArtifactFile,
@@ -522,6 +523,10 @@ class Store(Uploads, Contents, Tokens, Protocol):
 
     def finish(self, entry: EntryId, outcome: Outcome, detail: str, at: datetime) -> None:
         """Write down how it ended."""
+        ...
+
+    def jot(self, key: ModelKey, word: Word, who: str, at: datetime) -> None:
+        """Write down what a person has said, as a line that is finished: no pass has to settle it."""
         ...
 
     def unfinished(self, key: ModelKey) -> tuple[JournalEntry, ...]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, NewType
 from bridge.core.errors import TakenElsewhere
 
 if TYPE_CHECKING:
-    from bridge.core.changes import Change
+    from bridge.core.deeds import Deed
     from bridge.core.model import Digest, ModelKey, SourceVersion, State, StoredFile
 
 EntryId = NewType("EntryId", int)
@@ -27,11 +27,11 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One attempt at one change. Times are ISO 8601, UTC."""
+    """One attempt at one change, or a person's word. Times are ISO 8601, UTC."""
 
     id: EntryId
     key: ModelKey
-    change: Change
+    change: Deed
     why: str  # who or what asked
     begun: str
     outcome: Outcome | None  # None: it was never finished

@@ -25,6 +25,7 @@ from bridge.core.changes import (
     RegisterVersion,
     RemoveAlias,
 )
+from bridge.core.deeds import Paused, Resumed
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import MLFLOW_PLACE, ModelKey
 from bridge.core.naming import model_id, serving_uri, spell_alias
@@ -32,7 +33,7 @@ from bridge.core.naming import model_id, serving_uri, spell_alias
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bridge.core.changes import Change
+    from bridge.core.deeds import Deed
     from bridge.core.model import Alias, AliasRules, MappingRecord, MappingSpec
 
 
@@ -98,7 +99,7 @@ def may_mean(ref: Ref, spec: MappingSpec) -> bool:
     return whole or means(ref, ModelKey(spec.name, model_id(spec.target.model)), collection)
 
 
-def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:  # noqa: PLR0911  one kind a case
+def concerns(change: Deed, records: Iterable[MappingRecord]) -> bool:  # noqa: PLR0911  one kind a case
     """Tell whether a change made or deleted one of these versions, or moved an alias to or from one."""
     folders = {record.artifact_uri for record in records}
     ids = {record.version_id for record in records}
@@ -119,6 +120,8 @@ def concerns(change: Change, records: Iterable[MappingRecord]) -> bool:  # noqa:
             return version_id in ids
         case DeleteFiles(artifact_uri=folder):
             return folder in folders
+        case Paused() | Resumed():
+            return False
         case _:
             assert_never(change)
 

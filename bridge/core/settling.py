@@ -16,6 +16,7 @@ from bridge.core.changes import (
     RegisterVersion,
     RemoveAlias,
 )
+from bridge.core.deeds import Paused, Resumed
 from bridge.core.model import MappingRecord, Tombstone
 from bridge.core.records import Outcome
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.core.changes import Change
+    from bridge.core.deeds import Deed
     from bridge.core.model import Alias, Known, SourceVersion, TargetState
     from bridge.core.records import EntryId, Intent, JournalEntry
 
@@ -91,7 +93,7 @@ def settle(
     return Settlement(settled, landed, mirrored, outcomes, still_open, tuple(buried.values()))
 
 
-def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:  # noqa: PLR0911  one kind a case
+def took_effect(change: Deed, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:  # noqa: PLR0911  one kind a case
     """Tell whether a change is visible in *actual*, or is recorded: how a pass settles what a crash left open."""
     match change:
         case CopyFiles(artifact_uri=uri) | ArrangeFiles(artifact_uri=uri):
@@ -111,6 +113,8 @@ def took_effect(change: Change, actual: TargetState, records: Iterable[MappingRe
             return all(version.id != version_id for version in actual.versions)
         case DeleteFiles():
             return False  # not to be seen in it: a tombstone says so
+        case Paused() | Resumed():
+            return False  # it is never open: it is written down with its end
         case _:
             assert_never(change)
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bridge.core.changes import refuse_paused
+from bridge.core.deeds import Paused, Resumed
 from bridge.core.model import EVERY, Hold, ModelKey, State
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ class Pauses:
     Pauses of a mapping, whose key has EVERY for a model, or of one model.
 
     They are kept in the store as holds of EVERY alias, which whoever works on a model looks at before each change.
+    Once they count, the journal tells who said so.
     """
 
     store: Store
@@ -31,19 +33,22 @@ class Pauses:
         until = (self.clock.now() + lasts).isoformat() if lasts is not None else None
         hold = Hold(EVERY, who, why, until)
         self.store.save_hold(key, hold)
+        self.store.jot(key, Paused(why, until), who, self.clock.now())
         for status in self._statuses(key):
             said = refuse_paused(f"model {status.key.model}", hold, status.key)
             held = replace(due(status), state=State.HELD, message=f"{said.about}: {said.reason}", remedy=said.remedy)
             self.store.save_status(replace(held, next_try=until))
         return hold
 
-    def end(self, key: ModelKey) -> bool:
+    def end(self, key: ModelKey, who: str) -> bool:
         """End a pause, and with a mapping's those of its models; False if there was none. Each is looked at again."""
         statuses = self._statuses(key)
-        was_paused = False
-        for each in (key, *(status.key for status in statuses)):
-            was_paused |= EVERY in self.store.holds(each, self.clock.now())
+        keys = (key, *(status.key for status in statuses))
+        was_paused = any(EVERY in self.store.holds(each, self.clock.now()) for each in keys)
+        for each in keys:
             self.store.lift_hold(each, EVERY)
+        if was_paused:
+            self.store.jot(key, Resumed(), who, self.clock.now())
         for status in statuses:
             # After the lifting: a pass that still saw the pause says so before this, or sees that it has ended.
             self.store.save_status(replace(due(status), state=State.PENDING, message="it was resumed", remedy=""))

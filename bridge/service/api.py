@@ -232,7 +232,7 @@ def _governing(door: Door) -> APIRouter:
         """End the pause of a mapping and of all its models, or of one model, and have it looked at."""
         here = door.now()
         key = here.scope(name, asked.model if asked else None)
-        was_paused = Pauses(here.store, here.clock).end(key)
+        was_paused = Pauses(here.store, here.clock).end(key, request.state.who)
         here.looks.submit(ModelKey(name, EVERY), _why(request))
         return {"mapping": name, "model": asked.model if asked else None, "was_paused": was_paused}
 

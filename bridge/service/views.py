@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from bridge.core.changes import change_to_json
+from bridge.core.deeds import deed_to_json
 from bridge.core.records import status_to_json
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def model_page(store: Store, status: Status, now: datetime) -> dict[str, Any]:
 def entry_row(entry: JournalEntry) -> dict[str, Any]:
     """Return a line of the journal."""
     return (
-        change_to_json(entry.change)
+        deed_to_json(entry.change)
         | {"mapping": entry.key.mapping, "model": entry.key.model, "why": entry.why, "begun": entry.begun}
         | {"outcome": entry.outcome, "detail": entry.detail, "finished": entry.finished}
     )

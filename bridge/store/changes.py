@@ -15,6 +15,7 @@ from bridge.core.changes import (
     RegisterVersion,
     RemoveAlias,
 )
+from bridge.core.deeds import Paused, Resumed
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Alias, Container, SourceVersion, VersionRef
 
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bridge.core.changes import Change
+    from bridge.core.deeds import Deed
+
+
+def deed_from_json(values: Mapping[str, Any]) -> Deed:
+    """Read what `deed_to_json` wrote. Raises NeedsPerson as `change_from_json` does."""
+    match values["change"]:
+        case "pause":
+            return Paused(**_fields(values))
+        case "resume":
+            return Resumed()
+        case _:
+            return change_from_json(values)
 
 
 def change_from_json(values: Mapping[str, Any]) -> Change:  # noqa: PLR0911  one kind a case

@@ -6,10 +6,7 @@ from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from bridge.core.changes import (
-    change_kind,
-    change_to_json,
-)
+from bridge.core.deeds import deed_kind, deed_to_json
 from bridge.core.model import (
     Alias,
     Digest,
@@ -23,13 +20,13 @@ from bridge.core.model import (
     Tombstone,
 )
 from bridge.core.records import Content, EntryId, Intent, JournalEntry, Outcome, Status, Upload
-from bridge.store.changes import change_from_json
+from bridge.store.changes import deed_from_json
 from bridge.store.sealing import seal, unseal
 
 if TYPE_CHECKING:
     from sqlalchemy import RowMapping
 
-    from bridge.core.changes import Change
+    from bridge.core.deeds import Deed
 
 Row = dict[str, Any]
 
@@ -91,12 +88,12 @@ def intent_of(row: RowMapping) -> Intent:
     return Intent(key_of(row), _source_of(row), row["artifact_uri"], row["sent_at"], row["operation"])
 
 
-def entry_row(key: ModelKey, change: Change, why: str, at: datetime) -> Row:
+def entry_row(key: ModelKey, change: Deed, why: str, at: datetime) -> Row:
     """Spell the beginning of a journal entry."""
     return {
         **key_row(key),
-        "kind": change_kind(change),
-        "change": change_to_json(change),
+        "kind": deed_kind(change),
+        "change": deed_to_json(change),
         "why": why,
         "begun": utc(at),
         "detail": "",
@@ -108,7 +105,7 @@ def entry_of(row: RowMapping) -> JournalEntry:
     return JournalEntry(
         id=EntryId(row["id"]),
         key=key_of(row),
-        change=change_from_json(row["change"]),
+        change=deed_from_json(row["change"]),
         why=row["why"],
         begun=row["begun"],
         outcome=None if row["outcome"] is None else Outcome(row["outcome"]),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import and_, delete, insert, or_, select, update
 
 from bridge.core.model import EVERY, Alias
-from bridge.core.records import EntryId
+from bridge.core.records import EntryId, Outcome
 from bridge.store.connecting import make_engine, parse_address
 from bridge.store.copies import SqlCopies
 from bridge.store.faults import translated
@@ -43,8 +43,9 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Table
 
     from bridge.core.changes import Change
+    from bridge.core.deeds import Word
     from bridge.core.model import Hold, MappingRecord, ModelKey, Tombstone
-    from bridge.core.records import Intent, JournalEntry, Lease, Outcome, Status
+    from bridge.core.records import Intent, JournalEntry, Lease, Status
 
 
 def open_store(url: str, *, read_only: bool = False, secret_key: str | None = None) -> SqlStore:
@@ -136,6 +137,12 @@ class SqlStore(SqlCopies, SqlTelling, SqlTokens):
         with self._transaction() as connection:
             if connection.execute(statement).rowcount != 1:
                 raise LookupError(f"the journal has no unfinished entry {entry}")
+
+    def jot(self, key: ModelKey, word: Word, who: str, at: datetime) -> None:
+        """Write down what a person has said, as a line that is finished."""
+        row = entry_row(key, word, who, at) | {"outcome": Outcome.APPLIED.value, "finished": utc(at)}
+        with self._transaction() as connection:
+            connection.execute(insert(journal).values(row))
 
     def unfinished(self, key: ModelKey) -> tuple[JournalEntry, ...]:
         """Return what was begun and never finished, oldest first."""

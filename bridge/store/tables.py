@@ -4,7 +4,7 @@ The tables, and the invariants that the database itself holds.
     records    what is registered: source version <-> GCS URI <-> Vertex version
     tombstones what was registered, and deleted by the bridge
     mirrored   where the bridge last set an alias
-    journal    what was tried and how it ended; rows are added, finished once, and never removed
+    journal    what was tried and how it ended, and who paused what; rows are added, finished once, and never removed
     intents    registrations that may still come true
     snapshots  the aliases desired in the last complete listing, and what of ours it did not hold
     statuses   one row per model: what `bridge status` prints
@@ -137,7 +137,7 @@ journal = Table(
     METADATA,
     Column("id", ROW_ID, primary_key=True),
     *_model_key(),
-    Column("kind", NAME, nullable=False),  # core.changes.change_kind: for those who look with SQL
+    Column("kind", NAME, nullable=False),  # core.deeds.deed_kind: for those who look with SQL
     Column("change", JSON, nullable=False),
     Column("why", Prose, nullable=False),
     Column("begun", NAME, nullable=False),

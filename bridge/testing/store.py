@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bridge.core.model import EVERY, ModelKey, Tombstone
-from bridge.core.records import EntryId, JournalEntry, Lease, Tally, taken_elsewhere
+from bridge.core.records import EntryId, JournalEntry, Lease, Outcome, Tally, taken_elsewhere
 from bridge.testing.copies import MemoryCopies, utc
 from bridge.testing.tokens import MemoryTokens
 
@@ -18,8 +18,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.changes import Change
+    from bridge.core.deeds import Word
     from bridge.core.model import Alias, Hold, MappingRecord, State
-    from bridge.core.records import Intent, Outcome, Status
+    from bridge.core.records import Intent, Status
 
 
 class MemoryStore(MemoryCopies, MemoryTokens):
@@ -117,6 +118,13 @@ class MemoryStore(MemoryCopies, MemoryTokens):
                 raise LookupError(f"the journal has no unfinished entry {entry}")
             begun = self._journal[entry - 1]
             self._journal[entry - 1] = replace(begun, outcome=outcome, detail=detail, finished=finished)
+
+    def jot(self, key: ModelKey, word: Word, who: str, at: datetime) -> None:
+        """Write down what a person has said, as a line that is finished."""
+        said = utc(at)
+        with self._lock:
+            entry = EntryId(len(self._journal) + 1)
+            self._journal.append(JournalEntry(entry, key, word, who, said, Outcome.APPLIED, "", said))
 
     def unfinished(self, key: ModelKey) -> tuple[JournalEntry, ...]:
         """Return what was begun and never finished, oldest first."""

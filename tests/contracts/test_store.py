@@ -18,6 +18,7 @@ from bridge.core.changes import (
     RegisterVersion,
     RemoveAlias,
 )
+from bridge.core.deeds import Paused, Resumed
 from bridge.core.model import (
     EVERY,
     Alias,
@@ -286,6 +287,19 @@ def test_of_many_threads_one_ends_an_entry(store: Store) -> None:
 
     assert ended.count(True) == 1
     assert store.journal()[0].detail == str(ended.index(True))
+
+
+@pytest.mark.parametrize(
+    "word", [Paused("incident 7", TEN.isoformat()), Paused("incident 7", None), Resumed()], ids=str
+)
+def test_a_word_is_a_line_that_is_finished(store: Store, word: Paused | Resumed) -> None:
+    store.begin(KEY, COPY, "poll", NINE)
+    store.jot(KEY, word, "ann", TEN)
+
+    found, _ = store.journal(KEY)
+    assert (found.key, found.change, found.why, found.detail) == (KEY, word, "ann", "")
+    assert (found.begun, found.outcome, found.finished) == (TEN.isoformat(), Outcome.APPLIED, TEN.isoformat())
+    assert [entry.change for entry in store.unfinished(KEY)] == [COPY]
 
 
 # intents

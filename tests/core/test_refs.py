@@ -6,7 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.changes import AdoptVersion, ArrangeFiles, Change, CopyFiles, MarkDuplicate, MoveAlias, RemoveAlias
+from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, MarkDuplicate, MoveAlias, RemoveAlias
+from bridge.core.deeds import Deed, Paused, Resumed
 from bridge.core.model import Alias, AliasRules, MappingRecord, VersionRef
 from bridge.core.naming import serving_uri
 from bridge.core.refs import Ref, concerns, find, may_mean, parse_ref
@@ -71,11 +72,11 @@ def test_it_finds_the_records_it_means(text: str, labels: list[str]) -> None:
         (delete("v6", "7"), False),
         (delete_files("v7"), True),
         (delete_files("v6"), False),
+        (Paused("incident 7", None), False),
+        (Resumed(), False),
     ],
 )
-def test_a_change_concerns_the_versions_it_makes_and_those_it_moves_aliases_of(
-    change: Change, *, is_meant: bool
-) -> None:
+def test_a_change_concerns_the_versions_it_makes_and_those_it_moves_aliases_of(change: Deed, *, is_meant: bool) -> None:
     assert concerns(change, RECORDS[1:]) is is_meant
 
 

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.core.deeds import Paused, Resumed
 from bridge.core.model import Known
 from bridge.core.records import EntryId, Intent, JournalEntry, Outcome
-from bridge.core.settling import Settlement, settle
+from bridge.core.settling import Settlement, settle, took_effect
 from tests.core.builders import (
     KEY,
     adopt,
@@ -237,3 +238,8 @@ def test_without_anything_open_nothing_becomes_known() -> None:
     remembered = known("v6", mirrored={"production": "6"}, seen=["production"])
     settlement = settled(actual=vertex(ours("v6", "production")), remembered=remembered)
     assert settlement == Settlement(remembered, landed=(), mirrored={}, outcomes={}, still_open={})
+
+
+def test_a_word_is_never_open_so_nothing_shows_it() -> None:
+    assert not took_effect(Paused("incident 7", None), vertex())
+    assert not took_effect(Resumed(), vertex())

@@ -79,6 +79,8 @@ def test_the_same_commands_work_on_the_store_beside_a_service(desk: Desk) -> Non
         assert desk.bridge("resume", "fraud").out == "fraud is resumed\n"
         assert desk.bridge("resume", "fraud").out == "fraud was not paused\n"
         until(lambda: desk.aliases()["production"] == "2", "the service sees that it was resumed")
+        said = desk.bridge("history", desk.model).out
+        assert (said.count("| pause    until it is resumed: incident 7  [applied] ("), said.count("> resume")) == (1, 1)
         assert desk.bridge("retry", f"fraud/{desk.model}").out == "0 changes (1 model)\n"
 
 

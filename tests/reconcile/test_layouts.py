@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.changes import ArrangeFiles, CopyFiles, Kind, change_kind
+from bridge.core.changes import ArrangeFiles, CopyFiles, Kind
+from bridge.core.deeds import deed_kind
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import Facts, Layout, OnDrift, Serving, State
 from bridge.core.naming import artifact_uri, serving_uri
@@ -50,7 +51,7 @@ def test_a_prebuilt_container_is_given_a_folder_of_its_own_beside_the_faithful_c
     assert [file.path for file in world.storage.manifests[serving_uri(copied)].files] == ["model.bst"]
     assert {file.path for file in world.storage.manifests[copied].files} == {*FILES, "serial"}
     assert world.names() == {"default": "v0", "production": "v0"}
-    assert [change_kind(e.change) for e in reversed(world.store.journal())] == [
+    assert [deed_kind(e.change) for e in reversed(world.store.journal())] == [
         "copy",
         "arrange",
         "register",

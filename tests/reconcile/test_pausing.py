@@ -11,6 +11,7 @@ import pytest
 from bridge.core.changes import Kind
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import EVERY, ModelKey, State
+from bridge.core.records import Outcome
 from bridge.reconcile.pausing import Pauses
 from tests.worlds import KEY, REGISTRY, World, pattern
 
@@ -104,11 +105,11 @@ def test_what_is_resumed_is_looked_at_again_and_follows() -> None:
     world.publish("production")
     world.sync()
 
-    assert pauses(world).end(FRAUD)
+    assert pauses(world).end(FRAUD, "ben")
     assert (world.status().state, due(world)) == (State.PENDING, {KEY: "it has changed"})
     world.sync()
     assert (world.names()["production"], world.status().state) == ("v1", State.SYNCED)
-    assert not pauses(world).end(FRAUD)
+    assert not pauses(world).end(FRAUD, "ben")
 
 
 def test_a_pause_that_begins_while_files_are_copied_holds_all_that_would_come_after() -> None:
@@ -129,7 +130,7 @@ def test_a_pause_that_ends_while_a_pass_still_goes_by_it_is_not_taken_for_one_th
     world.publish("production")
 
     def resumed(_spec: MappingSpec, _now: datetime) -> None:
-        pauses(world).end(FRAUD)  # the plan goes by the pause already, and the pass has not said how it went
+        pauses(world).end(FRAUD, "ben")  # the plan goes by the pause already, and the pass has not said how it went
 
     slow = replace(world.passes, reconciler=lambda spec: replace(world.reconciler(spec), frozen=resumed))
     (report,) = slow.sync(world.specs, why="test")
@@ -148,11 +149,11 @@ def test_one_model_of_a_mapping_is_paused_and_resumed_alone_or_with_all() -> Non
         world.publish("production", collection=f"{REGISTRY}/vision-{name}")
     world.sync()
     assert (world.names(OCR.model)["production"], world.names(FACES.model)["production"]) == ("v0", "v1")
-    assert not pauses(world).end(FACES)
+    assert not pauses(world).end(FACES, "ben")
     world.sync()
     assert world.names(OCR.model)["production"] == "v0"
 
-    assert pauses(world).end(ModelKey("vision", EVERY))
+    assert pauses(world).end(ModelKey("vision", EVERY), "ben")
     world.sync()
     assert world.names(OCR.model)["production"] == "v1"
 
@@ -166,3 +167,21 @@ def test_a_sync_of_one_model_leaves_the_others() -> None:
 
     assert [report.key for report in reports] == [OCR]
     assert (list(world.names(OCR.model)), world.names(FACES.model)) == (["default", "production"], {})
+
+
+def test_the_journal_tells_who_paused_what_and_why_and_who_resumed_it() -> None:
+    world = synced()
+    made = len(world.store.journal())
+    pauses(world).begin(FRAUD, "ann", "incident 7", EIGHT_HOURS)
+    pauses(world).begin(KEY, "ann", "incident 8", None)
+    pauses(world).end(FRAUD, "ben")
+    assert not pauses(world).end(FRAUD, "ben"), "nothing was paused, so nothing is told"
+    world.sync()
+
+    said = list(reversed(world.store.journal()))[made:]
+    assert [(entry.key, str(entry.change), entry.why) for entry in said] == [
+        (FRAUD, "| pause    until 2026-01-05T17:00:00+00:00: incident 7", "ann"),
+        (KEY, "| pause    until it is resumed: incident 8", "ann"),
+        (FRAUD, "> resume", "ben"),
+    ]
+    assert {entry.outcome for entry in said} == {Outcome.APPLIED}

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.changes import CopyFiles, Kind, MoveAlias, RegisterVersion, RemoveAlias, change_kind
+from bridge.core.changes import CopyFiles, Kind, MoveAlias, RegisterVersion, RemoveAlias
+from bridge.core.deeds import deed_kind
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import Alias, AliasRules, Hold, OnDrift, State, VersionRule
 from bridge.core.naming import MANIFEST_NAME, artifact_uri
@@ -44,7 +45,7 @@ def journal(world: World) -> list[JournalEntry]:
 
 
 def told(world: World) -> list[tuple[str, Outcome | None]]:
-    return [(change_kind(entry.change), entry.outcome) for entry in journal(world)]
+    return [(deed_kind(entry.change), entry.outcome) for entry in journal(world)]
 
 
 # in order

@@ -167,6 +167,11 @@ def test_a_pause_holds_what_changes_until_it_is_resumed() -> None:
     assert api.client.post("/v1/mappings/fraud/resume").json()["was_paused"]
     assert (api.world.names()["production"], api.world.status().state) == ("v1", State.SYNCED)
     assert not api.client.post("/v1/mappings/fraud/resume", json={}).json()["was_paused"]
+    said = api.client.get("/v1/journal", params={"mapping": "fraud", "model": "*"}).json()["entries"]
+    assert [(entry["change"], entry["why"]) for entry in said] == [
+        ("resume", "somebody on this machine"),
+        ("pause", "somebody on this machine"),
+    ]
 
 
 def test_a_pause_ends_by_itself() -> None:
