@@ -144,7 +144,8 @@ class Kind(StrEnum):
     LOCATION = "location"  # Vertex could not read the bucket
     GUARD = "guard"  # it looks like an accident
     WAITING = "waiting"  # not yet: the next pass may
-    HELD = "held"  # a person paused it
+    HELD = "held"  # a person holds the alias, or the mapping is frozen
+    PAUSED = "paused"  # a person lets nothing of the model be changed
     DOUBLE = "double"  # it is one too many: made twice, marked, and left to a person
     KEPT = "kept"  # it would be deleted, but something in Vertex needs it
     POLICY = "policy"  # the mapping does not permit it; this is how it is meant to be
@@ -186,7 +187,7 @@ def refuse_paused(about: str, hold: Hold, key: ModelKey) -> Refusal:
     """Say that a person lets nothing of a model be changed."""
     until = f"until {hold.until}" if hold.until else "until somebody resumes it"
     reason = f"{hold.who} paused it {until}: {hold.why}"
-    return Refusal(Kind.HELD, about, reason, f"it follows then; sooner: bridge resume {key.mapping}", hold.until)
+    return Refusal(Kind.PAUSED, about, reason, f"it follows then; sooner: bridge resume {key.mapping}", hold.until)
 
 
 def refuse_frozen(change: Change, until: datetime) -> Refusal:

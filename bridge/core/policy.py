@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from bridge.core.model import Hold, RemovalGuard
 
 _STATES = (  # the first kind that a plan holds decides
+    (Kind.PAUSED, State.HELD),  # before what needs a person: one has seen to it, and nothing happens meanwhile
     (Kind.CONFLICT, State.BLOCKED),
     (Kind.LOCATION, State.BLOCKED),
     (Kind.GUARD, State.BLOCKED),

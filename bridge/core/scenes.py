@@ -54,6 +54,7 @@ _OF_KIND = {
     Kind.WAITING: Verdict.WAITING,
     Kind.DRIFT: Verdict.DRIFTED,
     Kind.HELD: Verdict.HELD,
+    Kind.PAUSED: Verdict.HELD,
     Kind.FAILED: Verdict.FAILED,
     Kind.POLICY: Verdict.LEFT,
     Kind.DOUBLE: Verdict.LEFT,

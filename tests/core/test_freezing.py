@@ -46,8 +46,8 @@ def test_every_change_of_a_paused_plan_is_held_until_the_pause_ends() -> None:
 
     ends = "it follows then; sooner: bridge resume fraud"
     assert [str(refusal) for refusal in plan.refusals] == [
-        f"! held     version v7: ann paused it until 2026-01-12T08:00:00+00:00: incident 7; {ends}",
-        f"! held     alias production: ann paused it until 2026-01-12T08:00:00+00:00: incident 7; {ends}",
+        f"! paused   version v7: ann paused it until 2026-01-12T08:00:00+00:00: incident 7; {ends}",
+        f"! paused   alias production: ann paused it until 2026-01-12T08:00:00+00:00: incident 7; {ends}",
     ]
     assert (plan.changes, plan.checksum == PLAN.checksum) == ((), False)
     assert (state_after(plan)[0], is_settled(plan), ends_at(plan)) == (State.HELD, False, MONDAY.isoformat())

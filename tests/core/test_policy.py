@@ -224,6 +224,7 @@ def test_what_would_be_brought_stays_out_with_its_aliases_and_all_else_goes_on()
 # state_after
 
 WORDS = {
+    Kind.PAUSED: State.HELD,
     Kind.CONFLICT: State.BLOCKED,
     Kind.LOCATION: State.BLOCKED,
     Kind.GUARD: State.BLOCKED,

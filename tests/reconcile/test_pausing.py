@@ -61,7 +61,7 @@ def test_a_model_that_is_paused_does_not_change_in_any_way() -> None:
     (plan,) = world.plans()
     (report,) = world.sync()
 
-    assert (plan.changes, {refusal.kind for refusal in plan.refusals}) == ((), {Kind.HELD})
+    assert (plan.changes, {refusal.kind for refusal in plan.refusals}) == ((), {Kind.PAUSED})
     assert (report.status.state, report.status.next_try) == (State.HELD, None)
     assert (world.registry.versions("fraud"), world.registry.aliases("fraud"), world.storage.objects) == before
 
@@ -74,6 +74,24 @@ def test_a_model_that_is_paused_and_where_it_should_be_is_held_in_plan_sync_and_
     assert [each.status.state for each in world.sync()] == [State.HELD]
     assert world.status().state is State.HELD
     assert due(world) == {KEY: None}, "nobody looks again before it is resumed"
+
+
+def test_a_model_that_is_paused_is_held_whatever_else_would_need_a_person_and_blocked_when_it_is_resumed() -> None:
+    world = World()
+    world.publish("production")
+    world.registry.add_by_hand("fraud", aliases=["production"])
+    (blocked,) = world.sync()
+    assert blocked.status.state is State.BLOCKED
+
+    pauses(world).begin(FRAUD, "ann", "incident 7", None)
+    (plan,) = world.plans()
+    assert {refusal.kind for refusal in plan.refusals} == {Kind.CONFLICT, Kind.PAUSED}, "a plan shows both"
+    (report,) = world.sync()
+    assert (report.status.state, report.status.remedy) == (State.HELD, "it follows then; sooner: bridge resume fraud")
+
+    pauses(world).end(FRAUD, "ann")
+    (report,) = world.sync()
+    assert (report.status.state, report.status.message) == (State.BLOCKED, blocked.status.message)
 
 
 def test_what_was_planned_before_a_pause_is_not_applied_in_it() -> None:
