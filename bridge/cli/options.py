@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from datetime import timedelta
+
     from bridge.config.model import Config
 
 ConfigPath = Annotated[
@@ -19,6 +21,16 @@ Mappings = Annotated[list[str] | None, typer.Argument(metavar="[MAPPING]...", he
 REFERENCES = "fraud, fraud@7, fraud@production, wandb-registry-model/fraud:v7, models:/churn/3, models:/churn@champion"
 
 DEFAULT_CONFIG = Path("bridge.yaml")
+
+
+def read_span(text: str, option: str) -> timedelta:
+    """Read a duration such as 8h. Raises BadParameter."""
+    from bridge.config import units
+
+    try:
+        return units.duration(text)
+    except ValueError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint=option) from wrong
 
 
 def load_config(path: Path) -> Config:

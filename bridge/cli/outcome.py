@@ -9,11 +9,11 @@ import typer
 from bridge.cli.printing import report_to_json, say_json, say_reports
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from bridge.reconcile.passes import Report
 
-_TROUBLE = ("BLOCKED", "FAILED", "DEGRADED", "DRIFTED")
+TROUBLE = ("BLOCKED", "FAILED", "DEGRADED", "DRIFTED")
 
 
 def finish(reports: Sequence[Report], *, as_json: bool) -> None:
@@ -22,5 +22,10 @@ def finish(reports: Sequence[Report], *, as_json: bool) -> None:
         say_json([report_to_json(report) for report in reports])
     else:
         say_reports(reports)
-    if any(report.status.state in _TROUBLE for report in reports):
+    exit_by(report.status.state for report in reports)
+
+
+def exit_by(states: Iterable[str]) -> None:
+    """Exit with 1 if one of these states is trouble."""
+    if any(state in TROUBLE for state in states):
         raise typer.Exit(1)

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.cli.lookup import opened
-from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config
+from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config, read_span
 from bridge.cli.outcome import finish
 from bridge.cli.printing import asker, say, say_json
 from bridge.cli.remote import server
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from datetime import timedelta
     from pathlib import Path
 
     from bridge.core.model import ModelKey
@@ -36,7 +35,7 @@ def pause(
     """Let nothing of a mapping or a model be changed in Vertex, until the time is over or it is resumed."""
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
-    span = _span(lasts)
+    span = read_span(lasts, "--for") if lasts is not None else None
     mapping, model = _parts(subject)
     if (service := server()) is not None:
         until = service.pause(mapping, model, lasts, reason)["until"]
@@ -88,15 +87,6 @@ def retry(
         key = _known(bridge.store, mapping, model)
         reports = bridge.passes.sync(specs, why="bridge retry", full=True, only=(key,))
     finish(reports, as_json=as_json)
-
-
-def _span(text: str | None) -> timedelta | None:
-    from bridge.config import units
-
-    try:
-        return units.duration(text) if text is not None else None
-    except ValueError as wrong:
-        raise typer.BadParameter(str(wrong), param_hint="--for") from wrong
 
 
 def _parts(subject: str) -> tuple[str, str | None]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
@@ -10,9 +12,12 @@ from urllib.parse import quote, urlsplit
 from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
+    from datetime import timedelta
 
 PATIENCE = 30.0  # seconds for an answer
+PAUSE = 0.5  # seconds between two looks at whether something is done
+TELLS_EVERY = 10.0  # seconds
 
 
 def server() -> Server | None:
@@ -52,6 +57,43 @@ class Server:
                 page = self._ask("GET", "models", params={"mapping": mapping, "after": after, "limit": 1000})
                 yield from page["models"]
                 after = page["next"]
+
+    def mapping(self, name: str) -> dict[str, Any]:
+        """Return how a mapping is, and what is yet to be done for it."""
+        return dict(self._ask("GET", f"mappings/{quote(name, safe='')}"))
+
+    def await_syncs(
+        self, before: Sequence[dict[str, Any]], patience: timedelta, tell: Callable[[str], None]
+    ) -> list[dict[str, Any]]:
+        """
+        Wait until syncs are done that were asked for since mappings were as `before`; return the rows of their models.
+
+        Raises TryAgain if that takes too long, or the service cannot say any more whether they are done.
+        """
+        names = [each["name"] for each in before]
+        begun = told = time.monotonic()
+        unread: list[dict[str, Any]] = []
+        for each in before:
+            while (now := self.mapping(each["name"]))["left"]:
+                if now["since"] != each["since"]:
+                    break
+                if time.monotonic() - begun > patience.total_seconds():
+                    raise TryAgain(
+                        "the sync is not done in time, and the service goes on with it; "
+                        f"see how far it is: bridge status {' '.join(names)}"
+                    )
+                if time.monotonic() - told >= TELLS_EVERY:
+                    told = time.monotonic()
+                    tell(f"{each['name']}: {now['left']} yet to be worked on")
+                threading.Event().wait(PAUSE)
+            if now["since"] != each["since"]:
+                raise TryAgain("the service has begun anew, or with another configuration, meanwhile; ask for it again")
+            if now["sweeps"] == each["sweeps"]:
+                raise TryAgain(f"the service could not look at {each['name']}; see why: GET {self.url}/readyz")
+            unread += now["unread"]
+        rows = list(self.models(names))
+        known = {(row["mapping"], row["model"]) for row in rows}
+        return [*rows, *(row for row in unread if (row["mapping"], row["model"]) not in known)]
 
     def sync(self, mapping: str, *, full: bool) -> dict[str, Any]:
         """Have a mapping looked at soon."""

@@ -28,13 +28,13 @@ def status(
     """Show each model's state, where its aliases are, and what is wrong, if anything is."""
     with _looking(config, mappings or []) as look:
         if watch:
-            watch_rows(look, _lines, as_json=as_json)
+            watch_rows(look, spell_rows, as_json=as_json)
             return
         rows = look()
     if as_json:
         say_json(rows)
         return
-    for line in _lines(rows):
+    for line in spell_rows(rows):
         say(line)
 
 
@@ -52,7 +52,8 @@ def _looking(config: Path, mappings: Sequence[str]) -> Iterator[Callable[[], lis
         yield lambda: [model_row(store, status) for status in store.statuses() if status.key.mapping in names]
 
 
-def _lines(rows: Sequence[dict[str, Any]]) -> list[str]:
+def spell_rows(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """Spell models as a table, with what is wrong below each."""
     lines: list[str] = []
     header = ("MAPPING", "MODEL", "STATE", "ALIASES")
     cells = [header, *((row["mapping"], row["model"], row["state"], spell_aliases(row)) for row in rows)]

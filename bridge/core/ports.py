@@ -679,3 +679,7 @@ class Queue(Protocol):
         compared with Vertex even if its source is as it was.
         """
         ...
+
+    def left(self, mapping: str) -> int:
+        """Count the keys of a mapping that wait or are at work; one that is both counts twice."""
+        ...

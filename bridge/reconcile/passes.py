@@ -22,7 +22,7 @@ from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
 from bridge.reconcile.losses import Losses, listed
 from bridge.reconcile.pausing import due
-from bridge.reconcile.sweeping import Sweeper, gone
+from bridge.reconcile.sweeping import Sweeper, gone, is_pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -135,8 +135,7 @@ class Passes:
         look = self._sweeper.look(specs, before, [order for order in last if order.key.mapping not in mappings])
         was = {order.key: order for order in last}
         look = replace(look, orders=tuple(self._marked(order, was.get(order.key)) for order in look.orders))
-        # A pattern's own name, with its {group}, is no model's: none of them is known yet.
-        unread = [status for status in look.unread if "{" not in status.key.model]
+        unread = [status for status in look.unread if not is_pattern(status.key)]
         settled = [well(before[o.key], self.clock.now().isoformat()) for o in look.orders if self._is_well(o, before)]
         news = [status for status in (*unread, *settled) if is_news(status, before.get(status.key))]
         if news:

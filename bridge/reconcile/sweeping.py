@@ -217,6 +217,11 @@ def selects(selector: CollectionSelector, name: str) -> bool:
     return re.fullmatch(selector.name, name) is not None if selector.is_pattern else selector.name == name
 
 
+def is_pattern(key: ModelKey) -> bool:
+    """Tell whether a key has a pattern's own name, with its {group}, for a model: none of them is known yet."""
+    return "{" in key.model
+
+
 def _model_of(order: Order) -> tuple[str, str]:
     return order.spec.target.connection, order.key.model
 

@@ -97,6 +97,12 @@ class KeyQueue:
             self._change.wait_for(lambda: not self._at_work, timeout=grace)
             return tuple(sorted(self._at_work))
 
+    def left(self, mapping: str) -> int:
+        """See the port."""
+        with self._change:
+            keys = (*(key for line in self._waiting.values() for key in line), *self._again, *self._at_work)
+        return sum(key.mapping == mapping for key in keys)
+
     @property
     def load(self) -> tuple[int, int]:
         """How many keys wait, and how many are at work."""

@@ -20,16 +20,14 @@ from bridge.service.refusing import Refused
 from bridge.service.views import entry_row, mapping_row, model_page, model_row
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable
 
     from starlette.types import Message, Send
 
     from bridge.core.errors import BridgeError
-    from bridge.core.model import Hold, MappingSpec
-    from bridge.core.ports import Clock, Queue, Store
-    from bridge.core.records import Status
+    from bridge.core.model import Hold
     from bridge.service.events import Events, Listener
-    from bridge.service.following import Following
+    from bridge.service.in_force import InForce
     from bridge.service.tokens import Keeper
 
 log = logging.getLogger(__name__)
@@ -63,41 +61,6 @@ class Resume(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
-    """The configuration that is in force, and what works by it."""
-
-    specs: Sequence[MappingSpec]
-    store: Store
-    clock: Clock
-    following: Following
-    queue: Queue  # of models
-    looks: Queue  # of mappings, whose key has EVERY for a model: their source is looked at, then their models
-
-    def spec(self, name: str) -> MappingSpec:
-        """Return a mapping. Raises Refused."""
-        for spec in self.specs:
-            if spec.name == name:
-                return spec
-        choices = ", ".join(sorted(spec.name for spec in self.specs)) or "(none)"
-        raise Refused(404, f"there is no mapping {name!a}", f"choose from: {choices}")
-
-    def status(self, mapping: str, model: str) -> Status:
-        """Return what is known of a model. Raises Refused."""
-        self.spec(mapping)
-        status = self.store.status(ModelKey(mapping, model))
-        if status is None:
-            raise Refused(
-                404, f"the store knows no model {model!a} of mapping {mapping!a}", "see what it knows: GET /v1/models"
-            )
-        return status
-
-    def scope(self, mapping: str, model: str | None) -> ModelKey:
-        """Return what a pause is of. Raises Refused."""
-        self.spec(mapping)
-        return ModelKey(mapping, EVERY) if model is None else self.status(mapping, model).key
-
-
-@dataclass(frozen=True, slots=True)
 class Door:
     """What the API is made of."""
 
@@ -119,6 +82,22 @@ def _reading(door: Door) -> APIRouter:
     def mappings() -> list[dict[str, Any]]:
         """List the mappings of the configuration that is in force."""
         return [mapping_row(spec) for spec in door.now().specs]
+
+    @router.get("/mappings/{name}")
+    def mapping(name: Annotated[str, NAME]) -> dict[str, Any]:
+        """
+        Say whether something is yet to be done for a mapping.
+
+        A sync that was asked for is done when nothing is `left` and there are more `sweeps` than before, under the same
+        configuration, which is in force `since` then. `unread` is a pattern that could not be looked at, if no model of
+        it is known.
+        """
+        here = door.now()
+        spec = here.spec(name)
+        left = here.left(name)  # first: what is counted after it is as new
+        sweeps = here.following.sweeps(spec.source.connection)
+        unread = [model_row(here.store, status) for status in here.following.unread(name)]
+        return mapping_row(spec) | {"since": here.since, "sweeps": sweeps, "left": left, "unread": unread}
 
     @router.get("/models")
     def models(
@@ -191,7 +170,8 @@ def _syncing(door: Door) -> APIRouter:
         """
         Have a mapping's source looked at, and its models brought up to date, soon; asking twice is asking once.
 
-        With `full` models are compared with Vertex even where their source is as it was.
+        With `full` models are compared with Vertex even where their source is as it was. GET the mapping to see when it
+        is done.
         """
         here = door.now()
         key = ModelKey(here.spec(name).name, EVERY)

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import math
 import threading
+from collections import Counter
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from bridge.core.model import State
 from bridge.core.witness import Witness
-from bridge.reconcile.sweeping import selects
+from bridge.reconcile.sweeping import is_pattern, selects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping, Sequence
@@ -50,6 +51,8 @@ class Following:
     _found: dict[str, tuple[Order, ...]] = field(default_factory=dict)  # by connection, those refused too
     _orders: dict[ModelKey, Order] = field(default_factory=dict)  # those that may be carried out
     _later: dict[ModelKey, datetime] = field(default_factory=dict)  # when what failed is tried again
+    _sweeps: Counter[str] = field(default_factory=Counter)  # by connection, those that came to their end
+    _unread: dict[str, tuple[Status, ...]] = field(default_factory=dict)  # by connection, as of the last one
 
     def __post_init__(self) -> None:
         self._looking = {connection: threading.Lock() for connection in self.connections}
@@ -69,6 +72,17 @@ class Following:
         """Tell whether a model can be worked on: its source was read, and it is no other's rival."""
         with self._lock:
             return key in self._orders
+
+    def sweeps(self, connection: str) -> int:
+        """Count the sweeps of a connection that came to their end; what they found due is submitted by then."""
+        with self._lock:
+            return self._sweeps[connection]
+
+    def unread(self, mapping: str) -> list[Status]:
+        """Say what the last sweep could not look at, of a pattern that no model is known of: the store has no word."""
+        with self._lock:
+            found = [status for statuses in self._unread.values() for status in statuses]
+        return [status for status in found if status.key.mapping == mapping and is_pattern(status.key)]
 
     def sweep(self, connection: str) -> None:
         """Look at a connection, and submit what is due; nothing happens while another thread is at it."""
@@ -160,8 +174,11 @@ class Following:
         unsettled = self.passes.unsettled(look.orders, before)
         with self._lock:
             self._place(connection, look, [order for order, _ in unsettled])
+            self._unread[connection] = look.unread
         self._witness(connection, look, before, unsettled)
         self._submit(unsettled, before)
+        with self._lock:
+            self._sweeps[connection] += 1
 
     def _glance(self, connection: str, names: Collection[str]) -> None:
         with self._lock:

@@ -12,10 +12,10 @@ from bridge.copying.progress import ProgressLines
 from bridge.core.errors import BridgeError
 from bridge.reconcile.leasing import RENEWED_EVERY
 from bridge.run.queue import KeyQueue
-from bridge.service.api import InForce
 from bridge.service.following import Following
 from bridge.service.hints import Hints
 from bridge.service.hooks import Door
+from bridge.service.in_force import InForce
 from bridge.service.notifying import Notifier, channels_of
 from bridge.service.schedule import Schedule
 
@@ -58,7 +58,13 @@ class Service:
         self.doors = {name: door for name in self.following.connections if (door := self._door(name)) is not None}
         self._looks = KeyQueue(self._look, LOOKS)
         self.in_force = InForce(
-            config.mappings, bridge.store, bridge.clock, self.following, queue=self._queue, looks=self._looks
+            config.mappings,
+            bridge.store,
+            bridge.clock,
+            self.following,
+            queue=self._queue,
+            looks=self._looks,
+            since=bridge.clock.now().isoformat(),
         )
         self._schedule = Schedule(bridge.clock)
         connections = self.following.connections

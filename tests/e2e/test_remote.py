@@ -30,8 +30,8 @@ def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: 
         assert (row["model"], row["state"]) == (desk.model, "SYNCED")
 
         desk.tag(desk.publish(b"second"), "production")
-        assert desk.bridge("sync", "fraud").out == "fraud is looked at\n"
-        service.await_event("is SYNCED")
+        done = desk.bridge("sync", "fraud")
+        assert (done.code, f"fraud    {desk.model}  SYNCED" in done.out) == (0, True)
         assert desk.aliases()["production"] == "2"
 
         assert desk.bridge("pause", "fraud", "--for", "8h", "--reason", "incident 7").code == 0
@@ -54,7 +54,7 @@ def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: 
             lines = told.iter_lines(chunk_size=1, decode_unicode=True)
             assert next(lines) == ": listening"
             desk.tag(desk.publish(b"fourth"), "production")
-            desk.bridge("sync")
+            assert desk.bridge("sync", "--no-wait").out == "fraud is looked at\n"
             said = next(json.loads(line[6:]) for line in lines if line.startswith("data: ") and "bytes" in line)
             assert said["bytes"] == len(b"fourth")
         monkeypatch.setenv("BRIDGE_TOKEN", "bridge_guessed")
@@ -115,6 +115,9 @@ def test_tokens_are_made_shown_once_listed_and_revoked(desk: Desk) -> None:
         (("resume", "nothing"), 2, "there is no mapping 'nothing'"),
         (("retry", "fraud"), 2, "name one model, as MAPPING/MODEL"),
         (("retry", "fraud/nothing"), 1, "the store knows no model 'nothing' of mapping 'fraud'"),
+        (("sync", "--no-wait"), 2, "there is no service to wait for; set BRIDGE_SERVER"),
+        (("sync", "--timeout", "1h"), 2, "there is no service to wait for; set BRIDGE_SERVER"),
+        (("sync", "--timeout", "soon"), 2, "'soon' is not a duration"),
         (("token", "create", "--scope", "all"), 2, "'all' is not one of"),
         (("token", "create", "--scope", "read", "--name", "a b"), 2, "use 1 to 63 letters"),
     ],

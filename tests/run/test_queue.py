@@ -135,6 +135,22 @@ def test_a_lane_with_much_to_do_does_not_hold_up_another(start: Callable[..., Ke
     assert gate.keys().index(one) <= 2
 
 
+def test_what_is_left_of_a_mapping_is_what_waits_and_what_is_at_work(
+    start: Callable[..., KeyQueue], gate: Gate
+) -> None:
+    queue = start(1)
+    for key in (A, B, ModelKey("churn", "a")):
+        queue.submit(key, "a test")
+    gate.await_arrivals()
+    queue.submit(A, "a test")
+    assert [queue.left(mapping) for mapping in ("fraud", "churn", "vision")] == [3, 1, 0]
+    gate.let_through(4)
+    gate.await_arrivals(3)
+    queue.stop(WAIT)
+
+    assert [queue.left(mapping) for mapping in ("fraud", "churn")] == [0, 0]
+
+
 def test_an_error_of_one_key_is_logged_and_the_next_is_worked_on(caplog: pytest.LogCaptureFixture) -> None:
     done = threading.Event()
 

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 import requests
 
 from bridge.core.records import Scope
-from bridge.service.api import Door, InForce, make_routers
+from bridge.service.api import Door, make_routers
 from bridge.service.events import Events
 from bridge.service.following import Following
 from bridge.service.health import Health
 from bridge.service.hooks import Hooks
 from bridge.service.http import Listener, make_app
+from bridge.service.in_force import InForce
 from bridge.service.metrics import Metrics, metrics_router
 from bridge.service.tokens import Keeper, issue
 from bridge.testing.runner import InlineQueue
@@ -78,7 +79,10 @@ class Api:
 
     def _make(self) -> FastAPI:
         world, following = self.world, self.following
-        here = InForce(world.specs, world.store, world.clock, following, queue=self.queue, looks=self.looks)
+        since = world.clock.now().isoformat()
+        here = InForce(
+            world.specs, world.store, world.clock, following, queue=self.queue, looks=self.looks, since=since
+        )
         keeper = Keeper(lambda: world.store, local=self.local)
         door = Door(lambda: here, self.events, self._reload, keeper)
         metrics = metrics_router(Metrics(world.clock, Health()), keeper.route(Scope.READ))

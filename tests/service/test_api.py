@@ -43,6 +43,27 @@ def test_mappings_are_listed_with_what_follows_what() -> None:
     ]
 
 
+def test_a_mapping_says_whether_something_is_yet_to_be_done_for_it() -> None:
+    api = synced()
+    told = {"since": "2026-01-05T09:00:00+00:00", "sweeps": 1, "left": 0, "unread": []}
+    (row,) = api.client.get("/v1/mappings").json()
+    assert api.client.get("/v1/mappings/fraud").json() == row | told
+    api.client.post("/v1/mappings/fraud/sync")
+    assert api.client.get("/v1/mappings/fraud").json() == row | told | {"sweeps": 2}
+
+
+def test_a_pattern_that_could_not_be_looked_at_is_told_as_long_as_no_model_of_it_is_known() -> None:
+    api = Api(World([pattern()]))
+    api.world.source.problem = TryAgain("W&B is unwell")
+    api.client.post("/v1/mappings/vision/sync")
+    (unread,) = api.client.get("/v1/mappings/vision").json()["unread"]
+    assert (unread["state"], unread["message"]) == ("DEGRADED", "W&B is unwell")
+    api.world.source.problem = None
+    api.client.post("/v1/mappings/vision/sync")
+
+    assert api.client.get("/v1/mappings/vision").json()["unread"] == []
+
+
 def test_a_model_is_told_with_its_aliases_versions_holds_and_copies() -> None:
     api = synced()
     api.client.post("/v1/mappings/fraud/pause", json=PAUSE)
@@ -223,6 +244,7 @@ NO_MODEL = "the store knows no model 'nothing' of mapping 'fraud'"
         ("POST", "/v1/mappings/nothing/sync", None, 404, NO_MAPPING),
         ("POST", "/v1/mappings/nothing/pause", PAUSE, 404, NO_MAPPING),
         ("POST", "/v1/mappings/nothing/resume", None, 404, NO_MAPPING),
+        ("GET", "/v1/mappings/nothing", None, 404, NO_MAPPING),
         ("GET", "/v1/models?mapping=nothing", None, 404, NO_MAPPING),
         ("GET", "/v1/models/nothing/fraud", None, 404, NO_MAPPING),
         ("GET", "/v1/models/fraud/nothing", None, 404, NO_MODEL),

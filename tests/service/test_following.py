@@ -38,6 +38,9 @@ class Waiting:
         self.submitted.append((key, why, full))
         return True
 
+    def left(self, mapping: str) -> int:
+        return sum(key.mapping == mapping for key, _, _ in self.submitted)
+
     def work(self, following: Following) -> None:
         submitted, self.submitted = self.submitted, []
         for key, why, full in submitted:

@@ -29,6 +29,7 @@ NEEDS: dict[tuple[str, str], Scope | None] = {  # None: anybody may
     ("POST", "/hooks/mlflow/{connection}"): None,
     ("GET", "/metrics"): Scope.READ,
     ("GET", "/v1/mappings"): Scope.READ,
+    ("GET", "/v1/mappings/{name}"): Scope.READ,
     ("GET", "/v1/models"): Scope.READ,
     ("GET", "/v1/models/{mapping}/{model}"): Scope.READ,
     ("GET", "/v1/journal"): Scope.READ,

@@ -1,0 +1,58 @@
+"""The configuration that is in force, as the API asks for it: its mappings, its models, and what works on them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bridge.core.model import EVERY, ModelKey
+from bridge.service.refusing import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bridge.core.model import MappingSpec
+    from bridge.core.ports import Clock, Queue, Store
+    from bridge.core.records import Status
+    from bridge.service.following import Following
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The configuration that is in force, and what works by it."""
+
+    specs: Sequence[MappingSpec]
+    store: Store
+    clock: Clock
+    following: Following
+    queue: Queue  # of models
+    looks: Queue  # of mappings, whose key has EVERY for a model: their source is looked at, then their models
+    since: str  # ISO 8601, UTC: tells it from any other that was in force
+
+    def spec(self, name: str) -> MappingSpec:
+        """Return a mapping. Raises Refused."""
+        for spec in self.specs:
+            if spec.name == name:
+                return spec
+        choices = ", ".join(sorted(spec.name for spec in self.specs)) or "(none)"
+        raise Refused(404, f"there is no mapping {name!a}", f"choose from: {choices}")
+
+    def status(self, mapping: str, model: str) -> Status:
+        """Return what is known of a model. Raises Refused."""
+        self.spec(mapping)
+        status = self.store.status(ModelKey(mapping, model))
+        if status is None:
+            raise Refused(
+                404, f"the store knows no model {model!a} of mapping {mapping!a}", "see what it knows: GET /v1/models"
+            )
+        return status
+
+    def left(self, mapping: str) -> int:
+        """Count what is yet to be done for a mapping. Looks first: they submit models before they end."""
+        looks = self.looks.left(mapping)
+        return looks + self.queue.left(mapping)
+
+    def scope(self, mapping: str, model: str | None) -> ModelKey:
+        """Return what a pause is of. Raises Refused."""
+        self.spec(mapping)
+        return ModelKey(mapping, EVERY) if model is None else self.status(mapping, model).key
