@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -20,6 +21,7 @@ from bridge.service.http import Listener, make_app
 from bridge.service.metrics import Metrics, metrics_router
 from bridge.service.service import Service
 from bridge.service.tokens import Keeper
+from bridge.service.tracing import traces_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +44,7 @@ class Daemon:
         self.metrics = Metrics(SystemClock(), self.health)
         self.metrics.live.webhooks = lambda: {(name, str(word)): n for (name, word), n in self.hooks.heard.items()}
         self.events = Events()
+        self._traces = traces_from(os.environ)
         self._turn = threading.Lock()  # of reloading, or stopping
         self._stopped = False
         self._config = load()
@@ -107,6 +110,7 @@ class Daemon:
         for retired in self._alive().values():
             retired.cut_short()
             ended = False
+        self._traces.close()
         return ended
 
     def _begin(self) -> None:
@@ -120,7 +124,7 @@ class Daemon:
         bridge = Bridge(config, patience=NO_PATIENCE)
         try:
             _refuse_to_be_open(config.service.host, bridge.store)
-            return Service(bridge, self.health, self.metrics, self.events)
+            return Service(bridge, self.health, self.metrics, self.events, self._traces)
         except BaseException:
             bridge.close()
             raise

@@ -146,18 +146,19 @@ class Following:
         for _, key in sorted(each for each in known if each[0] <= oldest)[:most]:
             self.queue.submit(key, "it is time to compare it with Vertex", full=True)
 
-    def work(self, key: ModelKey, why: str, full: bool) -> None:  # noqa: FBT001  a queue's call
-        """Carry out the latest order for a model, if that is still due."""
+    def work(self, key: ModelKey, why: str, full: bool) -> State | None:  # noqa: FBT001  a queue's call
+        """Carry out the latest order for a model; return how it is then, or None if that was not due any more."""
         with self._lock:
             order = self._orders.get(key)
         if order is None or not (full or self.passes.why_now(order, self.passes.store.status(key))):
-            return
+            return None
         report = self.passes.reconcile(replace(order, why=f"bridge run: {why}"))
         self._note(report.status)
         self.witness.stood(report.status)
         self._watch(report.status)
         level = logging.WARNING if report.status.state in _LOUD else logging.INFO
         log.log(level, "%s", _spelled(report.status))
+        return report.status.state
 
     def _specs_of(self, connection: str) -> list[MappingSpec]:
         return [spec for spec in self.specs if spec.source.connection == connection]

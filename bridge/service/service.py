@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from bridge.service.events import Events
     from bridge.service.health import Health
     from bridge.service.metrics import Metrics
+    from bridge.service.tracing import Traces
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +43,9 @@ FINISHING = 0.8  # of the grace is for what is under way; in the rest it stops b
 class Service:
     """A bridge that runs for as long as it is not told to stop; closes the bridge in the end."""
 
-    def __init__(self, bridge: Bridge, health: Health, metrics: Metrics, events: Events) -> None:
+    def __init__(self, bridge: Bridge, health: Health, metrics: Metrics, events: Events, traces: Traces) -> None:
         self._bridge = bridge
+        self._traces = traces
         self._health = health
         self._metrics = metrics
         self._notifier = Notifier(bridge.store, channels_of(bridge.config), metrics.notified)
@@ -159,7 +161,11 @@ class Service:
         self._bridge.budget.halted.set()
 
     def _work(self, submission: Submission) -> None:
-        self._with_store(partial(self.following.work, submission.key, submission.why, submission.full))
+        self._with_store(partial(self._trace, submission))
+
+    def _trace(self, submission: Submission) -> None:
+        with self._traces.span(submission, self.following.lane(submission.key)) as tell:
+            tell(self.following.work(submission.key, submission.why, submission.full))
 
     def _look(self, submission: Submission) -> None:
         look = partial(self.following.look, submission.key.mapping, submission.why, full=submission.full)

@@ -22,7 +22,7 @@ class InlineRunner:
 class InlineQueue:
     """The Queue port in the thread that asks: `work` is given the key, the reason and `full`, at once."""
 
-    def __init__(self, work: Callable[[ModelKey, str, bool], None]) -> None:
+    def __init__(self, work: Callable[[ModelKey, str, bool], object]) -> None:
         self._work = work
 
     def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:

@@ -71,3 +71,18 @@ def test_a_move_is_measured_and_told_once_even_over_a_restart(desk: Desk, monkey
     events = [(json.loads(asked.body)["event"], json.loads(asked.body)["alias"]) for asked in people.asked]
     assert sorted(events) == [("moved", "default"), ("moved", "production")]
     assert SECRET not in str(service.seen) + str(again.seen)
+
+
+def test_work_is_traced_where_the_standard_variable_says(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(lambda _: Reply()) as collector:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
+        write_config(desk)
+        desk.publish(b"first", "production")
+        with running(desk) as service:
+            service.await_event("is SYNCED")
+            assert service.end() == 0
+        sent = b"".join(asked.body for asked in collector.asked if asked.path == "/v1/traces")
+    assert b"reconcile" in sent
+    assert service.seen[-1]["event"] == "stopping"
+    assert next(each["id"] for each in service.seen if "is SYNCED" in each["event"]).encode() in sent
+    assert desk.model.encode() not in sent
