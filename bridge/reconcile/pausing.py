@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core.changes import refuse_paused
 from bridge.core.deeds import Paused, Resumed
+from bridge.core.errors import NeedsPerson
 from bridge.core.model import EVERY, Hold, ModelKey, State
 
 if TYPE_CHECKING:
@@ -41,7 +42,17 @@ class Pauses:
         return hold
 
     def end(self, key: ModelKey, who: str) -> bool:
-        """End a pause, and with a mapping's those of its models; False if there was none. Each is looked at again."""
+        """
+        End a pause, and with a mapping's those of its models; False if there was none. Each is looked at again.
+
+        Raises NeedsPerson if it is of a model whose whole mapping is paused: it would stay paused.
+        """
+        whole = self.store.holds(ModelKey(key.mapping, EVERY), self.clock.now()).get(EVERY)
+        if key.model != EVERY and whole is not None:
+            raise NeedsPerson(
+                f"{key} is not resumed alone: {whole.who} paused the whole mapping: {whole.why}",
+                f"resume all of it: bridge resume {key.mapping}",
+            )
         statuses = self._statuses(key)
         keys = (key, *(status.key for status in statuses))
         was_paused = any(EVERY in self.store.holds(each, self.clock.now()) for each in keys)

@@ -12,6 +12,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
 
 from bridge.config import units
+from bridge.core.errors import NeedsPerson
 from bridge.core.model import EVERY, ModelKey
 from bridge.core.records import EntryId, Scope
 from bridge.reconcile.pausing import Pauses
@@ -212,7 +213,10 @@ def _governing(door: Door) -> APIRouter:
         """End the pause of a mapping and of all its models, or of one model, and have it looked at."""
         here = door.now()
         key = here.scope(name, asked.model if asked else None)
-        was_paused = Pauses(here.store, here.clock).end(key, request.state.who)
+        try:
+            was_paused = Pauses(here.store, here.clock).end(key, request.state.who)
+        except NeedsPerson as paused:
+            raise Refused(409, paused.reason, paused.remedy) from paused
         here.looks.submit(ModelKey(name, EVERY), _why(request))
         return {"mapping": name, "model": asked.model if asked else None, "was_paused": was_paused}
 

@@ -176,6 +176,22 @@ def test_one_model_of_a_mapping_is_paused_and_resumed_alone_or_with_all() -> Non
     assert world.names(OCR.model)["production"] == "v1"
 
 
+def test_one_model_is_not_resumed_while_all_of_its_mapping_is_paused() -> None:
+    world = synced()
+    pauses(world).begin(KEY, "ann", "a comparison", None)
+    pauses(world).begin(FRAUD, "ben", "incident 7", None)
+
+    with pytest.raises(NeedsPerson) as refused:
+        pauses(world).end(KEY, "ann")
+    assert str(refused.value) == (
+        "fraud/fraud is not resumed alone: ben paused the whole mapping: incident 7; "
+        "resume all of it: bridge resume fraud"
+    )
+    assert world.status().state is State.HELD
+    assert pauses(world).end(FRAUD, "ben")
+    assert not pauses(world).end(KEY, "ann")
+
+
 def test_a_sync_of_one_model_leaves_the_others() -> None:
     world = World([pattern()])
     for name in ("ocr", "faces"):

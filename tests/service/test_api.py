@@ -297,6 +297,15 @@ def test_a_body_that_is_too_large_is_not_read_whatever_its_length_is_said_to_be(
     assert api.world.store.holds(KEY, api.world.clock.now()) == {}
 
 
+def test_a_model_is_not_resumed_alone_while_its_mapping_is_paused() -> None:
+    api = synced()
+    api.client.post("/v1/mappings/fraud/pause", json=PAUSE)
+    answer = api.client.post("/v1/mappings/fraud/resume", json={"model": "fraud"})
+
+    assert (answer.status_code, answer.json()["remedy"]) == (409, "resume all of it: bridge resume fraud")
+    assert api.world.status().state is State.HELD
+
+
 def test_a_model_that_is_paused_is_not_retried() -> None:
     api = synced()
     api.client.post("/v1/mappings/fraud/pause", json=PAUSE)
