@@ -15,6 +15,7 @@ Enumerating death, lost replies, late commits and stale lists over this protocol
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from bridge.core.model import Container, Facts, ModelKey
     from bridge.core.ports import Clock, Copier, Limit, Registry, Store
     from bridge.core.records import Operation
+
+log = logging.getLogger(__name__)
 
 FIRST_POLL = 0.2  # seconds between two questions about an operation; grows by half each time
 SLOWEST_POLL = 5.0
@@ -123,6 +126,7 @@ class Registrar:
             self.store.close_intent(intent.key, intent.artifact_uri)
             raise
         self.store.save_intent(replace(sent, operation=operation_name))
+        log.info("Vertex AI registers %s: %s", intent.version.label, operation_name)
         operation = wait_for(operation_name, self.registry, self.clock)
         if operation.version_id is None and operation.error is None:
             raise TryAgain(f"Vertex has forgotten {operation_name} before it told how it ended")

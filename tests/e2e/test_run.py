@@ -148,6 +148,8 @@ def test_a_tag_reaches_vertex_and_a_quiet_service_asks_vertex_nothing(service_de
         assert desk.aliases() == {"default": "2", "production": "2"}
         of_move = [each for each in service.seen if "production (v0 -> v1)" in each["event"]]
         assert [each["id"] for each in of_move] == [service.seen[-1]["id"]], "one id from the sweep to the last word"
+        of_operation = [each for each in service.seen if "Vertex AI registers v1: projects/" in each["event"]]
+        assert [each["id"] for each in of_operation] == [service.seen[-1]["id"]], "with Vertex's operation on the way"
 
         desk.world.traffic.reset()
         until(lambda: desk.world.traffic.count("wandb") >= 3, "some more sweeps")
