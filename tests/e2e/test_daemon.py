@@ -7,21 +7,22 @@ import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 import requests
 
 from bridge.config.load import load
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import State
 from bridge.sandbox.faults import Fault
 from bridge.service.daemon import Daemon
-from bridge.store.sql import open_store
+from bridge.store.sql import SqlStore, open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bridge.core.errors import BridgeError
     from tests.e2e.conftest import Desk
 
 pytestmark = pytest.mark.sandbox
@@ -67,6 +68,33 @@ def test_a_daemon_follows_goes_over_to_another_configuration_and_ends(desk: Desk
     assert daemon.health.report()["unready"] == {"service": "it is stopping"}
     with closing(open_store("sqlite:///bridge.db")) as store:
         assert store.leases() == ()
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        pytest.param(TryAgain("the store is busy"), id="locked"),
+        pytest.param(NeedsPerson("the store cannot be written to", "make room"), id="full or read-only"),
+    ],
+)
+def test_a_store_that_is_unwell_is_told_and_the_service_stays_up_and_goes_on(
+    desk: Desk, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, problem: BridgeError
+) -> None:
+    def unwell(*_: object) -> NoReturn:
+        raise problem
+
+    desk.publish(b"first", "production")
+    daemon.start()
+    until(lambda: has(desk, "production", "1"), "production on @1")
+    with monkeypatch.context() as broken:
+        for method in ("statuses", "take_lease"):
+            broken.setattr(SqlStore, method, unwell)
+        until(lambda: daemon.health.report()["unready"] == {"store": str(problem)}, "it is told")
+        desk.tag(desk.publish(b"second"), "production")
+        assert requests.get(f"{daemon.url}/livez", timeout=WAIT).status_code == 200
+        assert desk.aliases()["production"] == "1"
+    until(lambda: has(desk, "production", "2"), "what was tagged meanwhile arrives")
+    until(lambda: daemon.health.report()["ready"], "it is ready again")
 
 
 def test_a_copy_that_is_under_way_is_broken_off_and_its_lease_given_back(desk: Desk, daemon: Daemon) -> None:
