@@ -191,6 +191,10 @@ class Service:
                 total += float(value)
         return total
 
+    def sweeps(self, mapping: str) -> int:
+        """Return how often a mapping's source has been looked at."""
+        return int(requests.get(f"{self.url}/v1/mappings/{mapping}", timeout=60).json()["sweeps"])
+
     def memory(self) -> float:
         """Return its resident memory, in MB."""
         status = Path(f"/proc/{self._process.pid}/status").read_text().splitlines()

@@ -9,10 +9,12 @@ import sys
 from functools import partial
 
 from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, load_config
+from bridge.run.memory import keep_together
 
 
 def run(config: ConfigPath = DEFAULT_CONFIG) -> None:
     """Follow the sources until it is told to stop: SIGTERM or Ctrl-C. SIGHUP has it read its configuration again."""
+    keep_together()
     from bridge.service.daemon import Daemon
     from bridge.service.logs import set_up_logging
 
