@@ -346,6 +346,10 @@ class Registry(Protocol):
         """Ask for one version; None only if Vertex says that there is none. It may show here before it is listed."""
         ...
 
+    def holder(self, model: str, alias: Alias) -> ModelVersion | None:
+        """Ask which version has an alias; None only if Vertex says that none has. Lists may show that later."""
+        ...
+
     def register(
         self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
     ) -> str:

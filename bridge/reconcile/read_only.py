@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.model import (
+        Alias,
         BucketPlace,
         Manifest,
         ManifestHeader,
@@ -47,6 +48,10 @@ class AskedRegistry:
     def version(self, model: str, version_id: str) -> ModelVersion | None:
         """See the port."""
         return self.registry.version(model, version_id)
+
+    def holder(self, model: str, alias: Alias) -> ModelVersion | None:
+        """See the port."""
+        return self.registry.holder(model, alias)
 
     def operation(self, name: str) -> Operation:
         """See the port."""

@@ -259,8 +259,12 @@ class Reconciler:
         return Registrar(self.registry, self.store, self.clock, self.settle, self.registrations, joins=joins)
 
     def _still_where_it_was(self, key: ModelKey, alias: Alias, previous: VersionRef | None, to: str) -> None:
-        """Make sure that nobody has moved an alias since the plan was made; `default` may come with a new model."""
-        holder = self.registry.observe(key.model).holder(alias)
+        """
+        Make sure that nobody has moved an alias since the plan was made; `default` may come with a new model.
+
+        Vertex is asked for the alias itself, since the lists that the plan was made from may lag.
+        """
+        holder = self.registry.holder(key.model, alias)
         found = holder.id if holder else None
         expected = previous.version_id if previous else None
         if found not in (expected, to) and not (alias == DEFAULT and previous is None):

@@ -41,6 +41,10 @@ class HeldModel:
         """Return the version with that id."""
         return next((version for version in self.versions if str(version.number) == version_id), None)
 
+    def holder(self, alias: Alias) -> HeldVersion | None:
+        """Return the version with that alias."""
+        return next((version for version in self.versions if alias in version.aliases), None)
+
     def demand(self, version_id: str) -> HeldVersion:
         """Return the version with that id. Raises KeyError."""
         return {str(version.number): version for version in self.versions}[version_id]

@@ -96,13 +96,18 @@ class MemoryRegistry:
         *,
         marked: bool = False,
         owner: str | None = None,
+        lags: bool = False,
     ) -> str:
-        """Register a version, of a new model if need be; return its id. `marked`: ours; `owner`: somebody else's."""
+        """
+        Register a version, of a new model if need be; return its id.
+
+        `marked`: ours; `owner`: somebody else's; `lags`: it is listed after `list_lag` only.
+        """
         with self._lock:
             self._settle()
             now = self._clock.now()
             version = self._add(model, model, artifact_uri, marked=marked, at=now)
-            version.owner, version.listed_from = owner, now
+            version.owner, version.listed_from = owner, version.listed_from if lags else now
             for alias in aliases:
                 self._models[model].give(Alias(alias), version)
             return str(version.number)
@@ -165,6 +170,14 @@ class MemoryRegistry:
             self._begin("version")
             version = self._find(model, version_id)
             return None if version is None else self._models[model].shown(version, self.label_scope)
+
+    def holder(self, model: str, alias: Alias) -> ModelVersion | None:
+        """See the port. `list_lag` is of lists alone."""
+        with self._lock:
+            self._begin("holder")
+            there = self._models.get(model)
+            held = there.holder(alias) if there else None
+            return None if there is None or held is None else there.shown(held, self.label_scope)
 
     def register(
         self,

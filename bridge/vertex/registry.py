@@ -119,6 +119,11 @@ class VertexRegistry:
         found = self._model(f"{self._name(model)}@{version_id}", f"asking for version @{version_id} of model {model}")
         return None if found is None else self._version(found)
 
+    def holder(self, model: str, alias: Alias) -> ModelVersion | None:
+        """See the port. Vertex takes an alias where it takes a version's id."""
+        found = self._model(f"{self._name(model)}@{alias}", f"asking for alias {alias} of model {model}")
+        return None if found is None else self._version(found)
+
     def _model(self, name: str, what: str) -> v1.Model | None:
         with self._asking(what):
             try:
@@ -206,14 +211,14 @@ class VertexRegistry:
         try:
             self._merge(model, version_id, alias)
         except NeedsPerson:
-            others = self._others(model, alias, version_id)
-            if not others or alias == DEFAULT:
+            has_it = self.holder(model, alias)  # which may be listed later
+            if has_it is None or has_it.id == version_id or alias == DEFAULT:
                 raise
-            self._take(model, alias, others)
+            self._take(model, alias, [has_it.id])
             try:
                 self._merge(model, version_id, alias)
             except (NeedsPerson, TryAgain):
-                self._merge(model, others[0], alias)
+                self._merge(model, has_it.id, alias)
                 raise
         self._take(model, alias, self._others(model, alias, version_id))
         there = self.version(model, version_id)

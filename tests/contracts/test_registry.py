@@ -465,6 +465,24 @@ def test_an_alias_is_set_on_a_version_that_is_not_listed_yet(end: End) -> None:
     assert end.registry.observe(end.model).versions == ()
 
 
+@pytest.mark.parametrize("conflict", ["move", "reject"])
+def test_an_alias_is_found_and_moves_though_its_version_is_not_listed_yet(end: End, conflict: str) -> None:
+    end.mood(list_lag=60.0, alias_conflict=conflict)
+    first, second = end.add("v1"), end.add("v2")
+    assert end.registry.holder(end.model, PRODUCTION) is None
+    end.registry.move_alias(end.model, PRODUCTION, first)
+    assert end.registry.holder(end.model, PRODUCTION) == end.registry.version(end.model, first)
+
+    end.registry.move_alias(end.model, PRODUCTION, second)
+
+    assert end.registry.holder(end.model, PRODUCTION) == end.registry.version(end.model, second)
+    assert end.registry.observe(end.model).versions == ()
+
+
+def test_nobody_has_an_alias_of_a_model_that_is_not_there(end: End) -> None:
+    assert end.registry.holder(end.model, PRODUCTION) is None
+
+
 def test_a_version_that_is_not_there_is_none(end: End) -> None:
     assert end.registry.version(end.model, "1") is None
     end.add()

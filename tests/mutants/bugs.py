@@ -259,6 +259,14 @@ BUGS = (
         (RECONCILER,),
     ),
     Bug(
+        "P6",
+        "an alias is looked for in a list, which may lag, before it is taken",
+        "bridge/reconcile/reconciler.py",
+        "        holder = self.registry.holder(key.model, alias)\n",
+        "        holder = self.registry.observe(key.model).holder(alias)\n",
+        (RECONCILER + "test_an_alias_that_a_person_put_on_a_version_that_is_not_listed_yet_is_not_stolen",),
+    ),
+    Bug(
         "P7",
         "a request waits for no budget",
         "bridge/run/buckets.py",

@@ -554,6 +554,22 @@ def test_healing_does_not_register_a_version_twice_because_the_list_lags() -> No
     assert len(world.registry.versions("fraud")) == 1
 
 
+def test_an_alias_that_a_person_put_on_a_version_that_is_not_listed_yet_is_not_stolen() -> None:
+    world = World()
+    version = world.publish("production")
+    reconcile(world)
+    world.registry.list_lag = 40
+    theirs = world.registry.add_by_hand("fraud", aliases=["staging"], lags=True)
+    world.source.alias(version, "staging")
+
+    with pytest.raises(TryAgain, match="alias staging of model fraud was moved to @2 while this pass was under way"):
+        reconcile(world)
+
+    assert world.registry.aliases("fraud")["staging"] == theirs
+    world.clock.advance(40)
+    assert [refusal.kind for refusal in reconcile(world).plan.refusals] == [Kind.CONFLICT]
+
+
 # what happens while files are copied, which may take hours
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bridge.core.changes import Refusal
 
 PAUSE = st.sampled_from([1, 5, 30, 61])  # seconds
-CALLS = ("observe", "version", "register", "operation", "running", "move_alias", "remove_alias")
+CALLS = ("observe", "version", "holder", "register", "operation", "running", "move_alias", "remove_alias")
 LEASE = timedelta(seconds=61)
 UNWELL = TryAgain("the outside is unwell")
 
