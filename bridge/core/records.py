@@ -22,7 +22,7 @@ class Outcome(StrEnum):
 
     APPLIED = "applied"
     FAILED = "failed"
-    ABANDONED = "abandoned"  # the process died, and the change did not take effect
+    ABANDONED = "abandoned"  # it did not take effect: the process died, or found it not right any more
 
 
 @dataclass(frozen=True, slots=True)

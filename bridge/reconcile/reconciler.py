@@ -35,6 +35,7 @@ from bridge.core.policy import Count, brings_versions, freeze, guard_removals, p
 from bridge.core.records import Outcome, Status
 from bridge.core.settling import settle as settle_open
 from bridge.core.witness import Witness
+from bridge.reconcile.confirming import confirm
 from bridge.reconcile.departing import Listing, folders_taken
 from bridge.reconcile.failing import world_has_moved
 from bridge.reconcile.noting import Notes
@@ -49,13 +50,11 @@ if TYPE_CHECKING:
 
     from bridge.core.changes import Change
     from bridge.core.model import (
-        Alias,
         BucketPlace,
         MappingSpec,
         ModelKey,
         RemovalGuard,
         SourceVersion,
-        VersionRef,
     )
     from bridge.core.ports import Clock, Copier, Limit, Registry, Source, Store
     from bridge.core.records import EntryId
@@ -199,6 +198,7 @@ class Reconciler:
         log.info("%s", change)
         entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
         try:
+            self._confirm(order, change, entry)
             detail = self._effect(order, change)
         except NeedsPerson as problem:
             self.store.finish(entry, Outcome.FAILED, str(problem), self.clock.now())
@@ -206,6 +206,14 @@ class Reconciler:
             raise
         self.store.finish(entry, Outcome.APPLIED, detail, self.clock.now())
         self.witness.made(order.key, change)
+
+    def _confirm(self, order: Order, change: Change, entry: EntryId) -> None:
+        """Close the line of a change that is not right any more: open, it would be told as ours if a person made it."""
+        try:
+            confirm(order, change, self.registry, self._remover(order), self._version_id)
+        except TryAgain as refused:
+            self.store.finish(entry, Outcome.ABANDONED, str(refused), self.clock.now())
+            raise
 
     def _effect(self, order: Order, change: Change) -> str:  # noqa: PLR0911  one kind a case
         key = order.key
@@ -227,14 +235,12 @@ class Reconciler:
                 count = self._registrar(order).adopt(key, change, self.copier, kept)
                 self._count_as_set(order, change)
                 return f"{count} file{'' if count == 1 else 's'}, as the source has them"
-            case MoveAlias(alias, artifact_uri=folder, previous=previous):
+            case MoveAlias(alias, artifact_uri=folder):
                 version_id = self._version_id(key, folder)
-                self._still_where_it_was(key, alias, previous, version_id)
                 self.registry.move_alias(key.model, alias, version_id)
                 self.store.save_mirrored(key, alias, version_id)
                 return f"@{version_id}"
             case RemoveAlias(alias, previous):
-                self._remover(order).confirm_gone(change, order.spec.aliases, order.state)
                 self.registry.remove_alias(key.model, alias, previous.version_id)
                 self.store.save_mirrored(key, alias, None)
                 return f"was on @{previous.version_id}"
@@ -257,18 +263,6 @@ class Reconciler:
     def _registrar(self, order: Order) -> Registrar:
         joins = order.spec.on_conflict is OnConflict.OVERWRITE
         return Registrar(self.registry, self.store, self.clock, self.settle, self.registrations, joins=joins)
-
-    def _still_where_it_was(self, key: ModelKey, alias: Alias, previous: VersionRef | None, to: str) -> None:
-        """
-        Make sure that nobody has moved an alias since the plan was made; `default` may come with a new model.
-
-        Vertex is asked for the alias itself, since the lists that the plan was made from may lag.
-        """
-        holder = self.registry.holder(key.model, alias)
-        found = holder.id if holder else None
-        expected = previous.version_id if previous else None
-        if found not in (expected, to) and not (alias == DEFAULT and previous is None):
-            raise TryAgain(f"alias {alias} of model {key.model} was moved to @{found} while this pass was under way")
 
     def _facts(self, folder: str) -> Facts:
         header = self.copier.header(folder)

@@ -38,9 +38,12 @@ class Remover:
     selector: CollectionSelector
 
     def version(self, change: DeleteVersion) -> str:
-        """Delete a version, and bury its record. Raises NeedsPerson if something needs it now, or TryAgain."""
+        """
+        Delete a version of which `confirm_deleted` has just been asked, and bury its record.
+
+        Raises NeedsPerson if something needs it now, or TryAgain.
+        """
         self._refuse_adopted(change, change.artifact_uri)
-        self.confirm_deleted(change.version)
         model, version_id = self.key.model, change.version_id
         there = self.registry.version(model, version_id)
         if there is not None:
@@ -58,9 +61,8 @@ class Remover:
         return f"was @{version_id}" if there is not None else f"@{version_id} was gone already"
 
     def files(self, change: DeleteFiles) -> str:
-        """Remove a version's folders. Raises NeedsPerson if one of them is needed after all, or TryAgain."""
+        """Remove a version's folders, as above. Raises NeedsPerson if one is needed after all, or TryAgain."""
         self._refuse_adopted(change, *change.folders)
-        self.confirm_deleted(change.version)
         graves = self.store.tombstones(self.key)
         if not any(each.record.artifact_uri == change.artifact_uri and not each.files_removed for each in graves):
             raise NeedsPerson(f"no tombstone says that the bridge deleted the version of {change.artifact_uri}", AGAIN)

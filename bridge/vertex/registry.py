@@ -214,13 +214,15 @@ class VertexRegistry:
             has_it = self.holder(model, alias)  # which may be listed later
             if has_it is None or has_it.id == version_id or alias == DEFAULT:
                 raise
-            self._take(model, alias, [has_it.id])
+            self._merge(model, has_it.id, f"-{alias}")
             try:
                 self._merge(model, version_id, alias)
             except (NeedsPerson, TryAgain):
                 self._merge(model, has_it.id, alias)
                 raise
-        self._take(model, alias, self._others(model, alias, version_id))
+        for other in self.observe(model).versions:
+            if alias in other.aliases and other.id != version_id:
+                self._merge(model, other.id, f"-{alias}")
         there = self.version(model, version_id)
         if there is None or alias not in there.aliases:
             raise TryAgain(f"alias {alias} of model {model} was set on @{version_id}, but does not show there yet")
@@ -276,13 +278,6 @@ class VertexRegistry:
             except api.NotFound:
                 return None
         return str(operation.operation.name)
-
-    def _others(self, model: str, alias: Alias, version_id: str) -> list[str]:
-        return [v.id for v in self.observe(model).versions if alias in v.aliases and v.id != version_id]
-
-    def _take(self, model: str, alias: Alias, version_ids: list[str]) -> None:
-        for version_id in version_ids:
-            self._merge(model, version_id, f"-{alias}")
 
     def _merge(self, model: str, version_id: str, alias: str) -> None:
         request = v1.MergeVersionAliasesRequest(name=f"{self._name(model)}@{version_id}", version_aliases=[alias])

@@ -239,7 +239,7 @@ def test_an_alias_that_was_to_move_from_a_version_that_no_list_shows_is_not_forg
     world.publish("production", "staging")
     world.sync()
     world.publish("staging")
-    world.registry.problems["holder"] = TryAgain("Vertex AI is unwell")
+    world.registry.problems["move_alias"] = TryAgain("Vertex AI is unwell")
     world.sync()
     world.registry.problems.clear()
     (begun,) = world.store.unfinished(KEY)

@@ -50,6 +50,7 @@ BUGS = (
         "bridge/reconcile/reconciler.py",
         """        entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
         try:
+            self._confirm(order, change, entry)
             detail = self._effect(order, change)
 """,
         """        try:
@@ -84,6 +85,14 @@ BUGS = (
         "        touched = {previous.version_id for previous in moved if previous}\n",
         "        touched: set[str] = set()\n",
         (CRASH + "test_an_alias_that_was_to_move_from_a_version_that_no_list_shows_is_not_forgotten",),
+    ),
+    Bug(
+        "P1",
+        "the line of a change that was refused stays open, and tells what a person did then as ours",
+        "bridge/reconcile/reconciler.py",
+        "            self.store.finish(entry, Outcome.ABANDONED, str(refused), self.clock.now())\n",
+        "            assert refused\n",
+        (RECONCILER + "test_a_removal_that_was_refused_is_not_told_as_made_when_a_person_makes_it",),
     ),
     Bug(
         "P2",
@@ -253,17 +262,17 @@ BUGS = (
     Bug(
         "P6",
         "an alias that a person moved in mid-pass is taken back",
-        "bridge/reconcile/reconciler.py",
-        "        if found not in (expected, to) and not (alias == DEFAULT and previous is None):\n",
-        "        if False:\n",
+        "bridge/reconcile/confirming.py",
+        "    if found not in (expected, to) and not (alias == DEFAULT and previous is None):\n",
+        "    if False:\n",
         (RECONCILER,),
     ),
     Bug(
         "P6",
         "an alias is looked for in a list, which may lag, before it is taken",
-        "bridge/reconcile/reconciler.py",
-        "        holder = self.registry.holder(key.model, alias)\n",
-        "        holder = self.registry.observe(key.model).holder(alias)\n",
+        "bridge/reconcile/confirming.py",
+        "    holder = registry.holder(model, alias)\n",
+        "    holder = registry.observe(model).holder(alias)\n",
         (RECONCILER + "test_an_alias_that_a_person_put_on_a_version_that_is_not_listed_yet_is_not_stolen",),
     ),
     Bug(

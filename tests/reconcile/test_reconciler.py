@@ -340,6 +340,26 @@ def test_a_removal_that_the_source_denies_by_name_is_not_made() -> None:
     assert "remove_alias" not in world.registry.calls
 
 
+def test_a_removal_that_was_refused_is_not_told_as_made_when_a_person_makes_it() -> None:
+    world = World()
+    world.publish("production")
+    reconcile(world)
+    world.source.hide(FRAUD, "production", admits=False)
+    reconcile(world)
+    with pytest.raises(TryAgain):
+        reconcile(world)
+    world.registry.move_by_hand("fraud", "production", None)
+
+    refused = journal(world)[-1]
+    assert (refused.outcome, refused.detail) == (
+        Outcome.ABANDONED,
+        f"{FRAUD} lists no alias 'production', yet has it when asked by name",
+    )
+    reconcile(world)
+
+    assert told(world)[-1] == ("remove-alias", Outcome.ABANDONED)
+
+
 def test_a_source_that_cannot_answer_by_name_removes_nothing() -> None:
     world = World()
     world.publish("production")
@@ -585,6 +605,7 @@ def test_an_alias_that_a_person_moves_while_files_are_copied_is_not_stolen() -> 
         reconcile(world)
 
     assert world.names()["production"] == "v1"
+    assert told(world)[-1] == ("move-alias", Outcome.ABANDONED)
 
 
 def test_a_hold_that_a_person_puts_while_files_are_copied_is_kept() -> None:
