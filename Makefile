@@ -36,12 +36,14 @@ layers: $(READY)
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
 
-# Far longer searches than `make test` has time for: thousands of worlds in memory, then storms over the real thing.
+# Far longer searches than `make test` has time for: thousands of worlds in memory, 200 races of two services on
+# PostgreSQL (skipped where there is none), then storms over the real thing.
 # The seed is today's, so that each night searches elsewhere; what fails prints the command that does the same again.
 SOAK_SEED ?= $(shell date +%Y%m%d)
 SOAK_MINUTES ?= 30
 soak: $(READY)
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(JOBS) -s tests/stateful
+	BRIDGE_RACES=200 $(BIN)/python -m pytest tests/e2e/test_racing.py
 	$(BIN)/python -m tests.chaos --seed $(SOAK_SEED) --minutes $(SOAK_MINUTES) --services 2
 
 # Plants each bug of tests/mutants in a copy, and demands that its tests find it.
