@@ -26,6 +26,8 @@ class Losses:
 
     def of(self, order: Order) -> Count:
         """Count what a model may lose: aliases, and versions if the mapping deletes those that are gone."""
+        if order.state.is_missing and order.spec.on_source_delete is OnSourceDelete.RETAIN:
+            return NONE  # it is only settled
         desired = desire(order.spec, order.state)
         kept = {DEFAULT, *desired.aliases, *desired.unclear}
         aliases = sum(alias not in kept for alias in self.store.mirrored(order.key))

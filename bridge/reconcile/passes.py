@@ -182,7 +182,12 @@ class Passes:
 
     @property
     def _sweeper(self) -> Sweeper:
-        return Sweeper(self.source, self.clock, lambda key: bool(self.store.records(key) or self.store.tombstones(key)))
+        return Sweeper(
+            self.source,
+            self.clock,
+            lambda key: bool(self.store.records(key) or self.store.tombstones(key)),
+            lambda key: bool(self.store.unfinished(key) or self.store.intents(key)),
+        )
 
     def _over(
         self,

@@ -43,6 +43,7 @@ class Sweeper:
     source: Callable[[str], Source]  # for a connection
     clock: Clock
     is_recorded: Callable[[ModelKey], bool] = lambda _key: False  # whether versions of a model were registered
+    is_open: Callable[[ModelKey], bool] = lambda _key: False  # whether something was begun, and its end is not known
 
     def look(
         self, specs: Sequence[MappingSpec], before: Mapping[ModelKey, Status], beside: Iterable[Order] = ()
@@ -131,15 +132,18 @@ class Sweeper:
                 known = [status for status in before if status.key.model == model_id(spec.target.model)]
                 if gone := [status for status in known if status.fingerprint == GONE]:
                     return [], gone
-                if missing := [self._missing(spec, status) for status in known if self._may_lose(spec, status)]:
+                if missing := [self._missing(spec, status) for status in known if self._needs_a_pass(spec, status)]:
                     return missing, []
             return [], self._troubled(spec, state, trouble, before)
         orders = _orders_of(spec, sweep.found[spec.source])
         missing, told = self._vanished(spec, orders, before) if spec.source.is_pattern else ([], [])
         return [*orders, *missing], told
 
-    def _may_lose(self, spec: MappingSpec, status: Status) -> bool:
-        return spec.on_source_delete is not OnSourceDelete.RETAIN and self.is_recorded(status.key)
+    def _needs_a_pass(self, spec: MappingSpec, status: Status) -> bool:
+        """Tell whether a model whose collection is not found may lose something, or has to be settled a last time."""
+        if spec.on_source_delete is not OnSourceDelete.RETAIN and self.is_recorded(status.key):
+            return True
+        return spec.source.is_pattern and self.is_open(status.key)  # else the mapping fails, which is told
 
     def _missing(self, spec: MappingSpec, before: Status) -> Order:
         """Have a model follow a collection that was not found as if it were empty; the plan asks before it believes."""
@@ -176,7 +180,7 @@ class Sweeper:
         missing: list[Order] = []
         told: list[Status] = []
         for selector, status in lost.items():
-            if isinstance(failed.get(selector), NotFound) and self._may_lose(spec, status):
+            if isinstance(failed.get(selector), NotFound) and self._needs_a_pass(spec, status):
                 missing.append(self._missing(spec, status))
             else:
                 told.append(self._lost(status, failed.get(selector)))

@@ -321,9 +321,10 @@ def _crossed(edit: Edit, quiet: Quiet) -> bool:
 
 def _unwanted(ledger: Ledger, collection: str, line: Mapping[str, Any]) -> bool:
     """
-    Tell whether a line may stay open: nobody looks after it any more.
+    Tell whether a line may be open.
 
-    That is so of a collection that is gone, and of a registration that nobody wants: its version may still come.
+    That is so of a collection that is gone, which is settled, too, but not waited for; and of a registration that
+    nobody wants: its version may still come.
     """
     if collection in ledger.gone:
         return True

@@ -862,6 +862,31 @@ def test_a_collection_that_a_pattern_found_and_that_is_gone_follows_the_mapping(
     assert world.registry.calls == []
 
 
+@pytest.mark.parametrize("lost", ["register", "move_alias"])
+def test_what_is_open_of_a_collection_that_is_gone_is_settled_though_it_is_retained(lost: str) -> None:
+    world = World([following(RETAIN, pattern())], guard=RemovalGuard(0.3, 1))
+    world.publish("production", "staging", "champion", collection=FACES)
+    world.publish("staging", collection=OCR)
+    world.sync()
+    world.source.unalias(FACES, "production")
+    world.publish("production", collection=OCR)
+    world.registry.lost_replies[lost] = 1
+    world.sync()
+    assert len(world.store.unfinished(OCR_KEY)) == 1
+    world.source.delete_collection(OCR)
+
+    world.sync()
+
+    assert (world.store.unfinished(OCR_KEY), world.store.intents(OCR_KEY)) == ((), ())
+    assert [record.version_id for record in world.store.records(OCR_KEY)] == ["1", "2"]
+    assert "production" not in world.registry.aliases("vision-faces"), "what is kept does not count for the guard"
+    world.sync()
+    assert (world.status(OCR_KEY).state, world.status(OCR_KEY).fingerprint) == (State.SYNCED, "gone")
+    world.registry.calls.clear()
+    world.sync()
+    assert world.registry.calls == []
+
+
 def test_a_collection_that_lost_the_tag_that_its_pattern_asks_for_keeps_what_it_has() -> None:
     spec = following(DELETE, pattern())
     world = World([replace(spec, source=replace(spec.source, tags=frozenset({"approved"})))])
