@@ -7,6 +7,7 @@ Which promises were broken, as far as what was seen and what was done show it. P
     P4   an alias was on a version whose bytes the source never had under that alias
     P5   an alias is not where the source has it, or still there though the source has it no more; the store disagrees
     P6   what a person made is gone or changed, or what we made is gone though nobody deleted it
+    P8   a store that is lost would not know again what is ours in Vertex, or take a person's for it
     P9   bytes that were wrong at the source are in Vertex
     P10  a secret lies where it must not
     P11  an alias was removed though the source had it all the time; the source itself was changed
@@ -52,7 +53,16 @@ def judge(
         for check in (true_aliases, one_version_each, bytes_before_names, published_bytes):
             found |= set(check(ledger, look, quiet))
     found |= set(nothing_vanished(ledger, (*looks, quiet.look)))
-    for settled in (converged, states, store_agrees, hands_off, sources_untouched, journal_is_true, all_is_still):
+    for settled in (
+        converged,
+        states,
+        store_agrees,
+        lost_store,
+        hands_off,
+        sources_untouched,
+        journal_is_true,
+        all_is_still,
+    ):
         found |= set(settled(ledger, quiet))
     found |= set(objects_stay(quiet, before or {}))
     return sorted(found)
@@ -174,6 +184,24 @@ def store_agrees(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
             said = row.aliases.get(alias)
             if said != (holder.id, label):
                 yield Violation("P5", f"the store has alias {alias} of {model} at {said}, not @{holder.id} ({label})")
+
+
+def lost_store(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:
+    """Hold what an empty store would know again to what Vertex has: versions of ours, and aliases that are in place."""
+    if quiet.rebuilt is None:
+        return
+    again = {each["model"]: each for each in quiet.rebuilt}
+    for collection, model in ledger.live():
+        ours = {version.id for version in _ours(ledger, quiet.look) if version.model == model}
+        known = {record["version"] for record in again[model]["records"]} if model in again else set()
+        if known != ours:
+            yield Violation("P8", f"of {model}, versions {sorted(known)} would be known again, not {sorted(ours)}")
+        for alias, label in ledger.current(collection).items():
+            holder = quiet.look.holder(model, alias)
+            if holder is None or not _in_place(ledger, quiet, model, alias, label):
+                continue
+            if model not in again or again[model]["aliases"].get(alias) != holder.id:
+                yield Violation("P8", f"alias {alias} of {model} would not be known again, and is on {_name(holder)}")
 
 
 def hands_off(ledger: Ledger, quiet: Quiet) -> Iterator[Violation]:

@@ -98,6 +98,7 @@ class Scene:
     def __init__(self, folder: Path, store: str) -> None:
         self.folder = folder
         self.desk = folder / "desk"
+        self.lost = folder / "lost"  # the same configuration, over a store of its own
         self.world = World(folder / "sandbox", mlflow=True)
         self.faults = self.world.traffic.faults = ShelteredFaults()
         self.services: list[Service] = []
@@ -127,11 +128,8 @@ class Scene:
         self.world.stop()
 
     def _configure(self) -> None:
-        (self.desk / "mappings").mkdir(parents=True)
         hook = "webhook: {token: {env: BRIDGE_WEBHOOK_TOKEN}, secret: {env: BRIDGE_WEBHOOK_SECRET}}"
         connections = self.world.connections().replace("{env: WANDB_API_KEY}}", "{env: WANDB_API_KEY}, " + hook + "}")
-        settings = SETTINGS.format(store=f"'{self._store}'", settle=SETTLE)
-        (self.desk / "bridge.yaml").write_text(settings + connections)
         mappings = [
             ("fraud", "{from: acme, registry: model, collection: alpha}", "fraud", "default_from: production"),
             ("credit", "{from: acme, registry: model, collection: beta}", "credit", ""),
@@ -147,7 +145,11 @@ class Scene:
         for name, source, model, more in mappings:
             text += MAPPING.format(name=name, source=source, model=model, drift=rule(model).drift)
             text += f"    {more}\n" if more else ""
-        (self.desk / "mappings" / "all.yaml").write_text(text)
+        for desk, store in ((self.desk, self._store), (self.lost, "sqlite:///bridge.db")):
+            (desk / "mappings").mkdir(parents=True)
+            (desk / "mappings" / "all.yaml").write_text(text)
+            settings = SETTINGS.format(store=f"'{store}'", settle=SETTLE)
+            (desk / "bridge.yaml").write_text(settings + connections)
 
     # what the sides say
 
@@ -203,14 +205,24 @@ class Scene:
             for row in self.bridge("status", "--json")
         )
 
-    def bridge(self, *arguments: str) -> Any:  # noqa: ANN401  whatever the command prints
+    def bridge(self, *arguments: str, desk: Path | None = None) -> Any:  # noqa: ANN401  whatever the command prints
         """Run a command that prints JSON."""
         done = subprocess.run(  # noqa: S603  the arguments are ours
-            [sys.executable, "-m", "bridge", *arguments], cwd=self.desk, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "bridge", *arguments],
+            cwd=desk or self.desk,
+            capture_output=True,
+            text=True,
+            check=False,
         )
         if done.returncode:
             raise RuntimeError(f"bridge {' '.join(arguments)} ended with {done.returncode}: {done.stderr}")
         return json.loads(done.stdout)
+
+    def rebuilt(self) -> tuple[Mapping[str, Any], ...]:
+        """Ask `bridge rebuild` what an empty store would know again; that of the services stays as it is."""
+        for file in self.lost.glob("bridge.db*"):
+            file.unlink()
+        return tuple(self.bridge("rebuild", "--json", "--config", "bridge.yaml", desk=self.lost))
 
     def written(self) -> Counter[str]:
         """Count the writes that Vertex and the bucket were asked for."""

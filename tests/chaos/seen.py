@@ -68,6 +68,7 @@ class Quiet:
     journal: tuple[Mapping[str, Any], ...]  # what `bridge history --json` says, oldest first
     writes: Mapping[str, int] = field(default_factory=dict)  # by the bridge, after it had said that all is settled
     leaks: tuple[str, ...] = ()  # where a secret was found
+    rebuilt: tuple[Mapping[str, Any], ...] | None = None  # `bridge rebuild --json` into an empty store; None: not asked
     complaints: tuple[str, ...] = ()  # of services that ended though nobody told them to, or met a bug
     _known: dict[str, Files] = field(default_factory=dict)
 

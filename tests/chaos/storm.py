@@ -103,6 +103,7 @@ class Storms:
         objects = self.scene.objects()
         aliases, labels = unpack(self.scene.sources([collection for collection, _ in self.ledger.live()]))
         journal = tuple(reversed(self.scene.bridge("history", "--json", "--limit", "100000")))
+        rebuilt = self.scene.rebuilt()
         look = self.scene.look()
         rotten = any(
             (collection, label) in self.ledger.rotten
@@ -118,6 +119,7 @@ class Storms:
             journal,
             {} if rotten else dict(self.scene.written() - before),  # what is wrong at the source is tried again
             self.scene.leaks(),
+            rebuilt,
             tuple(self._complaints()),
         )
 

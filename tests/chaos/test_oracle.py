@@ -214,6 +214,28 @@ def test_a_store_that_says_something_else_is_found() -> None:
     assert planted.verdict() == ["P5: the store has alias staging of fraud at ('2', 'v1'), not @1 (v0)"]
 
 
+def test_a_lost_store_that_would_know_too_little_or_too_much_is_found() -> None:
+    planted = case()
+    records = [{"version": version} for version in ("1", "2")]
+    whole = {"model": "fraud", "records": records, "aliases": {"production": "2", "staging": "1"}}
+    for rebuilt, broken in (
+        (whole, []),
+        (whole | {"records": records[:1]}, ["P8: of fraud, versions ['1'] would be known again, not ['1', '2']"]),
+        (
+            whole | {"records": [*records, {"version": "3"}]},
+            ["P8: of fraud, versions ['1', '2', '3'] would be known again, not ['1', '2']"],
+        ),
+        (
+            whole | {"aliases": {"production": "1", "staging": "1"}},
+            ["P8: alias production of fraud would not be known again, and is on fraud@2"],
+        ),
+    ):
+        planted.quiet = replace(planted.quiet, rebuilt=(rebuilt,))
+        assert planted.verdict() == broken
+    planted.quiet = replace(planted.quiet, rebuilt=())
+    assert [what.partition(":")[0] for what in planted.verdict()] == ["P8"] * 3
+
+
 def test_a_version_that_vanished_is_found() -> None:
     planted = case()
     planted.ledger.point("alpha", "staging", None, 60.0)
