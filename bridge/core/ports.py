@@ -101,7 +101,8 @@ class Source(Protocol):
 
         With a selector, only what it selects counts: an alias of that name, a stage of that name, or both.
 
-        Raises TryAgain or NeedsPerson if the source says anything else than yes or no.
+        Raises NotFound if the collection is not there: it may have been renamed, with all its aliases. Raises TryAgain
+        or NeedsPerson if the source says anything else than yes or no.
         """
         ...
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bridge.core.departures import taken_by
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, NotFound, TryAgain
 from bridge.core.naming import is_our_name, sources_of
 from bridge.core.settling import gone_at_source
 from bridge.reconcile.registering import wait_for
@@ -83,7 +83,11 @@ class Remover:
                     self.confirm_deleted(record.source)
             return
         for name in sources_of(change.alias, rules):
-            if not self.source.is_gone(state.collection, name, self.selector):
+            try:
+                is_gone = self.source.is_gone(state.collection, name, self.selector)
+            except NotFound as absent:  # renamed or deleted, which the next sweep tells apart
+                raise TryAgain(f"alias {change.alias} is not removed now: {absent.reason}") from absent
+            if not is_gone:
                 raise TryAgain(f"{state.collection} lists no alias {name!r}, yet has it when asked by name")
 
     def confirm_deleted(self, version: SourceVersion) -> None:

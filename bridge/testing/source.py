@@ -206,8 +206,9 @@ class MemorySource:
         """See the port."""
         self._begin("is_gone")
         self.asked.append(alias)
-        there = self._collections.get(collection)
-        return there is None or alias not in there.aliases
+        if (there := self._collections.get(collection)) is None:
+            raise NotFound(f"there is no collection {collection!r}", "see whether it was renamed")
+        return alias not in there.aliases
 
     def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:  # noqa: ARG002  the same
         """See the port. A version that is in another collection now was renamed with its own."""

@@ -336,6 +336,11 @@ def test_an_alias_that_no_version_has_is_gone(shelf: Shelf) -> None:
     assert shelf.source.is_gone(shelf.state().collection, NOBODYS)
 
 
+def test_of_a_collection_that_is_not_there_no_alias_is_gone(shelf: Shelf) -> None:
+    with pytest.raises(NotFound):
+        shelf.source.is_gone(f"{shelf.state().collection}-of-nobody", NOBODYS)
+
+
 def test_a_source_that_lets_us_in_says_as_whom_if_it_tells_that(shelf: Shelf) -> None:
     assert shelf.source.check_access() != ""
 

@@ -359,9 +359,17 @@ BUGS = (
         "P11",
         "nobody is asked for an alias by its name before it is removed",
         "bridge/reconcile/removing.py",
-        "            if not self.source.is_gone(state.collection, name, self.selector):\n",
+        "            if not is_gone:\n",
         "            if False:\n",
         (RECONCILER, SCHEDULES),
+    ),
+    Bug(
+        "P11",
+        "an alias counts as gone though its collection is not there, and may have been renamed",
+        "bridge/sources/wandb/source.py",
+        "            self._demand(collection, selector)\n",
+        "",
+        ("tests/contracts/test_source.py::test_of_a_collection_that_is_not_there_no_alias_is_gone",),
     ),
     Bug(
         "P11",

@@ -340,6 +340,22 @@ def test_a_removal_that_the_source_denies_by_name_is_not_made() -> None:
     assert "remove_alias" not in world.registry.calls
 
 
+def test_an_alias_is_not_removed_when_its_collection_was_renamed_after_it_was_listed() -> None:
+    world = World()
+    world.publish("production")
+    reconcile(world)
+    world.source.hide(FRAUD, "production", admits=False)
+    reconcile(world)
+    seen = order(world)
+    world.source.rename(FRAUD, f"{FRAUD}-renamed")
+
+    with pytest.raises(TryAgain, match="alias production is not removed now: there is no collection"):
+        world.reconciler(world.specs[0]).reconcile(seen)
+
+    assert "remove_alias" not in world.registry.calls
+    assert told(world)[-1] == ("remove-alias", Outcome.ABANDONED)
+
+
 def test_a_removal_that_was_refused_is_not_told_as_made_when_a_person_makes_it() -> None:
     world = World()
     world.publish("production")

@@ -65,7 +65,7 @@ _STATE = "query ArtifactState($id: ID!) { artifact(id: $id) { state artifactSequ
 
 
 class NoSuchVersion(NotFound):
-    """The collection is there, and nothing in it has that label or alias."""
+    """Nothing has that label or alias: the project is there, and the collection may be."""
 
 
 class WandbSession:

@@ -15,7 +15,7 @@ from bridge.sources.facts import facts_in
 from bridge.sources.mlmodel import metadata_facts
 from bridge.sources.streams import open_url
 from bridge.sources.waiting import within
-from bridge.sources.wandb.choosing import PAGE, Listed, chosen, names_of, page_of, path_of
+from bridge.sources.wandb.choosing import PAGE, REGISTRY_PREFIX, Listed, chosen, names_of, page_of, path_of
 from bridge.sources.wandb.deleted import is_deleted
 from bridge.sources.wandb.manifests import check_manifest, read_manifest
 from bridge.sources.wandb.registry import Registry
@@ -222,13 +222,24 @@ class WandbSource:
 
         return open_url(self._lines, url, f"{file.path!a} of {version}", start)
 
-    def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:  # noqa: ARG002  no selector leaves out an alias that its rules may ask for
+    def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:
         """See the port. `artifact_exists()` is no proof: it says False for 401, 403, 429 and 500 too."""
         try:
             self._session.call(lambda api: api.artifact(f"{collection}:{alias}"))
-        except NoSuchVersion:
+        except NoSuchVersion:  # which W&B says of a collection that is not there, too
+            self._demand(collection, selector)
             return True
         return False
+
+    def _demand(self, collection: str, selector: CollectionSelector | None) -> None:
+        """Raise NotFound if a collection is not there."""
+        _, project, name = collection.split("/")
+        if not project.startswith(REGISTRY_PREFIX):
+            kind = selector.artifact_type if selector else "model"
+            self._session.call(lambda api: api.artifact_collection(kind, collection))
+        elif name not in self._registry(project).collections([name]):
+            reason = f"W&B connection {self._name!r} has no collection {collection!r} any more"
+            raise NotFound(reason, "see whether it was renamed: the next sweep lists it under its new name")
 
     def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:
         """See the port."""
