@@ -11,6 +11,7 @@ import pytest
 
 from bridge.core.errors import TryAgain
 from bridge.core.model import Facts, Layout, ModelKey, OnDrift, OnSourceDelete, Serving, VersionRule
+from tests.stateful import SOAK
 from tests.worlds import CONTAINER, FRAUD, KEY, REGISTRY, World, mapping
 
 if TYPE_CHECKING:
@@ -140,13 +141,26 @@ def test_a_pass_recovers_from_death_at_any_point_and_again_at_any_point_of_its_r
 
 
 def test_three_models_recover_from_two_deaths() -> None:
-    ends = calm_ends(three_models)
+    """At every pair of points in `make soak`, at some of them here."""
+    each_first, each_second = (1, 1) if SOAK else (9, 4)
 
-    for first, _ in itertools.islice(deaths(three_models), None, None, 17):
-        for second in range(0, 200, 9):
-            world = three_models()
+    def once() -> World:
+        world = three_models()
+        world.fuse.after = False  # as above
+        return world
+
+    ends = calm_ends(once)
+
+    for first, _ in itertools.islice(deaths(once), None, None, each_first):
+
+        def dead(first: int = first) -> World:
+            world = once()
             assert world.dies_in_a_pass(first)
-            world.clock.advance(timedelta(hours=1))
+            world.clock.advance(world.settle)
+            return world
+
+        for second in itertools.count(0, each_second):
+            world = dead()
             if not world.dies_in_a_pass(second):
                 break
             assert_calm(world, ends, f"died at point {first}, and again at point {second}")
