@@ -53,6 +53,7 @@ class Ledger:
     rule: Callable[[str], Rule] = Rule  # by Vertex model
     models: dict[str, str] = field(default_factory=dict)  # collection -> Vertex model
     gone: set[str] = field(default_factory=set)  # collections that were renamed: their models stay as they are
+    before: dict[str, str] = field(default_factory=dict)  # collection -> what it was called before
     files: dict[tuple[str, str], Files] = field(default_factory=dict)  # (collection, label), as published
     withdrawn: set[tuple[str, str]] = field(default_factory=set)  # deleted by users
     rotten: set[tuple[str, str]] = field(default_factory=set)  # whose bytes the source does not have any more
@@ -77,15 +78,19 @@ class Ledger:
         self.moves = [replace(move, ended=min(move.ended, ended)) for move in self.moves]
 
     def withdraw(self, collection: str, label: str, begun: float) -> None:
-        """Note that a version is about to be deleted with its aliases."""
+        """Note that a version is about to be deleted with its aliases, also those of what it was called before."""
         self.withdrawn.add((collection, label))
-        for alias, named in self.current(collection).items():
-            if named == label:
-                self.point(collection, alias, None, begun)
+        name: str | None = collection
+        while name is not None:
+            for alias, named in self.current(name).items():
+                if named == label:
+                    self.point(name, alias, None, begun)
+            name = self.before.get(name)
 
     def rename(self, old: str, new: str, model: str, begun: float) -> None:
         """Note that a collection is about to be called otherwise, which another model follows."""
         self.gone.add(old)
+        self.before[new] = old
         self.models[new] = model
         for (collection, label), files in list(self.files.items()):
             if collection == old:

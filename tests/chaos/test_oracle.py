@@ -398,6 +398,16 @@ def test_a_removal_of_what_the_source_had_not_is_true() -> None:
     assert planted.verdict() == [f"P11: remove-alias of fraud begun {_iso(72.0)}: alpha had staging all the time"]
 
 
+def test_a_removal_because_a_version_was_deleted_under_its_collections_new_name_is_true() -> None:
+    planted = case()
+    planted.ledger.rename("alpha", "beta", "credit", 50.0)
+    planted.ledger.settle(51.0)
+    planted.journal("remove-alias", "applied", 55.0, alias="staging")
+    assert f"P11: remove-alias of fraud begun {_iso(55.0)}: alpha had staging all the time" in planted.verdict()
+    planted.ledger.withdraw("beta", planted.ledger.current("beta")["staging"], 54.0)
+    assert "P11: remove-alias" not in "".join(planted.verdict())
+
+
 def test_a_source_that_was_changed_is_found() -> None:
     planted = case()
     planted.quiet = replace(planted.quiet, sources={"alpha": {}}, labels={"alpha": frozenset({"v1"})})
