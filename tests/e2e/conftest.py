@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -14,6 +16,7 @@ from bridge.cli.main import run
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJECT
 from bridge.vertex.registry import VertexRegistry
 from tests.sources.mlflow_people import mlflow_people
+from tests.store.databases import VARIABLE, postgres_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -45,6 +48,7 @@ class Desk:
     world: World
     capsys: pytest.CaptureFixture[str]
     number: int = field(default_factory=lambda: next(_numbers))
+    store: str = "sqlite:///bridge.db"
 
     @property
     def collection(self) -> str:
@@ -60,7 +64,7 @@ class Desk:
 
     def write_config(self, extra: str = "") -> None:
         connections = self.world.connections()
-        (self.folder / "bridge.yaml").write_text(f"store: sqlite:///bridge.db\n{connections}{extra}")
+        (self.folder / "bridge.yaml").write_text(f"store: '{self.store}'\n{connections}{extra}")
 
     def write_mapping(self, *lines: str, collection: str | None = None) -> None:
         (self.folder / "mappings").mkdir(exist_ok=True)
@@ -132,6 +136,16 @@ def desk(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: 
     made.write_config()
     made.write_mapping()
     return made
+
+
+@pytest.fixture
+def shared_store(desk: Desk) -> Iterator[None]:
+    """Keep the desk's store in PostgreSQL where BRIDGE_TEST_POSTGRES_URL says that there is one, as in CI."""
+    with ExitStack() as stack:
+        if VARIABLE in os.environ:
+            desk.store = stack.enter_context(postgres_schema())
+            desk.write_config()
+        yield
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError
     from tests.e2e.conftest import Desk
 
-pytestmark = pytest.mark.sandbox
+pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("shared_store")]
 
 WAIT = 60  # seconds after which a test has failed
 SETTINGS = (
@@ -66,7 +66,7 @@ def test_a_daemon_follows_goes_over_to_another_configuration_and_ends(desk: Desk
     assert list(daemon.health.report()["degraded"]) == ["configuration"]
     assert daemon.stop()
     assert daemon.health.report()["unready"] == {"service": "it is stopping"}
-    with closing(open_store("sqlite:///bridge.db")) as store:
+    with closing(open_store(desk.store)) as store:
         assert store.leases() == ()
 
 
@@ -101,7 +101,7 @@ def test_a_copy_that_is_under_way_is_broken_off_and_its_lease_given_back(desk: D
     desk.world.traffic.faults.arm(Fault("wandb", "slow", method="*file*", seconds=1, count=None))
     desk.publish(b"x" * (4 << 20), "production")
     daemon.start()
-    with closing(open_store("sqlite:///bridge.db")) as store:
+    with closing(open_store(desk.store)) as store:
         until(lambda: any(status.state is State.COPYING for status in store.statuses()), "it copies")
         daemon.stop()
         desk.world.traffic.faults.disarm()

@@ -65,10 +65,8 @@ def until(condition: Callable[[], bool], what: str) -> None:
 def racers(desk: Desk) -> Iterator[list[Racer]]:
     """Give two services on one store, which look at their source only when they are told."""
     with ExitStack() as stack:
-        store = stack.enter_context(postgres_schema())
-        desk.write_config(SETTINGS)
-        text = (desk.folder / "bridge.yaml").read_text().replace("sqlite:///bridge.db", f"'{store}'")
-        (desk.folder / "bridge.yaml").write_text(text + "service: {listen: '127.0.0.1:0', grace: 1s}\n")
+        desk.store = stack.enter_context(postgres_schema())
+        desk.write_config(f"{SETTINGS}service: {{listen: '127.0.0.1:0', grace: 1s}}\n")
         desk.write_mapping("policy: sync")
         desk.publish(b"before all races", "production")
         vertex = desk.world.vertex

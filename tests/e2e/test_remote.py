@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.sandbox
 
 
+@pytest.mark.usefixtures("shared_store")
 def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(desk)
     (desk.folder / "bridge.yaml").write_text(
@@ -63,6 +64,7 @@ def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: 
     assert not any(each["level"] == "error" for each in service.seen)
 
 
+@pytest.mark.usefixtures("shared_store")
 def test_the_same_commands_work_on_the_store_beside_a_service(desk: Desk) -> None:
     write_config(desk)
     desk.publish(b"first", "production")

@@ -120,17 +120,16 @@ def until(condition: Callable[[], bool], what: str) -> None:
         threading.Event().wait(0.02)
 
 
-def write_config(desk: Desk, store: str = "sqlite:///bridge.db", grace: str = "30") -> None:
-    (desk.folder / "bridge.yaml").write_text(f"store: {store}\n{SETTINGS % grace}{desk.world.connections()}")
+def write_config(desk: Desk, grace: str = "30") -> None:
+    (desk.folder / "bridge.yaml").write_text(f"store: '{desk.store}'\n{SETTINGS % grace}{desk.world.connections()}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
 def service_desk(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Desk]:
     with ExitStack() as stack:
-        if request.param == "sqlite":
-            write_config(desk)
-        else:
-            write_config(desk, f"'{stack.enter_context(postgres_schema())}'")
+        if request.param == "postgresql":
+            desk.store = stack.enter_context(postgres_schema())
+        write_config(desk)
         yield desk
 
 
