@@ -64,7 +64,7 @@ class Desk:
 
     def write_config(self, extra: str = "") -> None:
         connections = self.world.connections()
-        (self.folder / "bridge.yaml").write_text(f"store: '{self.store}'\n{connections}{extra}")
+        (self.folder / "bridge.yaml").write_text(f"store: {self.store}\n{connections}{extra}")
 
     def write_mapping(self, *lines: str, collection: str | None = None) -> None:
         (self.folder / "mappings").mkdir(exist_ok=True)

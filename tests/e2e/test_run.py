@@ -121,7 +121,7 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 def write_config(desk: Desk, grace: str = "30") -> None:
-    (desk.folder / "bridge.yaml").write_text(f"store: '{desk.store}'\n{SETTINGS % grace}{desk.world.connections()}")
+    (desk.folder / "bridge.yaml").write_text(f"store: {desk.store}\n{SETTINGS % grace}{desk.world.connections()}")
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.sandbox
 
 VERSIONS, COLLECTIONS = "RegistryVersions", "RegistryCollections"
+ROUNDS = 3  # since what an earlier test has left hanging may be asked for again, by a core process, in one of them
 BULK = "wandb-registry-bulk-of-source-tests"
 
 
@@ -34,13 +35,15 @@ def state_of(source: WandbSource, chosen: CollectionSelector) -> SourceState:
 def cost(people: SandboxPublisher, *chosen: CollectionSelector) -> list[str]:
     """Sweep twice, and say what the second time asked for: the first has to log in."""
     people.source.sweep(chosen)
-    people.between.asked.clear()
-    people.world.traffic.reset()
-    people.source.sweep(chosen)
-    asked = people.between.operations()
-    assert people.world.traffic.count("wandb") == len(asked)
-    assert people.world.traffic.count("wandb", write=True) == 0
-    return asked
+    for _ in range(ROUNDS):
+        people.between.asked.clear()
+        people.world.traffic.reset()
+        people.source.sweep(chosen)
+        asked = people.between.operations()
+        assert people.world.traffic.count("wandb", write=True) == 0
+        if people.world.traffic.count("wandb") == len(asked):
+            return asked
+    pytest.fail("more is asked for than goes through what is between")
 
 
 def filters(people: SandboxPublisher) -> list[Any]:

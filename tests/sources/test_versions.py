@@ -429,10 +429,24 @@ def test_a_null_is_not_believed_of_a_registry_that_shows_nothing(
     people.between.answers["ArtifactMembershipByName"] = NO_MEMBERSHIP
     number = people.world.traffic.faults.arm(Fault("wandb", "empty", "RegistryCollections", count=None))
     try:
-        with pytest.raises(NeedsPerson, match="W&B shows nothing at all in wandb-registry-model, which is what a lost"):
+        with pytest.raises(NeedsPerson, match="W&B shows no collection at all in wandb-registry-model, which"):
             people.source.is_deleted(version, selector(version.collection.rpartition("/")[2]))
     finally:
         people.world.traffic.faults.disarm(number)
+
+
+def test_a_null_is_not_believed_of_a_registry_that_lists_no_version(
+    people: SandboxPublisher, version: SourceVersion
+) -> None:
+    name = version.collection.rpartition("/")[2]
+    people.rename(name, f"{name}-renamed")
+    number = people.world.traffic.faults.arm(Fault("wandb", "empty", "RegistryVersions", count=None))
+    try:
+        with pytest.raises(NeedsPerson, match="W&B shows no version at all in wandb-registry-model, which"):
+            people.source.is_deleted(version, selector(name))
+    finally:
+        people.world.traffic.faults.disarm(number)
+    assert not people.source.is_deleted(version, selector(name))
 
 
 def test_a_null_is_not_believed_of_a_collection_that_is_not_listed_while_the_artifact_is(
