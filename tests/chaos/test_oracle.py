@@ -368,6 +368,14 @@ def test_a_registration_that_nobody_wants_any_more_may_stay_open() -> None:
     assert planted.verdict() == []
 
 
+def test_a_copy_of_rotten_bytes_may_just_be_tried_again() -> None:
+    planted = case()
+    planted.journal("copy", None, 50.0, version={"label": "v1"})
+    assert planted.verdict() == [f"P1: the journal has an open line: copy of fraud begun {_iso(50.0)}"]
+    planted.ledger.rotten.add(("alpha", "v1"))
+    assert "P1: the journal" not in "".join(planted.verdict())
+
+
 def test_a_removal_of_what_the_source_had_all_the_time_is_found() -> None:
     planted = case()
     planted.journal("remove-alias", "applied", 25.0, alias="staging")

@@ -110,6 +110,7 @@ def test_a_copy_that_is_under_way_is_broken_off_and_its_lease_given_back(desk: D
 
 
 def test_a_daemon_that_cannot_begin_leaves_its_port_to_others(desk: Desk) -> None:
+    desk.store = "sqlite:///bridge.db"
     desk.write_config(SETTINGS.replace("listen: '127.0.0.1:0'", "listen: '127.0.0.1:18470'"))
     (desk.folder / "bridge.db").write_text("no database")
     for _ in range(2):  # the second time, the port would be taken
