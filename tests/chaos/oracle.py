@@ -352,8 +352,8 @@ def _unwanted(ledger: Ledger, collection: str, line: Mapping[str, Any]) -> bool:
     Tell whether a line may be open.
 
     That is so of a collection that is gone, which is settled, too, but not waited for; of a copy of rotten bytes, which
-    is tried again whenever its model is looked at, also while the oracle looks; and of a registration that nobody wants:
-    its version may still come.
+    is tried again whenever its model is looked at, also while the oracle looks; and of a registration that nobody
+    wants: its version may still come.
     """
     if collection in ledger.gone:
         return True
