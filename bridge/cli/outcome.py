@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bridge.reconcile.passes import Report
 
-TROUBLE = ("BLOCKED", "FAILED", "DEGRADED", "DRIFTED")
+_TROUBLE = ("BLOCKED", "FAILED", "DEGRADED", "DRIFTED")
 
 
 def finish(reports: Sequence[Report], *, as_json: bool) -> None:
@@ -27,5 +27,5 @@ def finish(reports: Sequence[Report], *, as_json: bool) -> None:
 
 def exit_by(states: Iterable[str]) -> None:
     """Exit with 1 if one of these states is trouble."""
-    if any(state in TROUBLE for state in states):
+    if any(state in _TROUBLE for state in states):
         raise typer.Exit(1)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from contextlib import closing
 from functools import partial
 from pathlib import Path
@@ -18,26 +16,19 @@ from bridge.core.model import State
 from bridge.sandbox.faults import Fault
 from bridge.service.daemon import Daemon
 from bridge.store.sql import SqlStore, open_store
+from tests.e2e.test_run import WAIT, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from bridge.core.errors import BridgeError
     from tests.e2e.conftest import Desk
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("shared_store")]
 
-WAIT = 60  # seconds after which a test has failed
 SETTINGS = (
     "poll_every: 1s\nlimits: {wandb: 1000/s}\nservice: {listen: '127.0.0.1:0', grace: 1s}\ncopying: {memory: 16MiB}\n"
 )
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    patience = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < patience, f"it did not come about: {what}"
-        threading.Event().wait(0.02)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
@@ -21,10 +20,11 @@ import requests
 
 from bridge.sandbox.vertex.switches import VertexSwitches
 from tests.chaos.processes import Group
+from tests.e2e.test_run import WAIT, until
 from tests.store.databases import postgres_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.e2e.conftest import Desk
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.sandbox
 
 RACES = int(os.environ.get("BRIDGE_RACES", "5"))
-WAIT = 60.0  # seconds after which a test has failed
 SETTINGS = "poll_every: 1h\nlimits: {wandb: 1000/s, vertex: 1000/s, vertex_uploads: 1000/s}\n"
 COMMITS_AFTER = 0.05  # seconds; so that an upload is under way when the other service looks
 
@@ -52,13 +51,6 @@ class Racer:
         assert self.group.code is None, self.log.read_text()
         url = self.url()
         return bool(url) and requests.get(f"{url}/readyz", timeout=WAIT).ok
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    patience = time.monotonic() + WAIT
-    while not condition():
-        assert time.monotonic() < patience, f"it did not come about: {what}"
-        threading.Event().wait(0.02)
 
 
 @pytest.fixture
