@@ -20,6 +20,8 @@ from bridge.sandbox.world import World
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+SEARCHES = ("crash", "stateful")  # folders
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--live", action="store_true", help="also run the contract tests against the real services")
@@ -69,6 +71,22 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """One sandbox for all tests of a process; each uses collections, models and folders of its own."""
     with World(tmp_path_factory.mktemp("sandbox")) as started:
         yield started
+
+
+@pytest.fixture(autouse=True)
+def _unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
+    """
+    Have coverage not look on at searches, which do the same things many thousand times.
+
+    What they alone would reach has no test that says what it is for. Servers in threads are measured all the same.
+    """
+    is_search = request.path.parent.name in SEARCHES
+    tracer = sys.gettrace()
+    if is_search:
+        sys.settrace(None)
+    yield
+    if is_search:
+        sys.settrace(tracer)
 
 
 MLFLOW_TRAFFIC = Traffic()  # of the one server

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bridge.copying.pace import Pace
+from bridge.copying.parallel import LOOK, stopped
 from bridge.copying.throttle import Throttle
 from bridge.core.settings import CopySettings
 
@@ -47,5 +48,16 @@ class Budget:
         self.pace = Pace(self.settings.parallel_files)
         self.room = Room(self.settings.memory)
         self.throttle = Throttle(clock, self.settings.max_bandwidth)
-        self.versions = threading.Semaphore(self.settings.parallel_versions)
         self.halted = threading.Event()
+        self._versions = threading.Semaphore(self.settings.parallel_versions)
+
+    @contextmanager
+    def version(self) -> Iterator[None]:
+        """Wait until one version more may be copied. Raises TryAgain if all are halted before."""
+        while not self._versions.acquire(timeout=LOOK):
+            if self.halted.is_set():
+                raise stopped()
+        try:
+            yield
+        finally:
+            self._versions.release()

@@ -66,7 +66,7 @@ class StreamingCopier:
             whole = _same(whole, version, folder)
             self.uploads.forget_upload(folder)  # which the copy that made it whole may not have come to
             return whole
-        with self.budget.versions:
+        with self.budget.version():
             if not self.uploads.enter(folder, self.clock.now()):
                 raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")
             described = self.source.describe(version)

@@ -4,6 +4,7 @@ Every error the bridge raises on purpose.
     BridgeError
     ├── ConfigError      a file says something that cannot be meant; where, what, and what was probably meant
     ├── TryAgain         the outside was unwell, or it is too early; the same pass may succeed later
+    │   ├── StillUnderWay    what was begun has not ended: whatever does not build on it need not wait
     │   └── TakenElsewhere   another process has the model: this one writes nothing more about it
     └── NeedsPerson      nothing will change by itself: why, and what a person can do
         ├── NotFound         a service says positively that there is no such thing
@@ -73,6 +74,10 @@ class TryAgain(BridgeError):
         self.reason = reason
         self.after = after
         self.nothing_happened = nothing_happened
+
+
+class StillUnderWay(TryAgain):
+    """What was begun has not ended, or how is not known yet; the outside is well, as far as this tells."""
 
 
 class TakenElsewhere(TryAgain):

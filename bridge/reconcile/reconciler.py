@@ -25,7 +25,7 @@ from bridge.core.changes import (
     version_of,
 )
 from bridge.core.desired import desire
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, StillUnderWay, TryAgain
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import DEFAULT, EVERY, Facts, Known, OnConflict, OnSourceDelete, State
 from bridge.core.naming import adopted_uri
@@ -130,7 +130,8 @@ class Reconciler:
 
         With `checksum`, only if the plan is still the one that had it. A change that needs a person becomes a
         refusal, and what the plan has in mind for the same version is not begun; other versions are not held up.
-        Raises TryAgain at the first change that the outside was too unwell for: those after it are not begun.
+        Raises TryAgain at the first change that the outside was too unwell for: those after it are not begun. Of
+        what has not ended yet it raises StillUnderWay, after the changes of other versions are made.
         """
         sight = self.plan(order)
         if checksum is not None and sight.plan.checksum != checksum:
@@ -140,11 +141,13 @@ class Reconciler:
         if sight.plan.changes:
             # Also forgets the fingerprint: until the pass has ended well, nothing may be taken for unchanged.
             self._show(order, State.PENDING, "changes are under way")
-        done, late = self._make(order, sight)
+        done, late, waiting = self._make(order, sight)
         if sight.is_sighting:
             deletes = order.spec.on_source_delete is OnSourceDelete.DELETE
             absent = sight.absences.now if deletes else frozenset()
             self.store.save_seen(order.key, frozenset(sight.desired.aliases), absent)
+        if waiting is not None:
+            raise waiting
         plan = replace(sight.plan, changes=tuple(done), refusals=(*sight.plan.refusals, *late))
         return replace(sight, plan=plan)
 
@@ -154,14 +157,15 @@ class Reconciler:
             raise NeedsPerson(f"{refusal.about}: {refusal.reason}", refusal.remedy)
         self._apply(order, change, None)
 
-    def _make(self, order: Order, sight: Sight) -> tuple[list[Change], list[Refusal]]:
-        """Make the plan's changes; return those that were made, and why others were not."""
+    def _make(self, order: Order, sight: Sight) -> tuple[list[Change], list[Refusal], StillUnderWay | None]:
+        """Make the plan's changes; return those that were made, why others were not, and what has not ended yet."""
         done: list[Change] = []
         late: list[Refusal] = []
-        failed: set[SourceVersion] = set()
+        waiting: StillUnderWay | None = None
+        left: set[SourceVersion] = set()  # whose changes do not go on
         for change in sight.plan.changes:
             version = version_of(change)
-            if version in failed:
+            if version in left:
                 continue
             if refusal := self._held(order, change):
                 late.append(refusal)
@@ -170,14 +174,18 @@ class Reconciler:
                 self._apply(order, change, sight.settlement.still_open.get(change))
             except NeedsPerson as problem:
                 late.append(Refusal(Kind.FAILED, subject_of(change), problem.reason, problem.remedy))
-                if version is None or isinstance(change, MoveAlias):
-                    continue
-                failed.add(version)
-                if not sight.actual.exists and version == sight.desired.aliases.get(DEFAULT):
-                    break  # Vertex would give `default` to whichever came first
+            except StillUnderWay as pending:
+                waiting = waiting or pending
             else:
                 done.append(change)
-        return done, late
+                continue
+            if version is None or isinstance(change, MoveAlias):
+                continue
+            left.add(version)
+            is_first = waiting is not None or version == sight.desired.aliases.get(DEFAULT)
+            if is_first and not sight.actual.exists:
+                break  # Vertex would give `default` to whichever came first
+        return done, late, waiting
 
     def _held(self, order: Order, change: Change) -> Refusal | None:
         """Look for a freeze or hold that began since the plan was made: files may have been copied for hours."""

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, StillUnderWay, TryAgain
 from bridge.core.limits import UNLIMITED
 from bridge.core.model import MappingRecord
 from bridge.core.records import Intent
@@ -35,7 +35,8 @@ log = logging.getLogger(__name__)
 
 FIRST_POLL = 0.2  # seconds between two questions about an operation; grows by half each time
 SLOWEST_POLL = 5.0
-PATIENCE = timedelta(minutes=15)  # for one pass; the operation itself may go on, and the next pass waits again
+PATIENCE = timedelta(minutes=15)  # for what this pass has begun; it may go on, and the next pass waits again
+AGAIN = timedelta(minutes=1)  # for what an earlier pass has begun, and waited for: the model's other changes wait too
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +56,8 @@ class Registrar:
 
         `name` is the model's, for display.
 
-        Raises TryAgain while it cannot be known whether an earlier attempt will yet succeed, NeedsPerson if
-        Vertex refuses the version for good.
+        Raises StillUnderWay while it cannot be known whether an earlier attempt will yet succeed, NeedsPerson if
+        Vertex refuses the version for good, TryAgain.
         """
         uri = change.artifact_uri
         intent = self.store.intent(key, uri)
@@ -88,16 +89,16 @@ class Registrar:
     def _earlier_attempt(self, intent: Intent) -> str | None:
         """Learn what became of a send whose end is not recorded; None if it is certain that nothing did."""
         if intent.operation is not None:
-            operation = wait_for(intent.operation, self.registry, self.clock)
+            operation = wait_for(intent.operation, self.registry, self.clock, AGAIN)
             if operation.version_id is not None:
                 return operation.version_id
         if version_id := self._look(intent):
             return version_id
         if running := self.registry.running(intent.key.model):
-            raise TryAgain(f"Vertex is still at {running[0]}, which may be the registration of {intent.version}")
+            raise StillUnderWay(f"Vertex is still at {running[0]}, which may be the registration of {intent.version}")
         left = datetime.fromisoformat(intent.sent_at or "") + self.settle - self.clock.now()
         if left > timedelta(0):
-            raise TryAgain(
+            raise StillUnderWay(
                 f"a registration of {intent.version} was sent at {intent.sent_at} and its end is unknown; "
                 f"nothing is sent again before the settle window ({self.settle}) is over",
                 after=left.total_seconds(),
@@ -129,7 +130,7 @@ class Registrar:
         log.info("Vertex AI registers %s: %s", intent.version.label, operation_name)
         operation = wait_for(operation_name, self.registry, self.clock)
         if operation.version_id is None and operation.error is None:
-            raise TryAgain(f"Vertex has forgotten {operation_name} before it told how it ended")
+            raise StillUnderWay(f"Vertex has forgotten {operation_name} before it told how it ended")
         if operation.version_id is None:
             raise self._given_up(intent, operation)
         # A second version, from a reply that was lost beyond the settle window, loses to the lowest id.
@@ -157,12 +158,12 @@ class Registrar:
         )
 
 
-def wait_for(name: str, registry: Registry, clock: Clock) -> Operation:
-    """Wait until an operation has ended. Raises TryAgain if it takes too long for one pass."""
-    pause, until = FIRST_POLL, clock.now() + PATIENCE
+def wait_for(name: str, registry: Registry, clock: Clock, patience: timedelta = PATIENCE) -> Operation:
+    """Wait until an operation has ended. Raises StillUnderWay if it takes too long for one pass, TryAgain."""
+    pause, until = FIRST_POLL, clock.now() + patience
     while not (operation := registry.operation(name)).done:
         if clock.now() >= until:
-            raise TryAgain(f"Vertex is still at {name} after {PATIENCE}; the next pass waits again")
+            raise StillUnderWay(f"Vertex is still at {name} after {patience}; the next pass waits again")
         clock.sleep(pause)
         pause = min(pause * 1.5, SLOWEST_POLL)
     return operation

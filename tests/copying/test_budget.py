@@ -8,6 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from bridge.copying.budget import Budget, Room
+from bridge.copying.parallel import LOOK
+from bridge.core.errors import TryAgain
 from bridge.core.settings import CopySettings
 from bridge.testing.clock import FakeClock
 
@@ -115,7 +117,25 @@ def test_there_is_never_more_on_its_way_than_there_is_room_for() -> None:
 def test_a_budget_is_as_its_settings_say() -> None:
     budget = Budget(FakeClock(), CopySettings(parallel_files=3, parallel_versions=1))
     assert budget.pace.lane(1).limit == 3
-    assert budget.versions.acquire(blocking=False)
-    assert not budget.versions.acquire(blocking=False)
     assert not budget.halted.is_set()
     assert Budget(FakeClock()).settings == CopySettings()
+
+
+def test_a_version_waits_for_its_turn_and_is_told_when_all_is_to_stop() -> None:
+    budget = Budget(FakeClock(), CopySettings(parallel_versions=1))
+    entered = threading.Event()
+
+    def another() -> None:
+        with budget.version():
+            entered.set()
+
+    with ThreadPoolExecutor(1) as pool:
+        with budget.version():
+            waiting = pool.submit(another)
+            assert not entered.wait(LOOK * 2)
+        waiting.result(timeout=10)
+        with budget.version():
+            stopping = pool.submit(another)
+            budget.halted.set()
+            with pytest.raises(TryAgain, match="the copy was stopped"):
+                stopping.result(timeout=10)

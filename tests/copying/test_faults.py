@@ -52,6 +52,7 @@ PATH = "acme_org/wandb-registry-model/fraud"
 SMALL = {"config.json": b'{"threshold": 0.5}'}
 LARGE = {"model.bin": bytes(range(256)) * 1200}
 STREAMED = CopySettings(parallel_files=1, one_request=64 << 10)
+LONG_MANIFEST = replace(STREAMED, one_request=64)
 PARTED = replace(STREAMED, parts_above=128 << 10, slow_stream=1 << 60)
 PART = 256 << 10  # bytes; the smallest that settings, and the service, allow would take most of the time of all this
 SILENCE = 0.2  # seconds that are waited for a server that says nothing
@@ -121,6 +122,17 @@ SCENES = {
         SMALL,
         "objects.get objects.list files.get objects.insert objects.insert objects.insert! objects.get!",
         first=(Strike("objects.insert", 2, "timeout_after"),),
+    ),
+    "a large manifest": Scene(
+        SMALL,
+        "objects.get objects.list files.get objects.insert resumable.start! resumable.put!",
+        settings=LONG_MANIFEST,
+    ),
+    "a large manifest, gone on with": Scene(
+        SMALL,
+        "objects.get objects.list resumable.status! resumable.put!",
+        settings=LONG_MANIFEST,
+        before=(Strike("resumable.put", 1, "half_body"), Strike("resumable.status", 1, "reset", lasts=True)),
     ),
     "large": Scene(LARGE, "objects.get objects.list resumable.start! files.get! resumable.put! objects.insert"),
     "large, the source breaks": Scene(

@@ -186,7 +186,7 @@ def endless(begun: bytes, filler: bytes, taken: list[int]) -> Iterator[bytes]:
     ("begun", "filler"),
     [
         pytest.param(text_of()[:-4], b" ", id="a line"),
-        pytest.param(text_of()[:20], b"\n", id="a header of many lines"),
+        pytest.param(text_of()[:20], b" " * 15 + b"\n", id="a header of many lines"),
         pytest.param(text_of()[:20], b" ", id="a header of one line"),
     ],
 )

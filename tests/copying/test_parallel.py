@@ -259,8 +259,8 @@ def test_threads_that_have_ended_are_not_remembered() -> None:
         begun.add(weakref.ref(threading.current_thread()))
         return item
 
-    results = in_parallel(work, iter(range(400)), parallel=lambda: next(sizes))
-    for _ in islice(results, 400):
+    results = in_parallel(work, iter(range(4000)), parallel=lambda: next(sizes))
+    for _ in islice(results, 4000):
         pass
     gc.collect()  # while whoever takes the results may still be at it
     assert len(begun) > 50

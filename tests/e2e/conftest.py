@@ -125,7 +125,9 @@ class Desk:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Desk:
+def desk(
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Iterator[Desk]:
     """Give a folder to work in, with a collection `detector-N` that is mapped to the model `fraud-N`."""
     for name, value in world.environment().items():
         monkeypatch.setenv(name, value)
@@ -135,7 +137,8 @@ def desk(tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: 
     made = Desk(tmp_path, world, capsys)
     made.write_config()
     made.write_mapping()
-    return made
+    yield made
+    world.traffic.faults.disarm()  # those of a test that has failed spoil no other
 
 
 @pytest.fixture

@@ -220,6 +220,38 @@ def test_an_upstream_that_is_away_is_degraded_and_what_it_had_stays(desk: Desk) 
         assert service.end() == 0
 
 
+def test_an_upstream_that_hangs_is_degraded_answers_go_on_and_it_is_followed_again(desk: Desk) -> None:
+    write_config(desk)
+    desk.publish(b"first", "production")
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        second = desk.publish(b"second")
+        desk.world.traffic.faults.arm(Fault("wandb", "timeout_before", seconds=3600, count=None))
+        cannot = service.await_event("cannot be read")
+        assert "did not answer within 20 s" in cannot["event"]
+        assert requests.get(f"{service.url}/livez", timeout=WAIT).status_code == 200
+        code, report = service.readyz()
+        assert (code, report["ready"], list(report["degraded"])) == (200, True, ["connection acme"])
+        desk.world.traffic.faults.disarm()
+        desk.tag(second, "production")
+        service.await_event("is SYNCED")
+        assert desk.aliases() == {"default": "2", "production": "2"}
+        assert service.end() == 0
+
+
+@pytest.mark.parametrize("upstream", ["wandb", "vertex", "gcs"])
+def test_a_service_is_stopped_in_time_while_an_upstream_hangs(desk: Desk, upstream: str) -> None:
+    write_config(desk, grace="1")
+    desk.publish(b"first", "production")
+    desk.world.traffic.reset()
+    desk.world.traffic.faults.arm(Fault(upstream, "timeout_before", seconds=WAIT / 2, count=None))
+    with running(desk) as service:
+        until(lambda: desk.world.traffic.count(upstream) >= 1, f"{upstream} is asked")
+        began = time.monotonic()
+        assert service.end() == 0
+        assert time.monotonic() - began < WAIT / 2
+
+
 def test_a_new_configuration_is_taken_if_it_is_valid_else_the_last_good_one_goes_on(desk: Desk) -> None:
     write_config(desk)
     desk.publish(b"first", "production")

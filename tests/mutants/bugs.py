@@ -213,6 +213,17 @@ BUGS = (
     ),
     Bug(
         "P5",
+        "a registration that does not end holds up the other changes of its model",
+        "bridge/reconcile/reconciler.py",
+        "                waiting = waiting or pending\n",
+        "                return done, late, pending\n",
+        (
+            RECONCILER + "test_a_registration_that_does_not_end_holds_up_neither_others_nor_aliases",
+            "tests/crash/test_vertex_faults.py::test_an_upload_that_never_ends_is_never_sent_again_and_holds_up_nothing_else",
+        ),
+    ),
+    Bug(
+        "P5",
         "a model is well whatever its source says",
         "bridge/reconcile/passes.py",
         "        return checksum_of(wish, self.target(order.spec), order.name, desire(wish, order.state), *versions)\n",
@@ -319,7 +330,7 @@ BUGS = (
         "P9",
         "a version whose copy failed is registered all the same",
         "bridge/reconcile/reconciler.py",
-        "                failed.add(version)\n",
+        "            left.add(version)\n",
         "",
         (RECONCILER, STATEFUL, SCHEDULES),
     ),

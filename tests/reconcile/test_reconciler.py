@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.changes import CopyFiles, Kind, MoveAlias, RegisterVersion, RemoveAlias
 from bridge.core.deeds import deed_kind
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson, StillUnderWay, TryAgain
 from bridge.core.model import Alias, AliasRules, Hold, OnDrift, State, VersionRule
 from bridge.core.naming import MANIFEST_NAME, artifact_uri
 from bridge.core.records import Intent, Outcome
@@ -281,6 +281,50 @@ def test_in_a_new_model_the_others_wait_for_a_default_that_fails() -> None:
     assert failure(world).startswith("! failed   version v1: ")
 
     assert world.registry.versions("fraud") == {}
+
+
+def test_a_registration_that_does_not_end_holds_up_neither_others_nor_aliases() -> None:
+    world = World()
+    for alias in ("production", "staging"):
+        world.publish(alias)
+        reconcile(world)
+    stuck = world.publish("candidate")
+    world.registry.commit_delay = 1e6
+    with pytest.raises(StillUnderWay, match="Vertex is still at operations/3 after 0:15:00"):
+        reconcile(world)
+    world.registry.commit_delay = 0
+    [first, second, _] = order(world).state.versions
+    world.source.alias(first, "staging")
+    world.source.unalias(FRAUD, "production")
+    reconcile_while_it_waits(world)
+    world.publish("newest")
+
+    reconcile_while_it_waits(world)
+
+    assert world.names() == {"default": "v0", "staging": "v0", "newest": "v3"}
+    assert (stuck.label, second.label) == ("v2", "v1")
+    assert told(world).count(("register", None)) == 1  # which the pass goes on with when it ends
+
+    world.clock.advance(1e6)
+    reconcile(world)
+    assert world.names()["candidate"] == "v2"
+
+
+def reconcile_while_it_waits(world: World) -> None:
+    with pytest.raises(StillUnderWay, match="Vertex is still at operations/3 after 0:01:00"):
+        reconcile(world)
+
+
+def test_in_a_new_model_the_others_wait_for_a_first_version_that_does_not_end() -> None:
+    world = World()
+    world.publish("production")
+    world.publish("staging")
+    world.registry.commit_delay = 1e6
+
+    with pytest.raises(StillUnderWay):
+        reconcile(world)
+
+    assert world.registry.calls.count("register") == 1
 
 
 def test_a_change_whose_end_is_unknown_stays_open_until_the_next_pass_sees_that_it_took_effect() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.sandbox
 
-FILES = 200_000
+FILES = 100_000
 FIXED, EACH = 30, 0.0004  # MB
 
 
