@@ -8,18 +8,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.copying.budget import Budget
+from bridge.copying.gcs import GcsStorage
 from bridge.core.errors import TryAgain
 from bridge.core.model import Alias, CollectionSelector
-from bridge.sandbox.address import API_KEY, LOCATION, ORGANIZATION, PROJECT
+from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORGANIZATION, PROJECT
 from bridge.sandbox.faults import Fault
 from bridge.sources.mlflow.source import MlflowSource
 from bridge.sources.wandb.session import WandbSession
 from bridge.testing.clock import FakeClock
+from bridge.testing.source import MemorySource
+from bridge.testing.store import MemoryStore
 from bridge.vertex.registry import VertexRegistry
+from tests.readers import copier_of
 
 if TYPE_CHECKING:
     from bridge.sandbox.mlflow.server import MlflowServer
     from bridge.sandbox.traffic import Traffic
+    from bridge.sandbox.world import World
     from bridge.sources.wandb.session import Api
     from tests.e2e.conftest import Desk
 
@@ -110,3 +116,25 @@ def test_requests_to_mlflow_are_counted_and_too_many_are_heard(
             source.sweep([selector])
     assert limit.slowed >= 1
     assert 429 in limit.answers
+
+
+def test_requests_to_a_bucket_are_counted_whoever_makes_them(world: World) -> None:
+    """Files go without Google's client, all else through it."""
+    limit, clock, folder = Counting(), FakeClock(), f"gs://{BUCKET}/counted/"
+    world.traffic.reset()
+    with closing(
+        GcsStorage(
+            PROJECT,
+            world.gcs.url,
+            clock=clock,
+            uploads=MemoryStore(),
+            budget=Budget(clock),
+            answered=limit.answered,
+        )
+    ) as storage:
+        source = MemorySource()
+        copier_of(source, storage, clock).copy(source.publish("acme/models/counted", {"model.bin": b"weights"}), folder)
+        assert storage.header("gs://nobody/counted/") is None
+
+    assert len(limit.answers) == world.traffic.count("gcs")
+    assert sorted(set(limit.answers), key=str) == [200, 404]

@@ -65,6 +65,9 @@ class GcsStorage(GcsObjects):
         super().__init__(project, endpoint)
         self._settings, self._halted = budget.settings, budget.halted
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
+        self._client._http.hooks["response"].append(  # noqa: SLF001  the same; the connections of all its requests
+            lambda answer, **_: answered(answer.status_code)
+        )
         self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, answered)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
         self._parts = PartsUploader(self._uploader)
