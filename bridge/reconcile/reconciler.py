@@ -182,9 +182,9 @@ class Reconciler:
             if version is None or isinstance(change, MoveAlias):
                 continue
             left.add(version)
-            is_first = waiting is not None or version == sight.desired.aliases.get(DEFAULT)
-            if is_first and not sight.actual.exists:
-                break  # Vertex would give `default` to whichever came first
+            # In a new model, Vertex would give `default` to whichever came first.
+            if not sight.actual.exists and (waiting or version == sight.desired.aliases.get(DEFAULT)):
+                break
         return done, late, waiting
 
     def _held(self, order: Order, change: Change) -> Refusal | None:
