@@ -46,9 +46,15 @@ class Health:
             self._store = problem
 
     def swept(self, connection: str, problem: str | None) -> bool:
-        """Note how a sweep of a connection went; None if it could be read. Tell whether that is news."""
+        """
+        Note how a sweep of a connection went; None if it could be read. Tell whether that is news.
+
+        It is none of a connection that is not in force: a service that retires may end a sweep after that.
+        """
         name = f"connection {connection}"
         with self._lock:
+            if connection not in self._connections:
+                return False
             self._swept.add(connection)
             is_news = self._degraded.get(name) != problem
             if problem is None:

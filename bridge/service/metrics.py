@@ -44,7 +44,7 @@ class Looked(Protocol):
     """What is looked at when somebody asks: a service."""
 
     def tally(self) -> tuple[Tally, ...]:
-        """Count the models in the store, by mapping and state."""
+        """Count the models of its mappings, by mapping and state."""
         ...
 
     @property
@@ -64,11 +64,18 @@ class Looked(Protocol):
 
 
 class Metrics(Witness):
-    """Counts what it is told. One for a process, whatever configurations come and go. Safe from several threads."""
+    """
+    Counts what it is told. One for a process, whatever configurations come and go. Safe from several threads.
+
+    A service that retires ends what it has under way, and tells of it when the next configuration is in force already:
+    what has no place in that one is not brought back.
+    """
 
     def __init__(self, clock: Clock, health: Health) -> None:
         self._clock = clock
         self._lock = threading.Lock()
+        self._mappings: frozenset[str] = frozenset()  # those in force
+        self._connections: frozenset[str] = frozenset()
         self._first_seen: dict[ModelKey, datetime] = {}  # of those that wait for something
         self._copies: dict[SourceVersion, Progress] = {}
         self._doubles: dict[ModelKey, int] = {}
@@ -107,15 +114,20 @@ class Metrics(Witness):
         self._reloads = self._counter("config_reloads", "Times that the configuration was read again.", "result")
         self._notices = self._counter("notifications", "Notifications that were to go out.", "channel", "result")
 
-    def configured(self, mappings: Iterable[str]) -> None:
-        """Begin to wait for the first success of these mappings, and forget all others."""
-        names = set(mappings)
+    def configured(self, mappings: Iterable[str], connections: Iterable[str]) -> None:
+        """Begin to wait for the first success of these mappings; forget all others, and all other connections."""
         with self._lock:
-            known = {labels[0] for labels in self._success._metrics}  # noqa: SLF001  it has no public list of them
-            for name in names - known:
+            known, self._mappings, self._connections = self._mappings, frozenset(mappings), frozenset(connections)
+            for name in self._mappings - known:
                 self._success.labels(name).set(self._clock.now().timestamp())
-            for name in known - names:
-                self._success.remove(name)
+            self._doubles = {key: count for key, count in self._doubles.items() if key.mapping in self._mappings}
+            for gauge, names in (
+                (self._success, self._mappings),
+                (self._doubled, self._mappings),
+                (self._swept, self._connections),
+            ):
+                for name in _labelled(gauge) - names:
+                    gauge.remove(name)
 
     def reloaded(self, *, accepted: bool) -> None:
         """Count a configuration that was read again."""
@@ -169,9 +181,10 @@ class Metrics(Witness):
     def doubled(self, key: ModelKey, versions: int) -> None:
         """See Witness."""
         with self._lock:
-            self._doubles[key] = versions
-            of_mapping = sum(count for each, count in self._doubles.items() if each.mapping == key.mapping)
-        self._doubled.labels(key.mapping).set(of_mapping)
+            if key.mapping in self._mappings:
+                self._doubles[key] = versions
+                of_mapping = sum(count for each, count in self._doubles.items() if each.mapping == key.mapping)
+                self._doubled.labels(key.mapping).set(of_mapping)
 
     def stood(self, status: Status) -> None:
         """See Witness."""
@@ -182,9 +195,11 @@ class Metrics(Witness):
     def swept(self, connection: str, well: Iterable[str]) -> None:
         """See Witness."""
         now = self._clock.now().timestamp()
-        self._swept.labels(connection).set(now)
-        for mapping in well:
-            self._success.labels(mapping).set(now)
+        with self._lock:
+            if connection in self._connections:
+                self._swept.labels(connection).set(now)
+                for mapping in self._mappings.intersection(well):
+                    self._success.labels(mapping).set(now)
 
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(f"bridge_{name}", text, labels, registry=self.registry)
@@ -244,6 +259,10 @@ def _of_models(tallies: tuple[Tally, ...]) -> Iterator[Metric]:
         errors.add_metric([mapping], attempt)
     yield models
     yield errors
+
+
+def _labelled(gauge: Gauge) -> set[str]:
+    return {labels[0] for labels in gauge._metrics}  # noqa: SLF001  it has no public list of them
 
 
 def _family(name: str, text: str, *labels: str) -> GaugeMetricFamily:

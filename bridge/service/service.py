@@ -87,7 +87,7 @@ class Service:
     def start(self) -> None:
         """Begin."""
         self._health.configured(self.following.connections)
-        self._metrics.configured(spec.name for spec in self._bridge.config.mappings)
+        self._metrics.configured((spec.name for spec in self._bridge.config.mappings), self.following.connections)
         self._metrics.live.service = self
         self._notifier.start()
         self._queue.start()
@@ -138,8 +138,9 @@ class Service:
     # for those who look on
 
     def tally(self) -> tuple[Tally, ...]:
-        """Count the models in the store."""
-        return self._bridge.store.tally()
+        """Count the models of the mappings in force; the store keeps those of mappings that are gone, too."""
+        names = {spec.name for spec in self._bridge.config.mappings}
+        return tuple(tally for tally in self._bridge.store.tally() if tally.mapping in names)
 
     @property
     def load(self) -> tuple[int, int]:

@@ -52,7 +52,7 @@ class Stage:
         )
         self.following.queue = InlineQueue(self.following.work)
         self.health.configured(self.following.connections)
-        self.metrics.configured(spec.name for spec in self.world.specs)
+        self.metrics.configured((spec.name for spec in self.world.specs), self.following.connections)
         self.metrics.live.service = self.seen = Seen(self.world)
 
     def text(self) -> str:

@@ -15,7 +15,8 @@ import requests
 from bridge.config.choosing import store_url
 from bridge.config.load import load
 from bridge.core.errors import NeedsPerson
-from bridge.core.records import Scope
+from bridge.core.model import ModelKey, State
+from bridge.core.records import Scope, Status
 from bridge.run.clock import SystemClock
 from bridge.service.daemon import Daemon
 from bridge.service.tokens import issue
@@ -81,6 +82,22 @@ def test_a_reload_over_http_takes_what_is_valid_and_says_what_is_not(config: Pat
     finally:
         daemon.stop()
     assert daemon.reload() is None, "there is nothing to reload any more"
+
+
+def test_a_mapping_that_is_gone_from_the_configuration_is_not_counted_any_more(config: Path) -> None:
+    config.write_text(LOCAL + CONNECTIONS)
+    with closing(open_store(store_url(load(config)))) as store:
+        since = SystemClock().now().isoformat()
+        key = ModelKey("old", "fraud")
+        store.save_status(Status(key, State.FAILED, "no", "", "fraud-detector", since, None, attempt=7))
+    daemon = Daemon(partial(load, config))
+    daemon.start()
+    try:
+        told = requests.get(f"{daemon.url}/metrics", timeout=WAIT).text
+    finally:
+        daemon.stop()
+    assert "bridge_leases_held" in told
+    assert 'mapping="old"' not in told
 
 
 def test_what_copies_have_left_long_ago_is_looked_for_without_being_told_to(

@@ -71,6 +71,16 @@ def test_a_configuration_that_was_refused_is_degraded_until_one_is_in_force() ->
     assert health.report() == {"ready": False, "unready": {"sweeps": "not yet of other"}, "degraded": {}}
 
 
+def test_a_sweep_that_a_retired_service_ends_is_no_news_of_the_configuration_in_force() -> None:
+    health = ready()
+    health.configured(["ml"])
+
+    assert not health.swept("acme", "W&B is unwell")
+    assert health.report() == {"ready": True, "unready": {}, "degraded": {}}
+    health.configured(["acme", "ml"])
+    assert health.report()["unready"] == {"sweeps": "not yet of acme"}
+
+
 def test_a_service_that_stops_is_not_ready() -> None:
     health = ready()
     health.ending()

@@ -124,11 +124,35 @@ def test_success_is_when_a_sweep_finds_all_models_of_a_mapping_well_and_before_t
 def test_a_new_configuration_begins_to_wait_anew_and_forgets_mappings_that_are_gone() -> None:
     stage = Stage()
     stage.world.clock.advance(60)
-    stage.metrics.configured(["fraud", "vision"])
+    stage.metrics.configured(["fraud", "vision"], ["wandb"])
     start = stage.value("bridge_last_success_timestamp_seconds", mapping="fraud")
     assert stage.value("bridge_last_success_timestamp_seconds", mapping="vision") == (start or 0) + 60
-    stage.metrics.configured(["vision"])
+    stage.metrics.configured(["vision"], ["wandb"])
     assert stage.value("bridge_last_success_timestamp_seconds", mapping="fraud") is None
+
+
+def test_what_is_gone_from_the_configuration_is_not_shown_nor_brought_back_by_what_a_retired_service_ends() -> None:
+    stage = everything()
+    stage.metrics.doubled(KEY, 1)
+
+    def of_the_old() -> dict[str, float]:
+        names = ("bridge_last_success_timestamp_seconds", "bridge_duplicate_versions")
+        of_mapping = {name: stage.value(name, mapping="fraud") for name in names}
+        name = "bridge_last_sweep_timestamp_seconds"
+        found = {**of_mapping, name: stage.value(name, connection="wandb")}
+        return {name: value for name, value in found.items() if value is not None}
+
+    assert len(of_the_old()) == 3
+    stage.metrics.configured(["vision"], ["ml"])
+    assert of_the_old() == {}
+    stage.metrics.doubled(KEY, 2)
+    stage.metrics.swept("wandb", ["fraud"])
+    stage.metrics.swept("ml", ["fraud", "vision"])
+    assert of_the_old() == {}
+    assert stage.value("bridge_last_sweep_timestamp_seconds", connection="ml") is not None
+    stage.metrics.configured(["fraud"], ["wandb"])
+    stage.metrics.doubled(replace(KEY, model="another"), 1)
+    assert stage.value("bridge_duplicate_versions", mapping="fraud") == 1, "it begins anew"
 
 
 def test_bytes_are_counted_once_however_often_a_copy_tells_how_far_it_is() -> None:
