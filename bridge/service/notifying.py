@@ -44,7 +44,7 @@ IN_VAIN = 3  # tries after which a failure that may mend itself is told
 PAUSES = (1.0, 4.0, 15.0)  # seconds between tries to send
 TIMEOUT = (5, 10)  # seconds to connect, and to be answered
 LONGEST = 2000  # characters of a text
-LAST_WORDS = 5.0  # seconds for what waits when the service stops
+LAST_WORDS = 5.0  # seconds at most for what waits when the service stops
 _STATE = "state"
 
 
@@ -131,12 +131,12 @@ class Notifier(Witness):
         """Begin to tell."""
         self._thread.start()
 
-    def stop(self) -> None:
-        """Tell what waits, if that takes no more than a few seconds, and end."""
+    def stop(self, patience: float = LAST_WORDS) -> None:
+        """Tell what waits, if that takes no more than so many seconds, and end."""
         self._over.set()
         self._offer(None)
         if self._thread.is_alive():
-            self._thread.join(LAST_WORDS)
+            self._thread.join(patience)
 
     def stood(self, status: Status) -> None:
         """See Witness."""

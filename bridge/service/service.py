@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from bridge.config.model import VertexConnection, WandbConnection
@@ -16,7 +17,7 @@ from bridge.service.following import Following
 from bridge.service.hints import Hints
 from bridge.service.hooks import Door
 from bridge.service.in_force import InForce
-from bridge.service.notifying import Notifier, channels_of
+from bridge.service.notifying import LAST_WORDS, Notifier, channels_of
 from bridge.service.schedule import Schedule
 
 if TYPE_CHECKING:
@@ -37,7 +38,8 @@ COMPARES_EVERY = timedelta(minutes=1)
 LEFTOVERS_EVERY = timedelta(hours=1)
 LOOKS = 4  # mappings whose source is looked at because somebody asks, at a time
 BEAT = "leases"  # goes on to the very end
-FINISHING = 0.8  # of the grace is for what is under way; in the rest it stops before its next effect
+FINISHING = 0.8  # of the grace is for what is under way; after that it stops before its next effect
+STOPPING = 0.9  # of the grace has passed by then; in the rest people are told, and sweeps end
 
 
 class Service:
@@ -103,17 +105,22 @@ class Service:
         something still hangs after that, its lease is given back, so it can have no further effect; the process has to
         end at once then.
         """
+        began = monotonic()
+
+        def left_of(share: float) -> float:
+            return max(0.0, began + grace * share - monotonic())
+
         self._hints.stop()
         self._schedule.drop_all_but([BEAT])
         self._looks.stop(0)  # one that hangs looks at a source, and begins nothing that way
-        if self._queue.stop(grace * FINISHING):
+        if self._queue.stop(left_of(FINISHING)):
             self._break_off()
-        left = self._queue.stop(grace * (1 - FINISHING))
+        left = self._queue.stop(left_of(STOPPING))
         for key in left:
             log.warning("%s is still under way; the next start goes on with it", key)
         self.cut_short()
-        self._notifier.stop()
-        ended = self._schedule.stop(0 if left else grace) and not left
+        self._notifier.stop(min(LAST_WORDS, left_of(1)))
+        ended = self._schedule.stop(0 if left else left_of(1)) and not left
         if ended:
             self._bridge.close()
         return ended
