@@ -8,19 +8,22 @@ Tells people, in Slack or by a webhook of theirs, that a model is blocked, has f
     moved      an alias was set on another version
 
 Nothing is told twice: the store remembers, for all processes that share it, and it is asked before anything is sent.
-So what dies between the two is not told at all.
+So what dies between the two is not told at all. And it is sent again only if it was surely not taken.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
+import secrets
 import threading
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import requests
+from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bridge.config.report import visible
 from bridge.core.changes import MoveAlias
@@ -46,6 +49,7 @@ TIMEOUT = (5, 10)  # seconds to connect, and to be answered
 LONGEST = 2000  # characters of a text
 LAST_WORDS = 5.0  # seconds at most for what waits when the service stops
 _STATE = "state"
+_NOT_TAKEN = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)  # after any other it may have been
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +62,19 @@ class Notice:
     text: str
     remedy: str = ""
     alias: str | None = None
+    id: str = field(default_factory=partial(secrets.token_hex, 8))  # of the event, however often it is sent
 
     def __str__(self) -> str:
         remedy = f" What to do: {self.remedy}" if self.remedy else ""
         return visible(f"{self.mapping} -> model {self.model}: {self.text}{remedy}")[:LONGEST]
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    """Why a notice is not known to have arrived; `is_sure` if nobody can have taken it."""
+
+    reason: str
+    is_sure: bool
 
 
 class Channel:
@@ -76,23 +89,36 @@ class Channel:
         self._pauses = pauses
 
     def send(self, notice: Notice, is_over: threading.Event) -> bool:
-        """Send it, a few times if need be, but for one more try once it is over; tell whether it has arrived."""
+        """
+        Send it; tell whether it is known to have arrived.
+
+        It is sent again a few times, but once more at most when it is over, for as long as it was surely not taken.
+        """
         for pause in (0.0, *self._pauses):
             was_over = is_over.wait(pause)
-            problem = self._once(notice)
-            if problem is None:
+            failure = self._once(notice)
+            if failure is None:
                 return True
-            if was_over:
+            if was_over or not failure.is_sure:
                 break
-        log.warning("the notification of %s could not be sent to %s: %s", notice.event, self.name, problem)
+        log.warning("the notification of %s could not be sent to %s: %s", notice.event, self.name, failure.reason)
         return False
 
-    def _once(self, notice: Notice) -> str | None:
+    def _once(self, notice: Notice) -> _Failure | None:
         try:
             answer = requests.post(self._url, json=self._body(notice), timeout=TIMEOUT, allow_redirects=False)
         except requests.RequestException as problem:
-            return type(problem).__name__  # its text holds the URL
-        return None if HTTPStatus(200) <= answer.status_code < HTTPStatus(300) else f"HTTP {answer.status_code}"
+            return _Failure(type(problem).__name__, not _had_connection(problem))  # its text holds the URL
+        if HTTPStatus(200) <= answer.status_code < HTTPStatus(300):
+            return None
+        return _Failure(f"HTTP {answer.status_code}", answer.status_code in _NOT_TAKEN)
+
+
+def _had_connection(problem: requests.RequestException) -> bool:
+    if isinstance(problem, requests.ConnectTimeout | requests.exceptions.ProxyError):
+        return False
+    cause = problem.args[0] if problem.args else None
+    return not (isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError))
 
 
 def slack_body(notice: Notice) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import requests
 
 from bridge.core.changes import MoveAlias, RemoveAlias
 from bridge.core.errors import TryAgain
@@ -29,6 +30,7 @@ FAILED = replace(STATUS, state=State.FAILED, message="there is no such collectio
 V7 = SourceVersion("acme", "fraud-detector", "v7", "id", None, "")
 MOVE = MoveAlias(Alias("production"), V7, "gs://x/", VersionRef("6", "v6"))
 NO_WAIT = (0.0, 0.0, 0.0)
+NOBODY = "http://127.0.0.1:1"
 
 
 class Desk:
@@ -66,8 +68,10 @@ def answering(*replies: Reply) -> Iterator[Desk]:
 
 def test_a_person_is_told_what_is_wrong_and_what_to_do() -> None:
     with answering() as desk:
-        assert desk.told(BLOCKED) == [
+        told = desk.told(BLOCKED)
+        assert told == [
             {
+                "id": told[0]["id"],
                 "event": "blocked",
                 "mapping": "fraud",
                 "model": "fraud",
@@ -136,19 +140,65 @@ def test_what_cannot_be_sent_is_given_up_after_a_few_tries_without_a_word_of_the
     assert "hunter2" not in caplog.text
 
 
-def test_a_channel_that_is_well_again_in_time_gets_it_and_no_redirect_is_followed() -> None:
-    replies = iter([HANG_UP, Reply(503), Reply(302, headers={"Location": "/elsewhere"}), Reply(204)])
+def test_a_channel_that_is_well_again_in_time_gets_it_and_can_tell_that_it_is_the_same_event() -> None:
+    replies = iter([Reply(503), Reply(429), Reply(204), Reply(204)])
     with ScriptedServer(lambda _: next(replies)) as server:
-        channel = Channel("slack", f"{server.url}/hook", slack_body, NO_WAIT)
+        channel = Channel("webhook", f"{server.url}/hook", webhook_body, NO_WAIT)
+        assert channel.send(Notice("blocked", "fraud", "fraud", "no"), threading.Event())
         assert channel.send(Notice("blocked", "fraud", "fraud", "no"), threading.Event())
 
-    assert [asked.path for asked in server.asked] == ["/hook"] * 4
+    first, second, third, another = (json.loads(asked.body)["id"] for asked in server.asked)
+    assert first == second == third != another
+
+
+@pytest.mark.parametrize("first", [{"url": NOBODY}, {"proxies": {"http": NOBODY}}, {"timeout": None}])
+def test_what_had_no_connection_is_sent_again(monkeypatch: pytest.MonkeyPatch, first: dict[str, Any]) -> None:
+    post, changes = requests.post, [first]
+
+    def otherwise_at_first(url: str, **more: object) -> requests.Response:
+        asked = {"url": url, **more} | (changes.pop() if changes else {})
+        if asked["timeout"] is None:
+            raise requests.ConnectTimeout
+        return post(**asked)  # type: ignore[arg-type]  # what it was called with
+
+    monkeypatch.setattr(requests, "post", otherwise_at_first)
+    with ScriptedServer(lambda _: Reply()) as server:
+        channel = Channel("slack", server.url, slack_body, NO_WAIT)
+        assert channel.send(Notice("blocked", "fraud", "fraud", "no"), threading.Event())
+
+    assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "reply", [HANG_UP, Reply(500), Reply(502), Reply(504), Reply(404), Reply(302, headers={"Location": "/elsewhere"})]
+)
+def test_what_may_have_been_taken_is_not_sent_again_and_no_redirect_is_followed(reply: Reply) -> None:
+    with answering(reply) as desk:
+        assert len(desk.told(MOVE)) == 1
+    assert desk.counted == {("webhook", "failed"): 1}
+    assert [asked.path for asked in desk.server.asked] == ["/hunter2"]
+
+
+def test_what_is_not_answered_in_time_is_not_sent_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.service.notifying.TIMEOUT", (5, 0.05))
+    over = threading.Event()
+
+    def late(_: object) -> Reply:
+        over.wait(10)
+        return Reply()
+
+    with ScriptedServer(late) as server:
+        channel = Channel("slack", server.url, slack_body, NO_WAIT)
+        assert not channel.send(Notice("blocked", "fraud", "fraud", "no"), threading.Event())
+        over.set()
+
+    assert len(server.asked) == 1
 
 
 def test_one_that_stops_tries_once_and_does_not_wait() -> None:
     over = threading.Event()
     over.set()
-    with ScriptedServer(lambda _: Reply(500)) as server:
+    with ScriptedServer(lambda _: Reply(503)) as server:
         channel = Channel("slack", server.url, slack_body, (3600.0,))
         assert not channel.send(Notice("blocked", "fraud", "fraud", "no"), over)
 
