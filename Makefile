@@ -6,7 +6,7 @@ JOBS ?= auto
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 
-.PHONY: demo test check format lint types layers bench soak mutants lock clean
+.PHONY: demo test check format lint types layers bench bench-service soak mutants lock clean
 
 demo: $(READY)
 	$(BIN)/bridge demo
@@ -35,6 +35,10 @@ layers: $(READY)
 # What is measured, and how: benchmarks/README.md.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
+
+# An hour and more; as many cycles as benchmarks/README.md tells of.
+bench-service: $(READY)
+	$(BIN)/python -m benchmarks.service --cycles 200
 
 # Far longer searches than `make test` has time for: thousands of worlds in memory, 200 races of two services on
 # PostgreSQL (skipped where there is none), then storms over the real thing.
