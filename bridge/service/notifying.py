@@ -94,14 +94,16 @@ class Channel:
 
         It is sent again a few times, but once more at most when it is over, for as long as it was surely not taken.
         """
+        reason = ""
         for pause in (0.0, *self._pauses):
             was_over = is_over.wait(pause)
             failure = self._once(notice)
             if failure is None:
                 return True
+            reason = failure.reason
             if was_over or not failure.is_sure:
                 break
-        log.warning("the notification of %s could not be sent to %s: %s", notice.event, self.name, failure.reason)
+        log.warning("the notification of %s could not be sent to %s: %s", notice.event, self.name, reason)
         return False
 
     def _once(self, notice: Notice) -> _Failure | None:

@@ -14,6 +14,7 @@ from bridge.core.errors import BridgeError
 from bridge.reconcile.leasing import RENEWED_EVERY
 from bridge.run.queue import KeyQueue
 from bridge.service.following import Following
+from bridge.service.health import Hearing
 from bridge.service.hints import Hints
 from bridge.service.hooks import Door
 from bridge.service.in_force import InForce
@@ -51,7 +52,8 @@ class Service:
         self._health = health
         self._metrics = metrics
         self._notifier = Notifier(bridge.store, channels_of(bridge.config), metrics.notified)
-        bridge.audience.members += [metrics, self._notifier]
+        self._hearing = Hearing(health)
+        bridge.audience.members += [metrics, self._notifier, self._hearing]
         settings, config = bridge.config.service, bridge.config
         self.following = Following(
             bridge.passes, config.mappings, health, bridge.clock, settings.full_every, bridge.audience
@@ -110,6 +112,7 @@ class Service:
         def left_of(share: float) -> float:
             return max(0.0, began + grace * share - monotonic())
 
+        self._hearing.stop()
         self._hints.stop()
         self._schedule.drop_all_but([BEAT])
         self._looks.stop(0)  # one that hangs looks at a source, and begins nothing that way

@@ -220,6 +220,23 @@ def test_an_upstream_that_is_away_is_degraded_and_what_it_had_stays(desk: Desk) 
         assert service.end() == 0
 
 
+def test_a_target_that_is_away_is_degraded_until_it_answers_again(desk: Desk) -> None:
+    write_config(desk)
+    desk.publish(b"first", "production")
+    with running(desk) as service:
+        service.await_event("is SYNCED")
+        desk.world.traffic.faults.arm(Fault("vertex", "status", status=503, count=None))
+        desk.publish(b"second", "production")
+        until(lambda: service.readyz()[1]["degraded"] != {}, "Vertex is missed")
+        code, report = service.readyz()
+        assert (code, report["ready"], list(report["degraded"])) == (200, True, ["api vertex"])
+        desk.world.traffic.faults.disarm()
+        service.await_event("is SYNCED")
+        assert desk.aliases() == {"default": "2", "production": "2"}
+        assert service.readyz() == (200, {"ready": True, "unready": {}, "degraded": {}})
+        assert service.end() == 0
+
+
 def test_an_upstream_that_hangs_is_degraded_answers_go_on_and_it_is_followed_again(desk: Desk) -> None:
     write_config(desk)
     desk.publish(b"first", "production")

@@ -10,7 +10,7 @@ import pytest
 import requests
 
 from bridge.core.errors import NeedsPerson
-from bridge.service.health import Health
+from bridge.service.health import IN_VAIN, Health, Hearing
 from bridge.service.http import Listener, make_app
 
 if TYPE_CHECKING:
@@ -52,6 +52,53 @@ def test_an_upstream_outage_is_degraded_and_not_unready() -> None:
     assert not health.swept("acme", "W&B is unwell")
     assert health.report() == {"ready": True, "unready": {}, "degraded": {"connection acme": "W&B is unwell"}}
     assert health.swept("acme", None)
+    assert health.report()["degraded"] == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(None, "no answer"), (429, "HTTP 429"), (500, "HTTP 500"), (503, "HTTP 503")]
+)
+def test_an_api_that_stops_answering_is_degraded_until_its_first_good_answer(status: int | None, word: str) -> None:
+    health = ready()
+    for _ in range(IN_VAIN - 1):
+        health.answered("vertex", status)
+        health.answered("gcs", 200)
+    assert health.report()["degraded"] == {}
+    health.answered("vertex_uploads", status)
+
+    said = f"5 requests in a row or more were in vain, the last: {word}"
+    assert health.report() == {"ready": True, "unready": {}, "degraded": {"api vertex": said}}
+    health.answered("gcs", 200)
+    assert list(health.report()["degraded"]) == ["api vertex"], "another API's word"
+    health.answered("vertex", 200)
+    assert health.report()["degraded"] == {}
+    health.answered("vertex", status)
+    assert health.report()["degraded"] == {}
+
+
+@pytest.mark.parametrize("status", [200, 308, 401, 403, 404, 409])
+def test_an_api_that_answers_now_and_then_is_not_away(status: int) -> None:
+    health = ready()
+    for _ in range(IN_VAIN):
+        for _ in range(IN_VAIN - 1):
+            health.answered("gcs", 503)
+        health.answered("gcs", status)
+
+    assert health.report()["degraded"] == {}
+
+
+def test_a_new_configuration_listens_anew_and_not_to_what_a_retired_service_hears() -> None:
+    health = ready()
+    hearing = Hearing(health)
+    for _ in range(IN_VAIN):
+        hearing.answered("mlflow", None)
+    assert list(health.report()["degraded"]) == ["api mlflow"]
+    health.configured(["acme"])
+    hearing.answered("mlflow", None)
+    assert health.report()["degraded"] == {}
+    hearing.stop()
+    for _ in range(IN_VAIN):
+        hearing.answered("mlflow", None)
     assert health.report()["degraded"] == {}
 
 
