@@ -16,6 +16,7 @@ import pytest
 import requests
 
 from bridge.sandbox.faults import Fault
+from tests.e2e.test_interrupt import BANDWIDTH, CONTENT, Arriving
 from tests.store.databases import postgres_schema
 
 if TYPE_CHECKING:
@@ -184,21 +185,26 @@ def test_two_services_on_one_store_make_one_version_of_each_and_lose_no_move(ser
     assert desk.bridge_json("status")[0]["state"] == "SYNCED"
 
 
-def test_a_service_that_is_told_to_stop_in_the_middle_of_a_copy_ends_in_time_and_the_next_goes_on(desk: Desk) -> None:
+def test_a_service_that_is_told_to_stop_in_the_middle_of_a_copy_ends_in_time_and_the_next_goes_on(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
     write_config(desk, grace="1")
-    desk.world.traffic.faults.arm(Fault("wandb", "slow", method="*file*", seconds=0.5, count=None))
-    desk.publish(b"x" * (4 << 20), "production")
+    with (desk.folder / "bridge.yaml").open("a") as file:
+        file.write(BANDWIDTH)
+    desk.publish(CONTENT, "production")
+    arriving = Arriving(desk, monkeypatch)
     with running(desk) as service:
-        service.await_event("+ files")
+        assert arriving.some.wait(WAIT)
         began = time.monotonic()
         assert service.end() == 0
         assert time.monotonic() - began < WAIT / 2
     assert desk.versions() == ()
-    assert "is PENDING" in service.seen[-1]["event"] or "stopping" in str(service.seen)
-    desk.world.traffic.faults.disarm()
+    sent = arriving.bytes
+    write_config(desk)
     with running(desk) as service:
         service.await_event("is SYNCED")
         assert desk.aliases() == {"default": "1", "production": "1"}
+        assert 0 < arriving.bytes - sent < len(CONTENT), "what was sent is not sent again"
         assert service.end() == 0
 
 
