@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING
 
 from bridge.copying.pace import Pace
@@ -12,7 +12,8 @@ from bridge.copying.throttle import Throttle
 from bridge.core.settings import CopySettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from bridge.core.ports import Clock
 
@@ -49,15 +50,19 @@ class Budget:
         self.room = Room(self.settings.memory)
         self.throttle = Throttle(clock, self.settings.max_bandwidth)
         self.halted = threading.Event()
+        self.aside: Callable[[], AbstractContextManager[None]] = (
+            nullcontext  # is held while a version waits or is copied
+        )
         self._versions = threading.Semaphore(self.settings.parallel_versions)
 
     @contextmanager
     def version(self) -> Iterator[None]:
         """Wait until one version more may be copied. Raises TryAgain if all are halted before."""
-        while not self._versions.acquire(timeout=LOOK):
-            if self.halted.is_set():
-                raise stopped()
-        try:
-            yield
-        finally:
-            self._versions.release()
+        with self.aside():
+            while not self._versions.acquire(timeout=LOOK):
+                if self.halted.is_set():
+                    raise stopped()
+            try:
+                yield
+            finally:
+                self._versions.release()

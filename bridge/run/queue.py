@@ -8,15 +8,18 @@ import secrets
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from bridge.core.model import ModelKey
 
 log = logging.getLogger(__name__)
+
+BESIDE = 64  # threads more than `workers`, for keys aside
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class KeyQueue:
     At most `workers` keys at a time, never one twice at a time, each as often as will do: see the port.
 
     Keys have lanes, such as the connection that they come from. The next key is of the lane with the fewest at work,
-    so that one with hundreds waiting, or with hours of copying, does not hold up another.
+    so that one with hundreds waiting does not hold up another. A key whose work is `aside` counts for neither, so that
+    hours of copying hold up no other key; but of all keys `workers` and BESIDE are at work at most.
     """
 
     def __init__(
@@ -58,20 +62,43 @@ class KeyQueue:
         lane: Callable[[ModelKey], str] = lambda _key: "",
     ) -> None:
         self._work = work
+        self._workers = workers
         self._lane = lane
         self._change = threading.Condition()
         self._waiting: dict[str, dict[ModelKey, Submission]] = {}  # by lane, oldest first
         self._at_work: dict[ModelKey, str] = {}  # lanes
+        self._aside: set[ModelKey] = set()  # of those at work
         self._again: dict[ModelKey, Submission] = {}  # submitted while they were at work
+        self._threads = 0
+        self._begun = False
         self._ending = False
-        self._threads = [
-            threading.Thread(target=self._take_turns, name=f"key-{number}", daemon=True) for number in range(workers)
-        ]
 
     def start(self) -> None:
         """Begin to work on what is, and what will be, submitted."""
-        for thread in self._threads:
-            thread.start()
+        with self._change:
+            self._begun = True
+            self._begin_threads()
+
+    @contextmanager
+    def aside(self) -> Iterator[None]:
+        """
+        Let another key begin in place of the one that this thread works on, for as long as the block lasts.
+
+        Is for work that has a limit of its own. After the block the key goes on at once, so for a while more than
+        `workers` may be at work. Does nothing in a thread that works on no key of this queue.
+        """
+        submission = AT_WORK.get()
+        with self._change:
+            key = submission.key if submission and submission.key in self._at_work.keys() - self._aside else None
+            if key is not None:
+                self._aside.add(key)
+                self._begin_threads()
+                self._change.notify()
+        try:
+            yield
+        finally:
+            with self._change:
+                self._aside.discard(key)
 
     def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:
         """See the port. Nothing is taken any more once `stop` was called."""
@@ -84,6 +111,7 @@ class KeyQueue:
                 line[key] = replace(earlier, full=earlier.full or full)
                 return False
             line[key] = Submission(key, why, CAUSE.get() or new_id(), full, time.monotonic())
+            self._begin_threads()
             self._change.notify()
             return True
 
@@ -134,15 +162,38 @@ class KeyQueue:
         self._work(submission)
 
     def _next(self) -> Submission | None:
+        """Wait for a key to work on; None if this thread is to end."""
         with self._change:
-            self._change.wait_for(lambda: self._ending or any(self._waiting.values()))
-            if self._ending:
-                return None
-            busy = Counter(self._at_work.values())
-            lane = min((lane for lane, line in self._waiting.items() if line), key=lambda lane: busy[lane])
-            key = next(iter(self._waiting[lane]))
-            self._at_work[key] = lane
-            return self._waiting[lane].pop(key)
+            while not self._ending:
+                if self._may_begin > 0:
+                    return self._take()
+                if self._threads > self._workers:
+                    break
+                self._change.wait()
+            self._threads -= 1
+            return None
+
+    def _take(self) -> Submission:
+        busy = Counter(lane for key, lane in self._at_work.items() if key not in self._aside)
+        lane = min((lane for lane, line in self._waiting.items() if line), key=lambda lane: busy[lane])
+        key = next(iter(self._waiting[lane]))
+        self._at_work[key] = lane
+        return self._waiting[lane].pop(key)
+
+    @property
+    def _may_begin(self) -> int:
+        """How many keys may begin now; below 1 if none may."""
+        return min(sum(map(len, self._waiting.values())), self._workers - len(self._at_work) + len(self._aside))
+
+    def _begin_threads(self) -> None:
+        # Each thread that is at no key's work takes a key, or will look for one before it waits.
+        while (
+            self._begun
+            and self._threads - len(self._at_work) < self._may_begin
+            and self._threads < self._workers + BESIDE
+        ):
+            self._threads += 1
+            threading.Thread(target=self._take_turns, name=f"key-{self._threads}", daemon=True).start()
 
     def _end(self, key: ModelKey) -> None:
         with self._change:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,6 +14,9 @@ from bridge.copying.parallel import LOOK
 from bridge.core.errors import TryAgain
 from bridge.core.settings import CopySettings
 from bridge.testing.clock import FakeClock
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Taker:
@@ -139,3 +144,31 @@ def test_a_version_waits_for_its_turn_and_is_told_when_all_is_to_stop() -> None:
             budget.halted.set()
             with pytest.raises(TryAgain, match="the copy was stopped"):
                 stopping.result(timeout=10)
+
+
+def test_who_waits_for_a_turn_or_has_it_is_aside() -> None:
+    budget = Budget(FakeClock(), CopySettings(parallel_versions=1))
+    told: list[str] = []
+    both = threading.Semaphore(0)
+
+    @contextmanager
+    def aside() -> Iterator[None]:
+        told.append("aside")
+        both.release()
+        yield
+        told.append("back")
+
+    def copy() -> None:
+        with budget.version():
+            told.append("copied")
+
+    budget.aside = aside
+    with ThreadPoolExecutor(1) as pool:
+        with budget.version():
+            waiting = pool.submit(copy)
+            for _ in range(2):
+                assert both.acquire(timeout=10)
+        waiting.result(timeout=10)
+
+    assert sorted(told[2:]) == ["back", "back", "copied"]
+    assert (told[:2], told[-1]) == (["aside", "aside"], "back")

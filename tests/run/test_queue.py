@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import logging
 import threading
+from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.core.model import ModelKey
+from bridge.run import queue as queues
 from bridge.run.queue import AT_WORK, CAUSE, KeyQueue, Submission
 from bridge.testing.runner import InlineQueue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 A, B, C = (ModelKey("fraud", name) for name in "abc")
+LARGE = [ModelKey("large", f"m{number}") for number in range(5)]  # are aside before they come to the gate
 WAIT = 20  # seconds after which a test has failed
 
 
@@ -24,11 +28,19 @@ class Gate:
 
     def __init__(self) -> None:
         self.begun: list[Submission] = []
+        self.threads: list[threading.Thread] = []
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext  # where keys of LARGE stop
         self._arrived = threading.Semaphore(0)
         self._open = threading.Semaphore(0)
+        self._copied = threading.Semaphore(0)
 
     def work(self, submission: Submission) -> None:
         self.begun.append(submission)
+        self.threads.append(threading.current_thread())
+        if submission.key in LARGE:
+            with self.aside():
+                self._arrived.release()
+                assert self._copied.acquire(timeout=WAIT)
         self._arrived.release()
         assert self._open.acquire(timeout=WAIT)
 
@@ -39,8 +51,16 @@ class Gate:
     def let_through(self, count: int = 1) -> None:
         self._open.release(count)
 
+    def let_aside_through(self, count: int = 1) -> None:
+        self._copied.release(count)
+
     def keys(self) -> list[ModelKey]:
         return [submission.key for submission in self.begun]
+
+
+def await_load(queue: KeyQueue, load: tuple[int, int]) -> None:
+    while queue.load != load:
+        threading.Event().wait(0.001)
 
 
 @pytest.fixture
@@ -54,12 +74,14 @@ def start(gate: Gate) -> Iterator[Callable[..., KeyQueue]]:
 
     def start(workers: int, lane: Callable[[ModelKey], str] = lambda _key: "") -> KeyQueue:
         queue = KeyQueue(gate.work, workers, lane)
+        gate.aside = queue.aside
         started.append(queue)
         queue.start()
         return queue
 
     yield start
     gate.let_through(1000)
+    gate.let_aside_through(1000)
     for queue in started:
         queue.stop(WAIT)
 
@@ -135,6 +157,108 @@ def test_a_lane_with_much_to_do_does_not_hold_up_another(start: Callable[..., Ke
     assert gate.keys().index(one) <= 2
 
 
+def test_keys_aside_hold_up_no_other_and_are_still_at_work(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    queue = start(2)
+    for key in (*LARGE, A):
+        queue.submit(key, "a sweep")
+    gate.await_arrivals(6)
+
+    assert gate.keys() == [*LARGE, A]
+    assert queue.load == (0, 6)
+    assert (queue.left("large"), queue.left("fraud")) == (5, 1)
+    assert queue.submit(LARGE[0], "it has changed")
+    assert queue.load == (1, 6), "not twice at a time"
+    assert queue.stop(0) == (A, *LARGE)
+
+
+def test_a_key_goes_on_from_aside_at_once_and_counts_again_then(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    queue = start(1)
+    queue.submit(LARGE[0], "a sweep")
+    gate.await_arrivals()
+    queue.submit(A, "a sweep")
+    gate.await_arrivals()
+    gate.let_aside_through()
+    gate.await_arrivals()
+    queue.submit(B, "a sweep")
+    gate.let_through()
+    await_load(queue, (1, 1))
+    assert gate.keys() == [LARGE[0], A], "two were at work, so one has to end before the next"
+
+    gate.let_through()
+    gate.await_arrivals()
+    assert gate.keys() == [LARGE[0], A, B]
+
+
+def test_there_is_an_end_to_how_many_keys_are_aside(
+    start: Callable[..., KeyQueue], gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "BESIDE", 2)
+    queue = start(1)
+    for key in LARGE:
+        queue.submit(key, "a sweep")
+    gate.await_arrivals(3)
+    assert queue.load == (2, 3)
+
+    gate.let_through(5)
+    gate.let_aside_through(5)
+    gate.await_arrivals(7)
+    await_load(queue, (0, 0))
+
+
+def test_threads_end_that_were_only_needed_for_keys_aside(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    queue = start(2)
+    for key in LARGE:
+        queue.submit(key, "a sweep")
+    gate.await_arrivals(5)
+    assert len(set(gate.threads)) == 5
+    gate.let_through(5)
+    gate.let_aside_through(5)
+    while sum(thread.is_alive() for thread in gate.threads) > 2:
+        threading.Event().wait(0.001)
+
+    for key in (*LARGE, A):
+        queue.submit(key, "another sweep")
+    gate.await_arrivals(5 + 6)
+    assert gate.keys()[5:] == [*LARGE, A]
+
+
+def test_a_lane_is_not_held_up_for_its_keys_aside(start: Callable[..., KeyQueue], gate: Gate) -> None:
+    queue = start(1, lambda key: "acme" if key in (*LARGE, B) else "other")
+    for key in (LARGE[0], LARGE[1], A):
+        queue.submit(key, "a sweep")
+        gate.await_arrivals()
+    queue.submit(B, "a sweep")
+    queue.submit(C, "a sweep")
+    gate.let_through()
+    gate.await_arrivals()
+
+    assert gate.keys()[-1] == B
+
+
+def test_who_is_aside_twice_or_at_no_key_of_the_queue_lets_nobody_begin() -> None:
+    both, seen = threading.Event(), list[tuple[int, int]]()
+
+    def work(submission: Submission) -> None:
+        if submission.key == B:
+            both.set()
+            return
+        with queue.aside(), queue.aside():
+            assert both.wait(WAIT)
+        with other.aside():
+            queue.submit(B, "A asks for it")
+            seen.append(queue.load)
+
+    queue, other = KeyQueue(work, 1), KeyQueue(work, 1)
+    queue.submit(A, "a sweep")
+    queue.submit(B, "a sweep")
+    with queue.aside():
+        queue.start()
+        await_load(queue, (0, 0))
+    queue.stop(WAIT)
+
+    assert seen == [(1, 1)]
+
+
 def test_what_is_left_of_a_mapping_is_what_waits_and_what_is_at_work(
     start: Callable[..., KeyQueue], gate: Gate
 ) -> None:
@@ -192,8 +316,7 @@ def test_what_is_at_work_is_known_to_whoever_logs_and_has_an_id_of_its_own() -> 
     queue.submit(A, "a sweep")
     queue.submit(B, "a sweep")
     queue.start()
-    while queue.load != (0, 0):
-        threading.Event().wait(0.001)
+    await_load(queue, (0, 0))
     queue.stop(WAIT)
 
     assert [each.key for each in seen if each] == [A, B]
@@ -214,8 +337,7 @@ def test_what_has_a_cause_has_its_id_and_so_has_what_it_sets_off() -> None:
     queue.submit(A, "a webhook")
     CAUSE.reset(cause)
     queue.start()
-    while queue.load != (0, 0):
-        threading.Event().wait(0.001)
+    await_load(queue, (0, 0))
     queue.stop(WAIT)
 
     assert seen == ["a webhook", "a webhook"]
