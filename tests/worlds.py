@@ -68,7 +68,16 @@ EFFECTS = frozenset(
             "save_intent",
             "close_intent",
         ),  # Store
-        *("save_seen", "save_status", "save_states", "save_hold", "lift_hold", "add_token", "revoke_token"),
+        *(
+            "save_seen",
+            "save_status",
+            "save_states",
+            "save_waiting",
+            "save_hold",
+            "lift_hold",
+            "add_token",
+            "revoke_token",
+        ),
         *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see
         *("save_upload", "forget_upload", "enter", "claim", "begin_removal"),
         *("save_contents", "forget_content", "forget_folder"),

@@ -594,6 +594,15 @@ class Store(Uploads, Contents, Tokens, Protocol):
         """
         ...
 
+    def save_waiting(self, found: Sequence[Status]) -> None:
+        """
+        Remember of models that a change waits for them, all in one transaction.
+
+        Only of those that are new, or still SYNCED with just that fingerprint: whoever works on one meanwhile has the
+        last word. All but state, message and remedy stays as it was, so what was well is well if the source goes back.
+        """
+        ...
+
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time: the model's own, and else those on EVERY model of its mapping."""
         ...

@@ -150,7 +150,12 @@ class Following:
         """Carry out the latest order for a model; return how it is then, or None if that was not due any more."""
         with self._lock:
             order = self._orders.get(key)
-        if order is None or not (full or self.passes.why_now(order, self.passes.store.status(key))):
+        if order is None:
+            return None
+        known = self.passes.store.status(key)
+        if not full and self.passes.why_now(order, known) is None:
+            if known is not None:  # those who watch may have heard that a change waits
+                self._watch(known)
             return None
         report = self.passes.reconcile(replace(order, why=f"bridge run: {why}"))
         self._note(report.status)
@@ -194,12 +199,14 @@ class Following:
         self._submit(unsettled, before)
 
     def _submit(self, unsettled: Sequence[tuple[Order, str | None]], before: Mapping[ModelKey, Status]) -> None:
+        for status in self.passes.announce([order for order, why in unsettled if why is not None], before):
+            self._watch(status)
         for order, why in unsettled:
             if why is not None:
                 self.witness.due(order.key)
                 self.queue.submit(order.key, why)
-            elif (status := before.get(order.key)) is not None:
-                self._note(status)
+            elif (known := before.get(order.key)) is not None:
+                self._note(known)
 
     def _witness(
         self,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import and_, delete, insert, or_, select, update
 
-from bridge.core.model import EVERY, Alias
+from bridge.core.model import EVERY, Alias, State
 from bridge.core.records import EntryId, Outcome
 from bridge.store.connecting import make_engine, parse_address
 from bridge.store.copies import SqlCopies
@@ -208,6 +208,22 @@ class SqlStore(SqlCopies, SqlTelling, SqlTokens):
         """Remember what a look at the source alone says of models; their fingerprints stay."""
         rows = [{**status_row(status), "attempt": 0, "next_try": None, "tried": None} for status in found]
         self._put_all(statuses, rows, by=("mapping", "model"), keep=("fingerprint",))
+
+    def save_waiting(self, found: Sequence[Status]) -> None:
+        """Remember of models that a change waits for them, unless they are not as they were any more."""
+        if not found:
+            return
+        statement = self._insert(statuses)
+        excluded = statement.excluded
+        as_it_was = and_(
+            statuses.c.state == State.SYNCED, statuses.c.fingerprint.is_not_distinct_from(excluded["fingerprint"])
+        )
+        said = {name: excluded[name] for name in ("state", "message", "remedy")}
+        with self._transaction() as connection:
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=("mapping", "model"), set_=said, where=as_it_was),
+                [status_row(status) for status in found],
+            )
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""

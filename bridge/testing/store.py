@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from bridge.core.model import EVERY, ModelKey, Tombstone
+from bridge.core.model import EVERY, ModelKey, State, Tombstone
 from bridge.core.records import EntryId, JournalEntry, Lease, Outcome, Tally, taken_elsewhere
 from bridge.testing.copies import MemoryCopies, utc
 from bridge.testing.tokens import MemoryTokens
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bridge.core.changes import Change
     from bridge.core.deeds import Word
-    from bridge.core.model import Alias, Hold, MappingRecord, State
+    from bridge.core.model import Alias, Hold, MappingRecord
     from bridge.core.records import Intent, Status
 
 
@@ -204,6 +204,18 @@ class MemoryStore(MemoryCopies, MemoryTokens):
                 self._statuses[status.key] = replace(
                     status, fingerprint=before.fingerprint, attempt=0, next_try=None, tried=None
                 )
+
+    def save_waiting(self, found: Sequence[Status]) -> None:
+        """Remember of models that a change waits for them, unless they are not as they were any more."""
+        for status in found:
+            utc(status.looked_at)
+        with self._lock:
+            for status in found:
+                before = self._statuses.setdefault(status.key, status)
+                if before.state is State.SYNCED and before.fingerprint == status.fingerprint:
+                    self._statuses[status.key] = replace(
+                        before, state=status.state, message=status.message, remedy=status.remedy
+                    )
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""

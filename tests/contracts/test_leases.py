@@ -172,3 +172,25 @@ def test_what_a_look_at_the_source_says_leaves_fingerprints_and_forgets_what_was
     store.save_states([])
 
     assert store.statuses() == (replace(unread[0], fingerprint="f"), unread[1])
+
+
+def test_that_a_change_waits_is_said_of_what_is_new_or_as_it_was_and_nothing_else_of_it_changes(store: Store) -> None:
+    was = replace(status(), attempt=2, next_try=SOON.isoformat(), tried="f")
+    store.save_status(was)
+    waits = [replace(status(key), state=State.PENDING, message="a change waits") for key in (KEY, OTHER)]
+    later = [replace(each, looked_at=SOON.isoformat()) for each in waits]
+    store.save_waiting(later)
+    store.save_waiting([])
+
+    assert store.statuses() == (replace(was, state=State.PENDING, message="a change waits"), later[1])
+
+
+@pytest.mark.parametrize(
+    "by_now",
+    [status(fingerprint="another"), status(fingerprint=None), status(state=State.COPYING), status(state=State.HELD)],
+)
+def test_that_a_change_waits_is_not_said_of_what_somebody_has_worked_on_meanwhile(store: Store, by_now: Status) -> None:
+    store.save_status(by_now)
+    store.save_waiting([status(state=State.PENDING)])
+
+    assert store.status(by_now.key) == by_now

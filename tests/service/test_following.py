@@ -155,18 +155,131 @@ def test_the_latest_order_is_carried_out_whenever_it_was_submitted() -> None:
     assert (world.names()["production"], len(world.registry.versions("fraud"))) == ("v3", 2)
 
 
-def test_a_model_that_another_process_has_is_asked_for_again_soon_and_nothing_is_written() -> None:
+def test_a_model_that_another_process_has_is_asked_for_again_soon_and_its_word_stands() -> None:
     world = World()
     world.publish("production")
     world.store.take_lease(KEY, "another", world.clock.now(), world.clock.now() + LASTS)
     made, queue = waiting(world)
     made.sweep("wandb")
+    at_work = replace(world.status(), state=State.COPYING, message="copying v0")
+    world.store.save_status(at_work)
+    made.sweep("wandb")
     queue.work(made)
-    assert world.store.status(KEY) is None
+    assert world.status() == at_work
     world.clock.advance(5)
     made.retry()
 
     assert queue.submitted == [(KEY, "its time to be tried again has come", False)]
+
+
+# what waits is shown
+
+
+def told(made: Following) -> list[tuple[ModelKey, State]]:
+    """Return what watchers will have been told."""
+    heard: list[tuple[ModelKey, State]] = []
+    made.watchers.append(lambda status: heard.append((status.key, status.state)))
+    return heard
+
+
+def test_a_change_that_waits_is_shown_once_of_new_models_too() -> None:
+    world, _ = synced(World([mapping(), pattern()]))
+    was = world.status()
+    world.publish("production")
+    world.publish("production", collection=f"{REGISTRY}/vision-ocr")
+    made, queue = waiting(world)
+    heard = told(made)
+    made.sweep("wandb")
+    said = "a change is known and waits"
+    assert world.status() == replace(was, state=State.PENDING, message=said)
+    assert [(each.key, each.state, each.message) for each in world.store.statuses()] == [
+        (KEY, State.PENDING, said),
+        (OCR, State.PENDING, said),
+    ]
+    assert heard == [(KEY, State.PENDING), (OCR, State.PENDING)]
+
+    world.fuse.left = 0  # the first effect would be the death of it
+    made.sweep("wandb")
+    world.fuse.left = None
+    queue.work(made)
+    assert {each.state for each in world.store.statuses()} == {State.SYNCED}
+    assert set(heard[2:]) == {(KEY, State.SYNCED), (OCR, State.SYNCED)}
+
+
+def test_what_waits_when_the_process_dies_is_worked_on_by_the_next() -> None:
+    world, _ = synced()
+    world.publish("production")
+    world.publish("production", collection=f"{REGISTRY}/vision-ocr")
+    world.specs.append(pattern())
+    waiting(world)[0].sweep("wandb")
+    following(world).sweep("wandb")
+
+    assert {each.key: each.state for each in world.store.statuses()} == {KEY: State.SYNCED, OCR: State.SYNCED}
+    assert (world.names()["production"], world.names("vision-ocr")["production"]) == ("v1", "v0")
+
+
+def test_a_change_that_goes_back_before_its_turn_leaves_all_well_and_vertex_unasked() -> None:
+    world = World()
+    first = world.publish("production")
+    following(world).sweep("wandb")
+    was = world.status()
+    world.publish("production")
+    made, queue = waiting(world)
+    heard = told(made)
+    made.sweep("wandb")
+    world.registry.calls.clear()
+    world.source.alias(first, "production")
+    made.sweep("wandb")
+    queue.work(made)
+
+    assert world.status() == replace(was, tried=None)
+    assert (set(heard[1:]), world.registry.calls) == ({(KEY, State.SYNCED)}, [])
+
+
+def test_what_another_process_did_while_it_waited_is_told() -> None:
+    world, _ = synced()
+    world.publish("production")
+    made, queue = waiting(world)
+    heard = told(made)
+    made.sweep("wandb")
+    world.sync()
+    queue.work(made)
+
+    assert heard == [(KEY, State.PENDING), (KEY, State.SYNCED)]
+
+
+def test_what_is_in_trouble_keeps_its_word_while_a_change_waits() -> None:
+    world = World()
+    world.registry.add_by_hand("fraud")
+    world.publish("production")
+    following(world).sweep("wandb")
+    blocked = world.status()
+    world.publish("production")
+    made, queue = waiting(world)
+    heard = told(made)
+    made.sweep("wandb")
+
+    assert (blocked.state, len(queue.submitted)) == (State.BLOCKED, 1)
+    assert (world.status(), heard) == (blocked, [])
+
+
+def test_a_model_that_was_gone_and_is_back_is_gone_again_if_it_goes_before_its_turn() -> None:
+    world = World([pattern()])
+    for name in ("ocr", "faces"):
+        world.publish("production", collection=f"{REGISTRY}/vision-{name}")
+    made = following(world)
+    made.sweep("wandb")
+    world.source.delete_collection(f"{REGISTRY}/vision-ocr")
+    made.sweep("wandb")
+    gone = world.store.status(OCR)
+    world.publish("production", collection=f"{REGISTRY}/vision-ocr")
+    made, queue = waiting(world)
+    made.sweep("wandb")
+    assert [key for key, _, _ in queue.submitted] == [OCR]
+    world.source.delete_collection(f"{REGISTRY}/vision-ocr")
+    made.sweep("wandb")
+
+    assert world.store.status(OCR) == gone
 
 
 # connections that cannot be read
