@@ -79,7 +79,7 @@ EFFECTS = frozenset(
             "revoke_token",
         ),
         *("take_lease", "release_lease"),  # a renewal changes nothing that anybody else could see
-        *("save_upload", "forget_upload", "enter", "claim", "begin_removal"),
+        *("save_upload", "forget_upload", "enter", "stay", "claim", "begin_removal"),
         *("save_contents", "forget_content", "forget_folder"),
         "sleep",  # Clock: death while waiting
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+STAYS = timedelta(minutes=10)  # between two times that a copy says that it goes on
 LOOKED_UP = 500  # files whose bytes are looked for in the bucket at a time
 REMOVE = "remove that folder if nothing in Vertex uses it, or give the mapping another bucket folder"
 
@@ -67,11 +69,10 @@ class StreamingCopier:
             self.uploads.forget_upload(folder)  # which the copy that made it whole may not have come to
             return whole
         with self.budget.version():
-            if not self.uploads.enter(folder, self.clock.now()):
-                raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")
+            stay = _Stay(self.uploads, self.clock, folder, self.watch)
             described = self.source.describe(version)
             size = sum(file.size for file in described.files)
-            meter = Meter(self.clock, version, len(described.files), size, self.watch)
+            meter = Meter(self.clock, version, len(described.files), size, stay)
             stored = self._all(
                 self._jobs(described.files, folder),
                 lambda job, halted: self._bring(version, job, folder, _Passing(self.budget, meter, halted)),
@@ -82,6 +83,7 @@ class StreamingCopier:
             manifest = Manifest(
                 version.collection, version.label, version.id, version.digest, stored, created, described.facts
             )
+            stay.go_on()
             self.storage.commit(folder, manifest)
             self.uploads.forget_upload(folder)
             self.contents.save_contents(_contents(described.files, stored, folder))
@@ -202,6 +204,29 @@ class StreamingCopier:
             self.contents.forget_content(twin.uri)
             return None
         return replace(kept, xxh128=twin.file.xxh128)
+
+
+class _Stay:
+    """Keeps a folder for a copy for as long as that gets on, so that what is in it is not taken for left behind."""
+
+    def __init__(self, uploads: Uploads, clock: Clock, folder: str, watch: Callable[[Progress], None]) -> None:
+        self._uploads, self._clock, self._folder, self._watch = uploads, clock, folder, watch
+        self._since = clock.now()
+        if not uploads.enter(folder, self._since):
+            raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")
+
+    def __call__(self, progress: Progress) -> None:
+        """Take note of how far the copy is; from one thread at a time."""
+        if self._clock.now() - self._since >= STAYS:
+            self.go_on()
+        self._watch(progress)
+
+    def go_on(self) -> None:
+        """Keep it for some time more. Raises TryAgain if somebody took it for left behind."""
+        now = self._clock.now()
+        if not self._uploads.stay(self._folder, self._since, now):
+            raise TryAgain(f"{self._folder}: this copy stood still so long that what it had brought was removed")
+        self._since = now
 
 
 class _Passing:

@@ -26,9 +26,10 @@ class Pace:
     """
 
     def __init__(self, most: int, processors: int | None = None) -> None:
-        self._small = Lane(START, most, learns=True)
+        room = threading.Semaphore(most)  # for both together
+        self._small = Lane(START, most, room, learns=True)
         # More large ones than twice the processors only take turns: four took 0.95 CPU-s per GiB on two, eight 1.5.
-        self._large = Lane(min(START, 2 * (processors or os.cpu_count() or 1)), most, learns=False)
+        self._large = Lane(min(START, 2 * (processors or os.cpu_count() or 1)), most, room, learns=False)
 
     def lane(self, size: int) -> Lane:
         """Return the lane of files of that size, in bytes."""
@@ -61,8 +62,9 @@ class Lane:
     the best is measured anew where files are slow although they are few: they are larger, or go to another place.
     """
 
-    def __init__(self, start: int, most: int, *, learns: bool) -> None:
+    def __init__(self, start: int, most: int, room: threading.Semaphore, *, learns: bool) -> None:
         self._learns = learns
+        self._room = room
         self._start = min(start, most)
         self._most = most
         self._limit = self._start
@@ -92,7 +94,8 @@ class Lane:
             self._changed.wait_for(lambda: self._busy < self._limit)
             self._busy += 1
         try:
-            yield
+            with self._room:
+                yield
         finally:
             with self._changed:
                 self._busy -= 1

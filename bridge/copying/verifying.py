@@ -56,13 +56,17 @@ class VerifiedStream:
         Hand out what follows byte `start`, in pieces as they come, without copying them.
 
         What comes before `start` and never passed is read and hashed first; with `blind` it is not, and then there
-        are no digests of this file. Raises IntegrityError, and what the source raises.
+        are no digests of this file. Of a file that the source keeps no digest of, what has passed before is read
+        again, and compared. Raises IntegrityError, and what the source raises.
         """
         blind = blind and start > self._hashed
-        at = start if blind else min(start, self._hashed)
+        before = _Before(self._hashed, self._crc32c.digest()) if self._file.digest is None else None
+        at = start if blind else 0 if before else min(start, self._hashed)
         with self.read(at) as pieces:
             for piece in pieces:
                 begin, at = at, at + len(piece)
+                if before is not None and not before.goes_on(piece):
+                    raise _changed(self._file)
                 if not blind:
                     self._hash(piece, begin)
                 if at >= self._file.size:
@@ -109,6 +113,31 @@ class VerifiedStream:
         if digest is not None and taken is not None and _base64(taken.digest()) != digest.value:
             raise mismatch(self._file, f"{digest.algorithm} {digest.value}", _base64(taken.digest()))
         self._whole = True
+
+
+class _Before:
+    """The bytes from the beginning that have passed before; only their crc32c is known."""
+
+    def __init__(self, size: int, crc32c: bytes) -> None:
+        self._left = size
+        self._wanted = crc32c
+        self._found = google_crc32c.Checksum()
+
+    def goes_on(self, piece: bytes) -> bool:
+        """Take the next piece of the file; False once all of them are there and are others."""
+        if not self._left:
+            return True
+        again = piece[: self._left]
+        self._found.update(again)
+        self._left -= len(again)
+        return bool(self._left or self._found.digest() == self._wanted)
+
+
+def _changed(file: ArtifactFile) -> IntegrityError:
+    return IntegrityError(
+        f"{file.path!a} has changed at the source while it was read",
+        "see to it that a version's files stay as they are, then run the sync again",
+    )
 
 
 def mismatch(file: ArtifactFile, promised: str, found: str) -> IntegrityError:

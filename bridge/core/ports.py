@@ -427,6 +427,10 @@ class Uploads(Protocol):
         """Begin the copy to a folder, or go on with it; False if somebody began to remove it within the last hour."""
         ...
 
+    def stay(self, folder: str, since: datetime, at: datetime) -> bool:
+        """Say that a copy that began, or said this last, at `since` goes on; False if it has lost its folder."""
+        ...
+
     def claim(self, upload: Upload, at: datetime) -> bool:
         """Take what is left of an upload for removal; False if it has ended, or was gone on with, or was claimed."""
         ...

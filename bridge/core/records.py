@@ -140,6 +140,9 @@ def status_to_json(status: Status) -> dict[str, Any]:
     }
 
 
+UploadKind = Literal["session", "parts", "folder", "removal"]
+
+
 @dataclass(frozen=True, slots=True)
 class Upload:
     """
@@ -150,7 +153,7 @@ class Upload:
 
     uri: str  # gs://, of the object to be; of a folder, which ends in "/"
     address: str = field(repr=False)  # a secret: whoever has it may write the object; empty: it cannot be read any more
-    kind: Literal["session", "parts", "folder", "removal"]
+    kind: UploadKind
     size: int  # bytes, of the whole file; 0 of a folder
     digest: Digest | None  # the source's; None: it keeps none
     begun: str  # ISO 8601, UTC

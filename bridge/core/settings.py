@@ -56,8 +56,6 @@ class CopySettings:
             yield "parts_above", "parts_above must be more than one_request, up to which a file goes whole"
         if self.part < SMALLEST_PART or self.part % _STEP:
             yield "part", "part must be at least 5MiB, as Cloud Storage wants it, and a multiple of 0.25MiB"
-        if self.leftovers_after <= timedelta(0):
-            yield (
-                "leftovers_after",
-                "leftovers_after must be longer than nothing, or what is being sent would be removed",
-            )
+        if self.leftovers_after < timedelta(hours=1):
+            # Copies say every ten minutes that they go on.
+            yield "leftovers_after", "leftovers_after must be at least 1h, or what is being sent would be removed"

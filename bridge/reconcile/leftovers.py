@@ -49,7 +49,12 @@ class Leftovers:
     def _old(self) -> list[Upload]:
         # A folder that a version was registered from is in use, whatever else is known of it.
         used = {record.artifact_uri for record in self.store.all_records()}
-        return [upload for upload in self.store.uploads(self.clock.now() - self.after) if upload.uri not in used]
+        now = self.clock.now()
+        begun = self.store.uploads(now)
+        old = {upload.uri for upload in self.store.uploads(now - self.after)}
+        # A copy that goes on says so of its folder, and not of each file that it is at.
+        fresh = tuple(upload.uri for upload in begun if upload.kind == "folder" and upload.uri not in old)
+        return [each for each in begun if each.uri in old - used and not each.uri.startswith(fresh)]
 
     def _removed(self, upload: Upload) -> Leftover:
         now = self.clock.now()

@@ -32,6 +32,7 @@ LONGEST_WAIT = 16  # seconds between two of them, whatever the server asks for
 REDIRECTS = 5
 
 _DENIED = (401, 403)
+_EXPIRED = (*_DENIED, 400)  # of Cloud Storage, of S3 with temporary credentials: "ExpiredToken"
 _GONE = (404, 410)
 _MOVED = (301, 302, 303, 307, 308)
 _BEGIN = re.compile(r"bytes (\d+)-")  # of the header Content-Range
@@ -201,7 +202,7 @@ class _Stream:
     def _open(self) -> Answer | None:
         """Ask for the rest of the file; None if there is none."""
         answer = self._get(renew=False)
-        if self._renews and answer.status in _DENIED:
+        if self._renews and answer.status in _EXPIRED:
             answer = self._get(renew=True)
         if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
             return None
@@ -214,6 +215,8 @@ class _Stream:
         etag = answer.headers.get("ETag", "")
         if self._etag is None and etag.startswith('"'):
             self._etag = etag
+        if answer.status == HTTPStatus.PARTIAL_CONTENT and etag and self._etag not in (None, etag):
+            raise TryAgain(f"{self._what} changed while it was read")  # some servers do not know If-Range
         return answer
 
     def _get(self, *, renew: bool) -> Answer:

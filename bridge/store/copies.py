@@ -77,15 +77,18 @@ class SqlCopies(Database):
         with self._transaction() as connection:
             return connection.execute(statement.returning(there.uri)).first() is not None
 
+    def stay(self, folder: str, since: datetime, at: datetime) -> bool:
+        """Say that a copy goes on."""
+        return self._take(folder, utc(since), "folder", at)
+
     def claim(self, upload: Upload, at: datetime) -> bool:
         """Take what is left of an upload for removal."""
-        kind = "removal" if upload.kind == "folder" else upload.kind
+        return self._take(upload.uri, upload.begun, "removal" if upload.kind == "folder" else upload.kind, at)
+
+    def _take(self, uri: str, begun: str, kind: str, at: datetime) -> bool:
         there = tables.uploads.c
-        statement = (
-            update(tables.uploads)
-            .where(there.uri == upload.uri, there.begun == upload.begun)
-            .values(kind=kind, begun=utc(at))
-        )
+        as_seen = (there.uri == uri, there.begun == begun)
+        statement = update(tables.uploads).where(*as_seen).values(kind=kind, begun=utc(at))
         with self._transaction() as connection:
             return connection.execute(statement).rowcount == 1
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bridge.core.model import Digest
-    from bridge.core.records import Content
+    from bridge.core.records import Content, UploadKind
 
 
 class MemoryCopies:
@@ -62,14 +62,20 @@ class MemoryCopies:
             self._uploads[folder] = Upload(folder, "", "folder", 0, None, utc(at))
             return True
 
+    def stay(self, folder: str, since: datetime, at: datetime) -> bool:
+        """Say that a copy goes on."""
+        return self._take(folder, utc(since), "folder", at)
+
     def claim(self, upload: Upload, at: datetime) -> bool:
         """Take what is left of an upload for removal."""
-        kind = "removal" if upload.kind == "folder" else upload.kind
+        return self._take(upload.uri, upload.begun, "removal" if upload.kind == "folder" else upload.kind, at)
+
+    def _take(self, uri: str, begun: str, kind: UploadKind, at: datetime) -> bool:
         with self._lock:
-            there = self._uploads.get(upload.uri)
-            if there is None or there.begun != upload.begun:
+            there = self._uploads.get(uri)
+            if there is None or there.begun != begun:
                 return False
-            self._uploads[upload.uri] = replace(there, kind=kind, begun=utc(at))
+            self._uploads[uri] = replace(there, kind=kind, begun=utc(at))
             return True
 
     # contents

@@ -84,7 +84,7 @@ PART = "part must be at least 5MiB, as Cloud Storage wants it, and a multiple of
         ("{leftovers_after: 7}", "28: expected a duration such as 90s, 10m, 2h or 1d, found a number"),
         (
             "{leftovers_after: 0d}",
-            "28: leftovers_after must be longer than nothing, or what is being sent would be removed",
+            "28: leftovers_after must be at least 1h, or what is being sent would be removed",
         ),
     ],
 )

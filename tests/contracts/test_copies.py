@@ -219,6 +219,20 @@ def test_a_folder_that_is_being_removed_is_not_entered_until_the_removal_must_ha
     assert store.uploads(TEN + timedelta(1)) == (folder_at(TEN + timedelta(minutes=61)),)
 
 
+def test_a_copy_that_goes_on_keeps_its_folder_and_one_that_has_lost_it_is_told(store: Store) -> None:
+    later = TEN + timedelta(1)
+    assert not store.stay(FOLDER, NINE, TEN)
+    store.enter(FOLDER, NINE)
+
+    assert store.stay(FOLDER, NINE, TEN)
+    assert store.uploads(later) == (folder_at(TEN),)
+    assert not store.claim(folder_at(NINE), later)
+    assert not store.stay(FOLDER, NINE, later)
+
+    assert store.claim(folder_at(TEN), later)
+    assert not store.stay(FOLDER, TEN, later)
+
+
 def test_what_was_gone_on_with_or_claimed_or_has_ended_is_not_claimed(store: Store) -> None:
     store.enter(FOLDER, NINE)
     store.save_upload(upload())

@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.copying.budget import Budget
+from bridge.copying.gcs import GcsStorage
+from bridge.copying.gcs.uploading import BREAKS
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import Digest
 from bridge.core.naming import MANIFEST_NAME
 from bridge.core.settings import CopySettings
 from bridge.net.lines import Lines
-from bridge.sandbox.address import BUCKET
+from bridge.sandbox.address import BUCKET, PROJECT
+from bridge.sandbox.faults import Fault
 from bridge.sources.streams import open_url
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
@@ -369,6 +373,42 @@ def test_a_bucket_that_has_had_too_many_requests(
     case.check(content)
 
 
+def test_a_bucket_that_is_full_in_the_middle_keeps_what_it_has(case: Case, world: World) -> None:
+    version = case.publish(LARGE)
+    case.source.break_at = len(LARGE) // 2
+    with pytest.raises(TryAgain):
+        case.copy(version)
+    world.traffic.faults.arm(Fault("gcs", "status", "resumable.put", status=403))
+    with pytest.raises(NeedsPerson, match=r"refuses access \(HTTP 403\)"):
+        case.copy(version)
+    world.traffic.reset()
+
+    case.copy(version)
+
+    case.check(LARGE)
+    assert "resumable.start" not in {call.method for call in world.traffic.counts()}
+
+
+def test_a_bucket_that_is_unwell_in_the_middle_is_given_the_time_that_it_asks_for(
+    world: World, folder: str, case: Case
+) -> None:
+    clock, version = FakeClock(), case.publish(LARGE)
+    began = clock.now()
+    world.traffic.faults.arm(Fault("gcs", "status", "resumable.put", status=503, retry_after=5, count=None))
+    with (
+        closing(
+            GcsStorage(PROJECT, world.gcs.url, clock=clock, uploads=case.store, budget=Budget(clock, SETTINGS))
+        ) as there,
+        pytest.raises(TryAgain, match="the bucket does not get beyond 0 of"),
+    ):
+        copier_of(case.source, there, clock, SETTINGS, store=case.store).copy(version, folder)
+    world.traffic.faults.disarm()
+
+    assert (clock.now() - began).total_seconds() >= BREAKS * 5
+    case.copy(version)
+    case.check(LARGE)
+
+
 def refusal(status: int, reason: str) -> bytes:
     """Spell a refusal as the service does (cloud.google.com/storage/docs/json_api/v1/status-codes)."""
     said = {"domain": "usageLimits", "reason": reason, "message": "s3cret words"}
@@ -449,3 +489,19 @@ def test_a_file_that_changes_between_two_attempts(
     case.source.serve(version, NAME, now)
     case.copy(version)
     case.check(now)
+
+
+def test_a_file_without_digest_that_changed_after_it_had_arrived_is_brought_again(case: Case) -> None:
+    version = case.source.publish(PATH, {"a.bin": SMALL, NAME: LARGE}, algorithm=None)
+    case.source.break_at = len(LARGE) // 2
+    with pytest.raises(TryAgain, match="the source went away"):
+        case.copy(version)
+    assert case.bucket.read(f"{case.folder}a.bin") == SMALL
+    case.source.serve(version, "a.bin", changed(SMALL))
+
+    with pytest.raises(TryAgain, match=r"a\.bin was brought by an earlier copy, and has changed at the source since"):
+        case.copy(version)
+    case.copy(version)
+
+    assert case.bucket.read(f"{case.folder}a.bin") == changed(SMALL)
+    assert case.names() == [MANIFEST_NAME, "a.bin", NAME]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.copying.pace import SMALL
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.naming import MANIFEST_NAME
 from bridge.core.settings import CopySettings
@@ -284,6 +285,19 @@ def test_as_many_are_on_their_way_as_there_may_be_and_no_more(folder: str, setti
         assert [len(copy.result().files) for copy in copies] == [1] * 6
 
     assert source.most == 2
+
+
+def test_small_and_large_files_together_are_no_more_than_there_may_be(folder: str) -> None:
+    source = Crossing(1)
+    files = {f"{number}.bin": bytes(SMALL + 1 if number % 2 else 1) for number in range(6)}
+    one = copier_of(source, MemoryStorage(), FakeClock(), CopySettings(parallel_files=1))
+    versions = [source.publish(PATH, {path: content}) for path, content in files.items()]
+
+    with ThreadPoolExecutor(6) as pool:
+        copies = [pool.submit(one.copy, version, f"{folder}{version.label}/") for version in versions]
+        assert [len(copy.result().files) for copy in copies] == [1] * 6
+
+    assert source.most == 1
 
 
 @pytest.mark.parametrize("size", [1_000, 500_000])

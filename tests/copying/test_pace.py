@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from threading import Semaphore
 
 import pytest
 from hypothesis import given, strategies as st
@@ -15,11 +16,11 @@ MOST = 64
 
 
 def small(most: int = MOST) -> Lane:
-    return Lane(START, most, learns=True)
+    return Lane(START, most, Semaphore(most), learns=True)
 
 
 def large(most: int = MOST) -> Lane:
-    return Lane(START, most, learns=False)
+    return Lane(START, most, Semaphore(most), learns=False)
 
 
 def a_round(pace: Lane, seconds: float, cpu: float = 0.0) -> int:
@@ -235,7 +236,7 @@ def test_nobody_waits_for_ever_however_much_is_refused() -> None:
 
 @given(st.integers(1, 100), st.lists(st.one_of(st.just("refused"), st.floats(0, 1e6)), max_size=300), st.booleans())
 def test_the_limit_stays_within_its_bounds(most: int, events: list[float | str], learns: bool) -> None:  # noqa: FBT001  Hypothesis's
-    pace = Lane(START, most, learns=learns)
+    pace = Lane(START, most, Semaphore(most), learns=learns)
     for event in events:
         with pace.turn():
             if isinstance(event, str):

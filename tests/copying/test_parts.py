@@ -18,13 +18,17 @@ import requests
 import xxhash
 from hypothesis import given, strategies as st
 
+from bridge.copying.budget import Budget
+from bridge.copying.gcs import GcsStorage, uploading
 from bridge.copying.gcs.parts import AT_A_TIME, MOST, memory_for_parts, part_size
+from bridge.copying.gcs.storage import SLOW
 from bridge.copying.gcs.uploading import TRIAL
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 from bridge.core.settings import GIB, MIB, CopySettings
-from bridge.sandbox.address import BUCKET
+from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.sandbox.gcs import routes_xml
+from bridge.testing.clock import FakeClock
 from bridge.testing.store import MemoryStore
 from tests.contracts.buckets import crc32c
 from tests.copying.conftest import bucket_at
@@ -34,7 +38,6 @@ from tests.sources.servers import Reply, ScriptedServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.copying.gcs import GcsStorage
     from bridge.core.ports import Reader
     from bridge.core.records import Upload
     from bridge.sandbox.world import World
@@ -155,6 +158,26 @@ def test_a_stream_that_is_slow_is_given_up_for_parts(
     assert bucket.read(f"{FIRST}model.bin") == LARGE
     assert world.gcs.object_names(BUCKET, "copying/parts-first") == ["copying/parts-first/model.bin"]
     assert store.upload(f"{FIRST}model.bin") is None
+
+
+def test_that_a_stream_was_slow_once_is_not_believed_for_ever(
+    world: World, faults: Faults, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploading, "UNTIMED", 0)
+    monkeypatch.setattr(uploading, "TRIAL", 1)
+    clock = FakeClock()
+
+    def sessions(name: str) -> int:
+        faults.arrived.clear()
+        storage.put(folder, ArtifactFile(name, len(CONTENT), None), reading(CONTENT))
+        return sum(each.method == "POST" and "uploadType=resumable" in each.query for each in faults.arrived)
+
+    with closing(
+        GcsStorage(PROJECT, world.gcs.url, clock=clock, uploads=MemoryStore(), budget=Budget(clock, ANY_IS_SLOW))
+    ) as storage:
+        assert [sessions("first"), sessions("second")] == [1, 0]
+        clock.advance(SLOW.total_seconds())
+        assert [sessions("third"), sessions("fourth")] == [1, 0]
 
 
 @pytest.mark.parametrize("piece", [MIB, PART, 7 * MIB + 3, 100 * MIB])

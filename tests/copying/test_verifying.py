@@ -250,3 +250,23 @@ def test_what_was_promised_and_what_came_are_both_named() -> None:
     assert "\u202e" not in str(caught.value)
     with pytest.raises(IntegrityError, match="promises 3 bytes, and its bytes have 2"):
         stream(promised, [b"ab"]).seal()
+
+
+def test_of_a_file_without_digest_what_has_passed_is_compared_when_it_is_opened_again() -> None:
+    contents = [b"0123456789", b"9876543210"]
+    changing = VerifiedStream(file_of(contents[0], None), reader_of(lambda: [contents.pop(0)]))
+    assert next(changing.pieces()) == b"0123456789"
+    assert changing.whole
+
+    with pytest.raises(
+        IntegrityError, match=r"^'dir/model\.bin' has changed at the source while it was read; see to it"
+    ):
+        list(changing.pieces(4))
+
+
+@given(pieces_of_files, offsets)
+def test_a_file_without_digest_that_stays_is_read_from_any_offset(pieces: list[bytes], starts: list[int]) -> None:
+    content = b"".join(pieces)
+    again = stream(file_of(content, None), pieces)
+    for start in (each for each in starts if each <= len(content)):
+        assert b"".join(again.pieces(start)) == content[start:]

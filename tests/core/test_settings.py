@@ -24,7 +24,7 @@ from bridge.core.settings import MIB, CopySettings, UnfitSettings
         ("parts_above", 8 * MIB, 8 * MIB + 1),
         ("part", 5 * MIB - (256 << 10), 5 * MIB),
         ("part", 16_000_000, 16 * MIB + (256 << 10)),
-        ("leftovers_after", timedelta(0), timedelta(seconds=1)),
+        ("leftovers_after", timedelta(minutes=59), timedelta(hours=1)),
     ],
 )
 def test_a_setting_is_allowed_up_to_its_limit(field: str, bad: object, good: object) -> None:

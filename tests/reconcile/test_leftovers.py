@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -11,12 +12,18 @@ import pytest
 from bridge.core.errors import TryAgain
 from bridge.core.records import Upload
 from bridge.reconcile.leftovers import Leftovers
+from bridge.testing.source import MemorySource
+from tests.readers import copier_of
 from tests.worlds import FRAUD, World
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bridge.core.model import ArtifactFile, SourceVersion
     from bridge.core.ports import Storage
 
 WEEK = timedelta(days=7)
+SLOW = "gs://models/prod/slow/v0-000000000000/"
 
 
 @dataclass
@@ -99,6 +106,68 @@ def test_a_folder_that_a_version_was_registered_from_is_in_use_whatever_else_is_
 
     assert left.removed() == []
     assert len(left.world.storage.objects) == 2
+
+
+class Sweeping(MemorySource):
+    """Takes two days for each piece of a file's bytes; meanwhile what is old is removed."""
+
+    def __init__(self, left: Left) -> None:
+        super().__init__("acme")
+        self._left = left
+
+    @contextmanager
+    def open(self, version: SourceVersion, file: ArtifactFile, start: int = 0) -> Iterator[Iterator[bytes]]:
+        with super().open(version, file, start) as pieces:
+            yield self._slowly(b"".join(pieces))
+
+    def _slowly(self, content: bytes) -> Iterator[bytes]:
+        for at in range(len(content)):
+            self._left.world.clock.advance(timedelta(days=2))
+            yield content[at : at + 1]
+            self._left.leftovers.remove()
+
+
+def test_nothing_is_taken_from_a_copy_that_takes_longer_than_that_and_gets_on(left: Left) -> None:
+    left.world.clock.advance(2 * WEEK)
+    left.leftovers.remove()
+    source = Sweeping(left)
+    version = source.publish(FRAUD, {"a": b"12345678", "b": b"12345678"})
+    store, storage = left.world.store, left.world.storage
+
+    copier_of(source, storage, left.world.clock, store=store).copy(version, SLOW)
+
+    assert sorted(storage.objects) == [f"{SLOW}a", f"{SLOW}b"]
+    assert store.uploads(left.world.clock.now() + WEEK) == ()
+
+
+def test_a_copy_that_stood_still_so_long_that_it_lost_its_folder_is_not_called_whole(left: Left) -> None:
+    source = Suspended(left)
+    version = source.publish(FRAUD, {"a": b"1", "b": b"2"})
+    copier = copier_of(source, left.world.storage, left.world.clock, store=left.world.store)
+
+    with pytest.raises(TryAgain, match="this copy stood still so long that what it had brought was removed"):
+        copier.copy(version, SLOW)
+
+    assert left.world.storage.manifest(SLOW) is None
+    assert [file.path for file in copier.copy(version, SLOW).files] == ["a", "b"]
+    assert sorted(left.world.storage.objects) == [f"{SLOW}a", f"{SLOW}b"]
+
+
+class Suspended(MemorySource):
+    """Its machine sleeps for two weeks before the second file, once; another removes what is old."""
+
+    def __init__(self, left: Left) -> None:
+        super().__init__("acme")
+        self._left: Left | None = left
+
+    @contextmanager
+    def open(self, version: SourceVersion, file: ArtifactFile, start: int = 0) -> Iterator[Iterator[bytes]]:
+        if file.path == "b" and self._left is not None:
+            self._left.world.clock.advance(2 * WEEK)
+            self._left.leftovers.remove()
+            self._left = None
+        with super().open(version, file, start) as pieces:
+            yield pieces
 
 
 def test_what_a_copy_goes_on_with_just_now_is_not_removed(left: Left) -> None:

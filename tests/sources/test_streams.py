@@ -88,7 +88,7 @@ def test_bytes_that_came_before_the_connection_was_given_up_are_right(lines: Lin
             next(pieces)
 
 
-@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("status", [400, 401, 403])  # 400: ExpiredToken of Cloud Storage
 def test_an_expired_url_is_renewed_and_reading_goes_on_at_the_offset(lines: Lines, status: int) -> None:
     whole = serving(CONTENT, 300)
 
@@ -217,6 +217,17 @@ def test_other_bytes_under_the_same_address_are_never_joined_to_the_first(
         pytest.raises(TryAgain, match="changed while it was read"),
     ):
         read(lines, server, start)
+
+
+def test_a_rest_of_another_file_is_not_taken_where_the_server_does_not_know_the_condition(lines: Lines) -> None:
+    """`If-Range` is for servers to heed; not all do."""
+    left = [Reply(200, CONTENT, cut=300, headers={"ETag": '"one"'})]
+
+    def script(asked: Asked) -> Reply:
+        return left.pop() if left else Reply(206, CONTENT[asked.start :], headers={"ETag": '"another"'})
+
+    with ScriptedServer(script) as server, pytest.raises(TryAgain, match=r"^'model\.bin' of fraud:v7 changed while"):
+        read(lines, server)
 
 
 def test_a_file_that_has_become_shorter_has_changed(lines: Lines) -> None:

@@ -8,6 +8,7 @@ own success, when the first answer was lost and the client sent again; so it is 
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from itertools import chain
 from typing import TYPE_CHECKING, NoReturn, TypeVar
 
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 HEADER = 64 << 10  # bytes of a manifest that hold its header, unless a signature or metrics are very long
+SLOW = timedelta(hours=1)  # that a stream which was too slow is believed to be the rule
 PIECES = 4 << 20  # bytes of a streamed file that are in memory at a time, buffers of connections included
 
 
@@ -71,7 +73,8 @@ class GcsStorage(GcsObjects):
         self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, answered)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
         self._parts = PartsUploader(self._uploader)
-        self._is_slow = False  # one stream is slower than the settings allow, as the last large file has shown
+        self._clock = clock
+        self._slow_until: datetime | None = None  # one stream is slower than the settings allow, as one has shown
 
     def close(self) -> None:
         """Close all connections."""
@@ -154,14 +157,15 @@ class GcsStorage(GcsObjects):
             return self._uploader.at_once(place, stream)
         may_go_in_parts = self._may_go_in_parts(file)
         begun = self._uploader.uploads.upload(str(place))  # which is gone on with, or all that it has would be lost
-        if not (may_go_in_parts and (self._is_slow if begun is None else begun.kind == "parts")):
+        is_slow = self._slow_until is not None and self._clock.now() < self._slow_until
+        if not (may_go_in_parts and (is_slow if begun is None else begun.kind == "parts")):
             try:
                 if begun is not None and begun.kind == "parts":
                     with later(place):
                         self._parts.forget(place)
                 return self._uploader.streamed(place, stream, watched=may_go_in_parts)
             except SlowStream:
-                self._is_slow = True
+                self._slow_until = self._clock.now() + SLOW
         return self._in_parts(place, aside, file, stream.read)
 
     def _in_parts(self, place: Place, aside: str, file: ArtifactFile, read: Reader) -> StoredFile:
@@ -188,8 +192,20 @@ class GcsStorage(GcsObjects):
         self._forget(place)
         stored = agreed(there, stream)
         if stored is None:
+            if stream.file.digest is None:
+                self._remove_outdated(place)
             raise Taken(str(place))
         return stored
+
+    def _remove_outdated(self, place: Place) -> None:
+        """Remove an object if an earlier attempt has brought it, from a source that has changed since: TryAgain."""
+        blob = self._client.bucket(place.bucket).blob(place.name)
+        blob.reload(timeout=TIMEOUT)
+        if is_ours(blob):
+            remove_one(blob)
+            raise TryAgain(
+                f"{place} was brought by an earlier copy, and has changed at the source since: it is removed"
+            )
 
     def _forget(self, place: Place) -> None:
         """End what was begun for a place that has its object by now, and remove what is left of it."""

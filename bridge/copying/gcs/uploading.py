@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
 from bridge.copying.gcs.client import MARK
-from bridge.copying.gcs.wire import Unwell
+from bridge.copying.gcs.wire import LONGEST_WAIT, Unwell
 from bridge.copying.verifying import mismatch
 from bridge.core.errors import IntegrityError, TryAgain
 from bridge.core.records import Upload
@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     from bridge.core.settings import CopySettings
 
 TYPE = "application/octet-stream"
+PAUSE = 0.5  # seconds after the second break of them; twice as long after each further one
 BREAKS = 5  # times in a row that a session may break without getting on
 UNTIMED = 16 << 20  # first bytes of a session, which go into buffers on the way as fast as they come
 TRIAL = 64 << 20  # bytes of a session after which its speed is believed
 
+_LATER = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)  # a person mends it, and the session goes on
 _LIVE = (HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.PERMANENT_REDIRECT)
 _KEPT = re.compile(r"bytes=0-(\d+)")
 _DIGESTS = re.compile(rb"md5|crc32c|hash|digest", re.IGNORECASE)
@@ -118,7 +120,8 @@ class Uploader:
             except (IntegrityError, SlowStream):
                 self._give_up(place)
                 raise
-            self.uploads.forget_upload(str(place))
+            if answer.status not in _LATER:
+                self.uploads.forget_upload(str(place))
             if is_of_digests(answer):
                 raise _differ(place, stream.file, None)
             return held(answer)
@@ -142,6 +145,8 @@ class Uploader:
                 breaks += 1
             else:
                 return answer
+            if breaks > 1:  # what broke after it got on is gone on with at once
+                self.clock.sleep(PAUSE * 2 ** (breaks - 2))
             answer = self._sent(address, stream, at, watched=watched and at == 0)
 
     def _sent(self, address: str, stream: VerifiedStream, at: int, *, watched: bool) -> Answer:
@@ -153,7 +158,8 @@ class Uploader:
         with closing(stream.pieces(at, blind=_bucket_compares(stream.file))) as pieces:
             try:
                 answer = self.wire.ask("PUT", address, headers, self._timed(pieces) if watched else pieces)
-            except Unwell:
+            except Unwell as unwell:
+                self.clock.sleep(min(unwell.after or 0.0, LONGEST_WAIT))
                 return self._asked(address, size)
         return self._asked(address, size) if answer.status == HTTPStatus.UNAUTHORIZED else answer
 
