@@ -8,9 +8,9 @@ again, until the version is recorded. Then everything that was ever sent has lan
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import pytest
 
@@ -21,7 +21,7 @@ from bridge.reconcile.registering import Registrar
 from tests.worlds import BASE, CONTAINER, FACTS, KEY, Crash, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 COMMIT_DELAYS = (0, 3, 20)  # seconds
 LIST_LAGS = (0, 5, 40)
@@ -36,11 +36,32 @@ class Weather:
     lost_replies: int
     restart: int = 2  # seconds until a process that died or gave up is back
     tells: bool = False  # whether Vertex lists operations that run
+    alias_conflict: Literal["move", "reject"] = "move"
+    label_scope: Literal["model", "version"] = "model"
 
 
-WEATHERS = [
-    Weather(*moods) for moods in itertools.product(COMMIT_DELAYS, LIST_LAGS, LOST_REPLIES, (2, 31), (True, False))
+# What the documentation of Vertex leaves open.
+CHARACTERS: list[tuple[Literal["move", "reject"], Literal["model", "version"]]] = [
+    ("move", "model"),
+    ("move", "version"),
+    ("reject", "model"),
+    ("reject", "version"),
 ]
+
+
+def in_turn(weathers: Iterable[Weather]) -> list[Weather]:
+    """Give each weather one character; every four begin with another, so that no mood always has the same."""
+    turned = []
+    for number, weather in enumerate(weathers):
+        conflict, scope = CHARACTERS[(number + number // len(CHARACTERS)) % len(CHARACTERS)]
+        turned.append(replace(weather, alias_conflict=conflict, label_scope=scope))
+    return turned
+
+
+WEATHERS = in_turn(
+    Weather(*moods) for moods in itertools.product(COMMIT_DELAYS, LIST_LAGS, LOST_REPLIES, (2, 31), (True, False))
+)
+FEW_WEATHERS = WEATHERS[::11]
 
 
 def new_world(weather: Weather, settle: timedelta) -> World:
@@ -48,6 +69,8 @@ def new_world(weather: Weather, settle: timedelta) -> World:
     world.registry.commit_delay = weather.commit_delay
     world.registry.list_lag = weather.list_lag
     world.registry.lists_operations = weather.tells
+    world.registry.alias_conflict = weather.alias_conflict
+    world.registry.label_scope = weather.label_scope
     world.registry.lost_replies["register"] = weather.lost_replies
     version = world.publish("production")
     world.reconciler(world.specs[0]).copier.copy(version, artifact_uri(BASE, "fraud", version))
@@ -123,6 +146,15 @@ def landed(world: World) -> int:
     return len(world.registry.versions("fraud"))
 
 
+def test_vertex_has_each_character_in_every_two_moods_of_the_weather_together() -> None:
+    moods = [field.name for field in fields(Weather) if field.name not in ("alias_conflict", "label_scope")]
+    for one, other in itertools.combinations(moods, 2):
+        met = {(getattr(each, one), getattr(each, other), each.alias_conflict, each.label_scope) for each in WEATHERS}
+        together = {known[:2] for known in met}
+        assert len(met) == len(together) * len(CHARACTERS), (one, other)
+    assert {(each.alias_conflict, each.label_scope) for each in FEW_WEATHERS} == set(CHARACTERS)
+
+
 def test_a_version_is_registered_once_whatever_happens() -> None:
     for weather in WEATHERS:
         worlds = itertools.chain(singles(registers, weather, LONG), pairs(registers, weather, LONG))
@@ -133,7 +165,7 @@ def test_a_version_is_registered_once_whatever_happens() -> None:
 
 
 def test_a_whole_pass_registers_once_whatever_happens() -> None:
-    for weather in WEATHERS[::11]:
+    for weather in FEW_WEATHERS:
         for world in singles(syncs, weather, LONG):
             assert landed(world) == 1, weather
             assert world.names()["production"] == "v0", weather
@@ -147,10 +179,9 @@ def test_a_settle_window_that_is_shorter_than_commit_delay_and_list_lag_does_mak
 
 
 def test_the_settle_window_need_not_be_longer_than_both_together() -> None:
-    for commit_delay, list_lag in itertools.product(COMMIT_DELAYS, LIST_LAGS):
-        weather = Weather(commit_delay, list_lag, lost_replies=2, restart=1)
-
-        for world in singles(registers, weather, timedelta(seconds=commit_delay + list_lag)):
+    delays = itertools.product(COMMIT_DELAYS, LIST_LAGS)
+    for weather in in_turn(Weather(*delay, lost_replies=2, restart=1) for delay in delays):
+        for world in singles(registers, weather, timedelta(seconds=weather.commit_delay + weather.list_lag)):
             assert landed(world) == 1, weather
 
 

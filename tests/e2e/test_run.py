@@ -53,15 +53,15 @@ class Running:
         self._process.stderr.close()
         self._lines.put(None)
 
-    def await_event(self, text: str) -> dict[str, Any]:
-        """Read on until a line tells of this event."""
+    def await_event(self, *texts: str) -> dict[str, Any]:
+        """Read on until a line tells of this event, or of one of these."""
         until = time.monotonic() + WAIT
         while (line := self._lines.get(timeout=max(0.01, until - time.monotonic()))) is not None:
             values: dict[str, Any] = json.loads(line)
             self.seen.append(values)
-            if text in values["event"]:
+            if any(text in values["event"] for text in texts):
                 return values
-        raise AssertionError(f"the service ended without {text!r}: {self.seen}")
+        raise AssertionError(f"the service ended without {' or '.join(texts)!r}: {self.seen}")
 
     @property
     def url(self) -> str:
