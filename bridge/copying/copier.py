@@ -5,14 +5,14 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from itertools import islice
 from typing import TYPE_CHECKING, TypeVar
 
 from bridge.copying.matching import Matcher, check_own
 from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.copying.staying import Stay
+from bridge.core.errors import NeedsPerson
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
 from bridge.core.naming import is_our_name
 from bridge.core.packed import pack_stored
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STAYS = timedelta(minutes=10)  # between two times that a copy says that it goes on
 LOOKED_UP = 500  # files whose bytes are looked for in the bucket at a time
 REMOVE = "remove that folder if nothing in Vertex uses it, or give the mapping another bucket folder"
 
@@ -69,7 +68,7 @@ class StreamingCopier:
             self.uploads.forget_upload(folder)  # which the copy that made it whole may not have come to
             return whole
         with self.budget.version():
-            stay = _Stay(self.uploads, self.clock, folder, self.watch)
+            stay = Stay(self.uploads, self.clock, folder, self.watch)
             described = self.source.describe(version)
             size = sum(file.size for file in described.files)
             meter = Meter(self.clock, version, len(described.files), size, stay)
@@ -204,29 +203,6 @@ class StreamingCopier:
             self.contents.forget_content(twin.uri)
             return None
         return replace(kept, xxh128=twin.file.xxh128)
-
-
-class _Stay:
-    """Keeps a folder for a copy for as long as that gets on, so that what is in it is not taken for left behind."""
-
-    def __init__(self, uploads: Uploads, clock: Clock, folder: str, watch: Callable[[Progress], None]) -> None:
-        self._uploads, self._clock, self._folder, self._watch = uploads, clock, folder, watch
-        self._since = clock.now()
-        if not uploads.enter(folder, self._since):
-            raise TryAgain(f"{folder}: what an earlier copy has left in it is just being removed")
-
-    def __call__(self, progress: Progress) -> None:
-        """Take note of how far the copy is; from one thread at a time."""
-        if self._clock.now() - self._since >= STAYS:
-            self.go_on()
-        self._watch(progress)
-
-    def go_on(self) -> None:
-        """Keep it for some time more. Raises TryAgain if somebody took it for left behind."""
-        now = self._clock.now()
-        if not self._uploads.stay(self._folder, self._since, now):
-            raise TryAgain(f"{self._folder}: this copy stood still so long that what it had brought was removed")
-        self._since = now
 
 
 class _Passing:

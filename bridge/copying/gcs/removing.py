@@ -9,7 +9,7 @@ from google.api_core import exceptions as api
 
 from bridge.copying.gcs.client import MARK, TIMEOUT
 from bridge.copying.parallel import in_parallel, stopped
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import NeedsPerson, TryAgain
 
 if TYPE_CHECKING:
     import threading
@@ -34,6 +34,17 @@ def remove_one(blob: storage.Blob) -> int:
     except (api.NotFound, api.PreconditionFailed):
         return 0
     return 1
+
+
+def remove_outdated(blob: storage.Blob) -> None:
+    """Remove an object if an earlier attempt has brought it, from a source that has changed since: then TryAgain."""
+    blob.reload(timeout=TIMEOUT)
+    if is_ours(blob):
+        remove_one(blob)
+        raise TryAgain(
+            f"gs://{blob.bucket.name}/{blob.name} was brought by an earlier copy, and has changed at the source since: "
+            "it is removed, and brought again the next time"
+        )
 
 
 def remove_manifest(manifest: storage.Blob, uri: str, go_on: Callable[[], None]) -> int:

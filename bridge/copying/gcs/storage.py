@@ -19,7 +19,7 @@ from bridge.copying.gcs.client import TIMEOUT, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.placing import place_of
-from bridge.copying.gcs.removing import is_ours, remove_all, remove_manifest, remove_one
+from bridge.copying.gcs.removing import is_ours, remove_all, remove_manifest, remove_one, remove_outdated
 from bridge.copying.gcs.rewriting import Taken, rewrite
 from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, later
 from bridge.copying.gcs.wire import Wire
@@ -193,19 +193,9 @@ class GcsStorage(GcsObjects):
         stored = agreed(there, stream)
         if stored is None:
             if stream.file.digest is None:
-                self._remove_outdated(place)
+                remove_outdated(self._client.bucket(place.bucket).blob(place.name))
             raise Taken(str(place))
         return stored
-
-    def _remove_outdated(self, place: Place) -> None:
-        """Remove an object if an earlier attempt has brought it, from a source that has changed since: TryAgain."""
-        blob = self._client.bucket(place.bucket).blob(place.name)
-        blob.reload(timeout=TIMEOUT)
-        if is_ours(blob):
-            remove_one(blob)
-            raise TryAgain(
-                f"{place} was brought by an earlier copy, and has changed at the source since: it is removed"
-            )
 
     def _forget(self, place: Place) -> None:
         """End what was begun for a place that has its object by now, and remove what is left of it."""

@@ -35,8 +35,7 @@ if TYPE_CHECKING:
     from bridge.core.settings import CopySettings
 
 TYPE = "application/octet-stream"
-PAUSE = 0.5  # seconds after the second break of them; twice as long after each further one
-BREAKS = 5  # times in a row that a session may break without getting on
+BREAKS, PAUSE = 5, 0.5  # times in a row that a session may break in vain; seconds after the second, then doubled
 UNTIMED = 16 << 20  # first bytes of a session, which go into buffers on the way as fast as they come
 TRIAL = 64 << 20  # bytes of a session after which its speed is believed
 
