@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import base64
 import os
-import re
 import select
 import ssl
 import threading
@@ -25,9 +24,13 @@ from urllib.request import getproxies, proxy_bypass
 
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
+from bridge.net.addresses import PORTS, Origin, parts_of
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from http.client import HTTPResponse
+
+    Check = Callable[[str, str], None]  # see Lines.ask
 
 PER_HOST = 64  # connections to one origin at a time
 CONNECT, WAIT = 10, 60  # seconds to connect; to wait for the next bytes, or to have a piece taken
@@ -36,33 +39,23 @@ JOINED = 1 << 20  # bytes of a body that are sent in one piece with the head
 
 UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
 
-_PORTS = {"http": 80, "https": 443}
-_UNFIT = re.compile(r"[\x00-\x20\x7f]")  # in a URL: what would forge another line of the request
-
 
 class Broken(Exception):
     """A connection could not be made, or broke: why. What was asked for may have happened."""
-
-
-class Origin(NamedTuple):
-    """Who is asked."""
-
-    scheme: str
-    host: str
-    port: int
 
 
 class Reply:
     """
     An answer whose body is still to be read, by `pieces` or `read`; then, or by `close`, the connection is free again.
 
-    Names of headers are in any case.
+    Names of headers are in any case. `peer` is the address that answered; behind a proxy, the host as the URL has it.
     """
 
     def __init__(self, response: HTTPResponse, line: _Line, host: _Host) -> None:
         self._response = response
         self._line = line
         self._host: _Host | None = host
+        self.peer = line.peer
         self.status = response.status
         self.headers: Mapping[str, str] = response.headers  # type: ignore[assignment]  # a Message is one but for its type
 
@@ -120,20 +113,33 @@ class Lines:
             for host in self._hosts.values():
                 host.close()
 
-    def ask(self, method: str, url: str, headers: Mapping[str, str], body: Iterable[bytes] = ()) -> Reply:
+    def ask(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: Iterable[bytes] = (),
+        check: Check | None = None,
+    ) -> Reply:
         """
         Ask, and return once the answer's head is there.
 
-        `url` is spelled as it goes over the wire; `headers` say how long the body is. Raises Broken, what `body`
-        raises, and ValueError for a URL that cannot be asked for.
+        `url` is spelled as it goes over the wire; `headers` say how long the body is. `check` is called with the URL's
+        host and the address that is connected to (behind a proxy, the host), before anything is sent, and may refuse
+        by raising; before, with the host twice, so that no address is connected to that the URL spells out. Raises
+        Broken, what `body` and `check` raise, and ValueError for a URL that cannot be asked for.
         """
-        origin, target = _parts(url)
+        origin, target = parts_of(url)
+        if check is not None:
+            check(origin.host, origin.host)
         with self._guard:
             host = self._hosts[origin]
         line = host.take()
         try:
             if line is None:
                 line = self._new(origin)
+            if check is not None:
+                check(origin.host, line.peer)
             _send(line, method, target, headers, body)
             with _breaking():
                 response = line.connection.getresponse()
@@ -145,24 +151,26 @@ class Lines:
     def _new(self, origin: Origin) -> _Line:
         proxy = _proxy(origin)
         at = proxy or origin
+        before, headers = "", {}
         if origin.scheme == "https":
-            line = _Line(HTTPSConnection(at.host, at.port, timeout=CONNECT, context=self._trusted()), "", {})
+            connection: HTTPConnection = HTTPSConnection(at.host, at.port, timeout=CONNECT, context=self._trusted())
             if proxy is not None:
-                line.connection.set_tunnel(origin.host, origin.port, proxy.headers)
+                connection.set_tunnel(origin.host, origin.port, proxy.headers)
         else:
-            # A proxy wants the whole URL of what it is to ask for.
-            port = "" if origin.port == _PORTS["http"] else f":{origin.port}"
-            host = f"[{origin.host}]" if ":" in origin.host else origin.host
-            whole = "" if proxy is None else f"http://{host}{port}"
-            line = _Line(HTTPConnection(at.host, at.port, timeout=CONNECT), whole, proxy.headers if proxy else {})
+            connection = HTTPConnection(at.host, at.port, timeout=CONNECT)
+            if proxy is not None:  # which wants the whole URL of what it is to ask for
+                port = "" if origin.port == PORTS["http"] else f":{origin.port}"
+                host = f"[{origin.host}]" if ":" in origin.host else origin.host
+                before, headers = f"http://{host}{port}", proxy.headers
         try:
             with _breaking():
-                line.connection.connect()
+                connection.connect()
+                peer = origin.host if proxy else connection.sock.getpeername()[0]
         except BaseException:
-            line.connection.close()
+            connection.close()
             raise
-        line.connection.sock.settimeout(WAIT)
-        return line
+        connection.sock.settimeout(WAIT)
+        return _Line(connection, before, headers, peer)
 
     def _trusted(self) -> ssl.SSLContext:
         with self._guard:
@@ -183,11 +191,12 @@ class Lines:
 
 
 class _Line(NamedTuple):
-    """A connection, and what a proxy on its way wants before each target, and with each request."""
+    """A connection, what a proxy on its way wants before each target and with each request, and whom it leads to."""
 
     connection: HTTPConnection
     before: str
     headers: Mapping[str, str]
+    peer: str
 
 
 class _Host:
@@ -266,14 +275,6 @@ def _broken(problem: Exception) -> Broken:
     return Broken(type(problem).__name__)  # its text may name an address that is a secret
 
 
-def _parts(url: str) -> tuple[Origin, str]:
-    parts = urlsplit(url)
-    if parts.scheme not in _PORTS or not parts.hostname or _UNFIT.search(url):
-        raise ValueError("only http and https URLs can be asked for")
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Origin(parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme]), target
-
-
 def _proxy(origin: Origin) -> _Proxy | None:
     proxies = getproxies()
     named = proxies.get(origin.scheme, proxies.get("all"))
@@ -281,7 +282,7 @@ def _proxy(origin: Origin) -> _Proxy | None:
         return None
     try:
         parts = urlsplit(named if "://" in named else f"http://{named}")
-        at, port = parts.hostname, parts.port or _PORTS["http"]
+        at, port = parts.hostname, parts.port or PORTS["http"]
     except ValueError as none:
         raise Broken("the proxy that the environment names has no address") from none
     if parts.scheme != "http" or not at:

@@ -17,11 +17,12 @@ from requests.utils import requote_uri
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.net.insisting import insist
 from bridge.net.lines import UNWELL, Broken, retry_after
+from bridge.sources.leading import led_by_peer, led_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from bridge.net.lines import Lines
+    from bridge.net.lines import Check, Lines, Reply
 
 log = logging.getLogger(__name__)
 
@@ -87,33 +88,38 @@ class Answered:
 
 
 @contextmanager
-def open_url(lines: Lines, url: Callable[[bool], str], what: str, start: int = 0) -> Iterator[Iterator[bytes]]:
+def open_url(
+    lines: Lines, url: Callable[[bool], str], what: str, start: int = 0, *, source: str | None = None
+) -> Iterator[Iterator[bytes]]:
     """
-    Stream what lies at a URL, from byte `start` on. Redirects are followed; no credentials go along.
+    Stream what lies at a URL, from byte `start` on; no credentials go along.
 
-    `url(renew)` gives the address, a new one if `renew`; it is asked again when the server says 401 or 403.
+    `url(renew)` gives the address, a new one if `renew`; it is asked again when the server says 401 or 403. Redirects
+    are followed, as far as `led_by_peer` lets them. `source` is the URL of who gave the address, if it is not ours.
     `what` names the file in messages. Raises TryAgain or NeedsPerson.
     """
 
     def ask(headers: Mapping[str, str], *, renew: bool) -> Answer:
-        address = url(renew)
+        address, first = url(renew), ""
+        check = led_by_source(source, what) if source else None
         for _ in range(REDIRECTS):
-            answer = fetch(lines, address, headers, what)
-            target = answer.headers.get("Location")
-            if answer.status not in _MOVED or not target:
-                return answer
-            answer.close()
-            address = urljoin(address, target)
+            reply = fetch(lines, address, headers, what, check)
+            target = reply.headers.get("Location")
+            if reply.status not in _MOVED or not target:
+                return reply
+            reply.close()
+            address, first = urljoin(address, target), first or reply.peer
+            check = led_by_peer(first, what)
         raise NeedsPerson(f"{what} cannot be read: its address leads in circles", "look where the source keeps it")
 
     with open_stream(ask, what, start) as pieces:
         yield pieces
 
 
-def fetch(lines: Lines, url: str, headers: Mapping[str, str], what: str) -> Answer:
-    """Ask for a URL once, as it is. Raises Broken, and NeedsPerson for what is no URL."""
+def fetch(lines: Lines, url: str, headers: Mapping[str, str], what: str, check: Check | None = None) -> Reply:
+    """Ask for a URL once, as it is. Raises Broken, what `check` raises, and NeedsPerson for what is no URL."""
     try:
-        return lines.ask("GET", url if _SPELLED.fullmatch(url) else requote_uri(url), headers)
+        return lines.ask("GET", url if _SPELLED.fullmatch(url) else requote_uri(url), headers, check=check)
     except (ValueError, requests.RequestException) as wrong:
         raise NeedsPerson(f"{what} cannot be read: its address is no URL", "look where the source keeps it") from wrong
 

@@ -15,6 +15,7 @@ REGISTRAR = "tests/reconcile/test_registrar.py::"
 RECONCILER = "tests/reconcile/test_reconciler.py::"
 PASSES = "tests/reconcile/test_passes.py::"
 LEASING = "tests/reconcile/test_leasing.py::"
+LEADING = "tests/sources/test_leading.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -349,6 +350,22 @@ BUGS = (
         "    return hashlib.sha256(text.encode()).hexdigest()\n",
         "    return text\n",
         ("tests/service/test_tokens.py::",),
+    ),
+    Bug(
+        "P10",
+        "a source leads to any address that a name hides",
+        "bridge/net/lines.py",
+        "                check(origin.host, line.peer)\n",
+        "                pass\n",
+        (LEADING + "test_a_name_does_not_hide_an_address", LEADING + "test_a_kept_connection_is_not_asked_either"),
+    ),
+    Bug(
+        "P10",
+        "redirects lead anywhere",
+        "bridge/sources/streams.py",
+        "            check = led_by_peer(first, what)\n",
+        "",
+        (LEADING + "test_a_redirect_does_not_lead_inside",),
     ),
     Bug(
         "P11",

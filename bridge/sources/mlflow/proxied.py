@@ -21,6 +21,7 @@ from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile
 from bridge.core.packed import pack_files
 from bridge.net.lines import PER_HOST, UNWELL, Broken, Lines
+from bridge.sources.leading import LedInside, led_by_source
 from bridge.sources.streams import Answered, fetch, open_stream
 
 if TYPE_CHECKING:
@@ -152,11 +153,13 @@ class ArtifactServer:
         """
         Fetch from the store, which is shown none of MLflow's credentials, and follow no redirect.
 
-        None if it cannot be reached: only the server may be meant to reach it. Then it is left alone for a while.
+        None if it cannot be reached, or not be led to: only the server may be meant to reach it. Then it is left alone
+        for a while.
         """
+        check = led_by_source(self._session.tracking_uri, what)
         try:
-            return fetch(self._lines, signed.url, {**signed.headers, **headers}, what)
-        except Broken as problem:
+            return fetch(self._lines, signed.url, {**signed.headers, **headers}, what, check)
+        except (Broken, LedInside) as problem:
             where = self._session.failures.where
             log.warning("the store behind %s cannot be reached (%s): files come through it", where, problem)
             self._detour_until = self._clock.now() + DETOUR

@@ -386,6 +386,26 @@ def test_a_store_that_answers_otherwise_is_not_followed(answer: Reply, kind: typ
         next(pieces)
 
 
+def test_a_signed_url_that_leads_inside_is_not_asked_for_and_files_come_through_the_server(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def script(asked: Asked) -> Reply:
+        if asked.path.endswith("/server-info"):
+            return Reply(200, b'{"multipart_downloads_enabled": true}', JSON)
+        if "/presigned/" in asked.path:
+            return Reply(200, json.dumps({"url": f"http://169.254.169.254/token?{SECRET}"}).encode(), JSON)
+        return Reply(200, b"through the server")
+
+    with (
+        ScriptedServer(script) as server,
+        closing(session_of(server.url)) as files,
+        files.open("1/m/f", "f", 0) as pieces,
+    ):
+        assert b"".join(pieces) == b"through the server"
+    assert "'169.254.169.254'" in caplog.text
+    assert SECRET not in caplog.text
+
+
 def session_of(url: str) -> ArtifactServer:
     return ArtifactServer(MlflowSession("acme", url), FakeClock())
 
