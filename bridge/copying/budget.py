@@ -50,9 +50,8 @@ class Budget:
         self.room = Room(self.settings.memory)
         self.throttle = Throttle(clock, self.settings.max_bandwidth)
         self.halted = threading.Event()
-        self.aside: Callable[[], AbstractContextManager[None]] = (
-            nullcontext  # is held while a version waits or is copied
-        )
+        # Is held while a version waits for its turn, and while it is copied.
+        self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
         self._versions = threading.Semaphore(self.settings.parallel_versions)
 
     @contextmanager

@@ -22,7 +22,7 @@ from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
 from bridge.reconcile.losses import Losses, listed
 from bridge.reconcile.pausing import due
-from bridge.reconcile.sweeping import GONE, Sweeper, gone, is_pattern
+from bridge.reconcile.sweeping import Sweeper, gone, is_pattern, waits, was_well
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
     from bridge.reconcile.orders import Order, Sight
     from bridge.reconcile.reconciler import Reconciler
     from bridge.reconcile.sweeping import Look
-
-WAITS = "a change is known and waits"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +162,10 @@ class Passes:
         open_ = self._losses.together([order for order in orders if not self._is_well(order, before)], orders)
         return [(order, self.why_now(order, before.get(order.key))) for order in open_]
 
-    def announce(self, orders: Iterable[Order], before: Mapping[ModelKey, Status]) -> list[Status]:
-        """
-        Say of models that are to be worked on later that a change waits, and write it down; return what was said.
-
-        Of those only that were well so far, or are new: of the others, something is said that tells more.
-        """
-        waiting = []
-        for order in orders:
-            known = before.get(order.key, self._status(order, State.PENDING, None))
-            # One that was gone stays so until it is worked on: the next sweep knows it by its fingerprint.
-            if order.key not in before or (known.state is State.SYNCED and known.fingerprint not in (None, GONE)):
-                waiting.append(replace(known, state=State.PENDING, message=WAITS, remedy=""))
+    def announce(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[Status]:
+        """Say of models that were well, or are new, that a change waits, and write it down; return what was said."""
+        known = [before.get(order.key, self._status(order, State.PENDING, None)) for order in orders]
+        waiting = [waits(each) for each in known if each.key not in before or was_well(each)]
         if waiting:
             self.store.save_waiting(waiting)
         return waiting

@@ -233,3 +233,13 @@ def _model_of(order: Order) -> tuple[str, str]:
 def _orders_of(spec: MappingSpec, states: Sequence[SourceState]) -> list[Order]:
     names = ((model_name(spec, state.name), state) for state in states)
     return [Order(spec, ModelKey(spec.name, model_id(name)), name, state) for name, state in names]
+
+
+def was_well(known: Status) -> bool:
+    """Tell whether a model was well; of others, and of one that is gone, is said what tells more than that it waits."""
+    return known.state is State.SYNCED and known.fingerprint not in (None, GONE)
+
+
+def waits(status: Status) -> Status:
+    """Say that a change of a model waits for it, and nothing else anew."""
+    return replace(status, state=State.PENDING, message="a change is known and waits", remedy="")
