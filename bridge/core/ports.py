@@ -407,6 +407,11 @@ class Registry(Protocol):
 class Uploads(Protocol):
     """Uploads that have begun and not ended: who sends files saves them, so that a later process goes on with them."""
 
+    @property
+    def lasting(self) -> bool:
+        """Whether a later process can read the addresses that are saved now."""
+        ...
+
     def upload(self, uri: str) -> Upload | None:
         """Return the upload of the object with that URI; None if there is none, or its address cannot be read."""
         ...

@@ -40,6 +40,11 @@ class SqlCopies(Database):
         self._key = key or passing_key()
 
     # uploads
+    @property
+    def lasting(self) -> bool:
+        """Whether a later process can read addresses."""
+        return self._key.lasts
+
     def upload(self, uri: str) -> Upload | None:
         """Return the upload of the object with that URI; None if there is none, or its address cannot be read."""
         rows = self._rows(select(tables.uploads).where(tables.uploads.c.uri == uri))

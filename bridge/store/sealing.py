@@ -37,6 +37,11 @@ SHORTEST = 16  # characters of a secret; in a file, bytes
 class Key(Protocol):
     """Where the secret is that addresses are sealed with."""
 
+    @property
+    def lasts(self) -> bool:
+        """Whether a later process can have it."""
+        ...
+
     def find(self) -> bytes | None:
         """Return the secret; None if there is none that can be read."""
         ...
@@ -51,6 +56,7 @@ class GivenKey:
     """A secret that is there from the start."""
 
     secret: bytes = field(repr=False)
+    lasts: bool = True
 
     def find(self) -> bytes:
         """Return the secret."""
@@ -65,6 +71,8 @@ class KeyFile:
 
     The file is whole when it appears. Of several processes that make it at once, all use the first one's.
     """
+
+    lasts = True
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -106,7 +114,7 @@ class KeyFile:
 
 def passing_key() -> Key:
     """Return a key that nobody knows after this process."""
-    return GivenKey(secrets.token_bytes(32))
+    return GivenKey(secrets.token_bytes(32), lasts=False)
 
 
 def choose_key(database: Path | None, secret_key: str | None, *, read_only: bool) -> Key:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 class MemoryCopies:
     """The Uploads and Contents ports in dicts. Safe from several threads."""
 
+    lasting = True
+
     def __init__(self) -> None:
         self._lock: AbstractContextManager[object] = threading.Lock()
         self._uploads: dict[str, Upload] = {}  # by URI

@@ -160,6 +160,20 @@ def test_a_stream_that_is_slow_is_given_up_for_parts(
     assert store.upload(f"{FIRST}model.bin") is None
 
 
+def test_without_a_key_that_lasts_no_file_goes_in_parts(
+    world: World, faults: Faults, folder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a death nobody could end them."""
+    monkeypatch.setattr(uploading, "UNTIMED", 0)
+    monkeypatch.setattr(uploading, "TRIAL", 1)
+    store = MemoryStore()
+    store.lasting = False
+    with closing(bucket_at(world.gcs.url, store, ANY_IS_SLOW)) as storage:
+        storage.put(folder, ArtifactFile("model.bin", len(CONTENT), None), reading(CONTENT))
+
+    assert parts_that_arrived(faults) == {}
+
+
 def test_that_a_stream_was_slow_once_is_not_believed_for_ever(
     world: World, faults: Faults, folder: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -112,6 +112,7 @@ def _sqlite(folder: Path) -> Iterator[str]:
 
 def test_with_a_key_there_is_no_key_file(tmp_path: Path) -> None:
     with opened(tmp_path, "é" * 16) as store:
+        assert store.lasting
         store.save_upload(UPLOAD)
 
     assert [path.name for path in tmp_path.iterdir()] == ["bridge.db"]
@@ -135,6 +136,7 @@ def test_the_key_file_is_made_with_the_first_upload_and_only_its_owner_may_read_
         with opened(tmp_path) as store:
             assert (store.upload(URI), store.uploads(TEN)) == (None, ())
             assert not (tmp_path / "bridge.db.key").exists()
+            assert store.lasting
             store.save_upload(UPLOAD)
     finally:
         os.umask(before)
@@ -209,6 +211,7 @@ def test_without_a_key_postgresql_keeps_uploads_for_this_process_and_that_is_sai
     caplog.set_level(logging.INFO, "bridge.store")
     with postgres_schema() as url:
         with opened(url) as store:
+            assert not store.lasting
             store.save_upload(UPLOAD)
             assert store.upload(URI) == UPLOAD
             store.save_upload(UPLOAD)

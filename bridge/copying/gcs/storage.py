@@ -185,7 +185,8 @@ class GcsStorage(GcsObjects):
 
     def _may_go_in_parts(self, file: ArtifactFile) -> bool:
         fits = memory_for_parts(file.size, self._settings) <= self._settings.memory
-        return file.size > self._settings.parts_above and fits
+        # Parts whose address is lost lie in the bucket for ever; a session ends by itself after a week.
+        return file.size > self._settings.parts_above and fits and self._uploader.uploads.lasting
 
     def _kept(self, place: Place, stream: VerifiedStream, there: Held) -> StoredFile:
         """Take an object that is already there for ours if its bytes are: it can come from our own success."""
