@@ -59,11 +59,10 @@ lock: $(READY)
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	  --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
-# The lock is whole, so nothing is resolved: pip would look at releases newer than the lock, and refuse them. Modules
-# are compiled when they are first imported, which most of them never are.
+# The lock is whole, so nothing is resolved: pip would look at releases newer than the lock, and refuse them.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-compile --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -127,7 +127,7 @@ def converges(desk: Desk) -> None:
     assert (row["state"], row["changes"]) == ("SYNCED", [])
 
 
-@PLACES
+@pytest.mark.parametrize("place", [VERSION], ids=lambda place: place.line)  # the one that is not simply made again
 def test_a_process_killed_as_it_begins_a_change_is_followed_by_one_that_makes_it(moved: Desk, place: Place) -> None:
     dies_when_told(moved, place)
     assert left_open(moved) in ([], [place.line])
