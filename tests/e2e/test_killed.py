@@ -15,6 +15,7 @@ from bridge.sandbox.address import BUCKET
 from bridge.sandbox.faults import Fault
 from bridge.store.sql import open_store
 from tests.e2e.test_run import SETTINGS, running, until
+from tests.stateful import SOAK
 
 if TYPE_CHECKING:
     from typing import Any
@@ -47,7 +48,8 @@ class Place:
 FILES = Place("+ files", "copy", "gcs", "objects.insert", ("abandoned", "applied"))
 VERSION = Place("+ version", "register", "vertex", "UploadModel", ("applied",))
 ALIAS = Place("~ alias    production", "move-alias", "vertex", "MergeVersionAliases", ("applied",))
-PLACES = pytest.mark.parametrize("place", [FILES, VERSION, ALIAS], ids=lambda place: place.line)
+# Copies and moves are simply made again, so dying in them is left to `make soak` and to the crash points in memory.
+PLACES = pytest.mark.parametrize("place", [FILES, VERSION, ALIAS] if SOAK else [VERSION], ids=lambda place: place.line)
 
 
 @pytest.fixture
@@ -127,7 +129,7 @@ def converges(desk: Desk) -> None:
     assert (row["state"], row["changes"]) == ("SYNCED", [])
 
 
-@pytest.mark.parametrize("place", [VERSION], ids=lambda place: place.line)  # the one that is not simply made again
+@PLACES
 def test_a_process_killed_as_it_begins_a_change_is_followed_by_one_that_makes_it(moved: Desk, place: Place) -> None:
     dies_when_told(moved, place)
     assert left_open(moved) in ([], [place.line])
