@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,7 +17,6 @@ import requests
 
 from bridge.sandbox.faults import Fault
 from tests.e2e.test_interrupt import BANDWIDTH, CONTENT, Arriving
-from tests.store.databases import postgres_schema
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -125,13 +124,10 @@ def write_config(desk: Desk, grace: str = "30") -> None:
     (desk.folder / "bridge.yaml").write_text(f"store: {desk.store}\n{SETTINGS % grace}{desk.world.connections()}")
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def service_desk(desk: Desk, request: pytest.FixtureRequest) -> Iterator[Desk]:
-    with ExitStack() as stack:
-        if request.param == "postgresql":
-            desk.store = stack.enter_context(postgres_schema())
-        write_config(desk)
-        yield desk
+@pytest.fixture
+def service_desk(desk: Desk, shared_store: None) -> Desk:  # noqa: ARG001  it is the desk's, then
+    write_config(desk)
+    return desk
 
 
 def test_a_tag_reaches_vertex_and_a_quiet_service_asks_vertex_nothing(service_desk: Desk) -> None:

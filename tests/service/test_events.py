@@ -63,6 +63,7 @@ def test_whoever_listens_is_told_how_models_are() -> None:
     api.world.publish("production")
     with listening(api) as told:
         api.following.sweep("wandb")
+        assert states(told, 1) == ["PENDING"]
         event = next(told)
         api.world.source.problem = TryAgain("W&B is unwell")
         api.following.sweep("wandb")
