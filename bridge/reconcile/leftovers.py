@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError
@@ -51,7 +52,7 @@ class Leftovers:
         used = {record.artifact_uri for record in self.store.all_records()}
         now = self.clock.now()
         begun = self.store.uploads(now)
-        old = {upload.uri for upload in self.store.uploads(now - self.after)}
+        old = {each.uri for each in begun if datetime.fromisoformat(each.begun) < now - self.after}
         # A copy that goes on says so of its folder, and not of each file that it is at.
         fresh = tuple(upload.uri for upload in begun if upload.kind == "folder" and upload.uri not in old)
         return [each for each in begun if each.uri in old - used and not each.uri.startswith(fresh)]

@@ -94,9 +94,9 @@ def open_url(
     """
     Stream what lies at a URL, from byte `start` on; no credentials go along.
 
-    `url(renew)` gives the address, a new one if `renew`; it is asked again when the server says 401 or 403. Redirects
-    are followed, as far as `led_by_peer` lets them. `source` is the URL of who gave the address, if it is not ours.
-    `what` names the file in messages. Raises TryAgain or NeedsPerson.
+    `url(renew)` gives the address, a new one if `renew`; it is asked again when the server says 400, 401 or 403.
+    Redirects are followed, as far as `led_by_peer` lets them. `source` is the URL of who gave the address, if it is not
+    ours. `what` names the file in messages. Raises TryAgain or NeedsPerson.
     """
 
     def ask(headers: Mapping[str, str], *, renew: bool) -> Answer:

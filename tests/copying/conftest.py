@@ -180,10 +180,13 @@ def _google_waits_for_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def bucket_at(
-    url: str | None = None, uploads: Uploads | None = None, settings: CopySettings | None = None
+    url: str | None = None,
+    uploads: Uploads | None = None,
+    settings: CopySettings | None = None,
+    clock: FakeClock | None = None,
 ) -> GcsStorage:
     """Make what stores files at a URL, with everything else in memory."""
-    clock = FakeClock()
+    clock = clock or FakeClock()
     return GcsStorage(PROJECT, url, clock=clock, uploads=uploads or MemoryStore(), budget=Budget(clock, settings))
 
 

@@ -13,15 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.copying.budget import Budget
-from bridge.copying.gcs import GcsStorage
 from bridge.copying.gcs.uploading import BREAKS
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import Digest
 from bridge.core.naming import MANIFEST_NAME
 from bridge.core.settings import CopySettings
 from bridge.net.lines import Lines
-from bridge.sandbox.address import BUCKET, PROJECT
+from bridge.sandbox.address import BUCKET
 from bridge.sandbox.faults import Fault
 from bridge.sources.streams import open_url
 from bridge.testing.clock import FakeClock
@@ -399,9 +397,7 @@ def test_a_bucket_that_is_unwell_in_the_middle_is_given_the_time_that_it_asks_fo
     began = clock.now()
     world.traffic.faults.arm(Fault("gcs", "status", "resumable.put", status=503, retry_after=5, count=None))
     with (
-        closing(
-            GcsStorage(PROJECT, world.gcs.url, clock=clock, uploads=case.store, budget=Budget(clock, SETTINGS))
-        ) as there,
+        closing(bucket_at(world.gcs.url, case.store, SETTINGS, clock)) as there,
         pytest.raises(TryAgain, match="the bucket does not get beyond 0 of"),
     ):
         copier_of(case.source, there, clock, SETTINGS, store=case.store).copy(version, folder)

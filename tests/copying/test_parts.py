@@ -18,15 +18,14 @@ import requests
 import xxhash
 from hypothesis import given, strategies as st
 
-from bridge.copying.budget import Budget
-from bridge.copying.gcs import GcsStorage, uploading
+from bridge.copying.gcs import uploading
 from bridge.copying.gcs.parts import AT_A_TIME, MOST, memory_for_parts, part_size
 from bridge.copying.gcs.storage import SLOW
 from bridge.copying.gcs.uploading import TRIAL
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 from bridge.core.settings import GIB, MIB, CopySettings
-from bridge.sandbox.address import BUCKET, PROJECT
+from bridge.sandbox.address import BUCKET
 from bridge.sandbox.gcs import routes_xml
 from bridge.testing.clock import FakeClock
 from bridge.testing.store import MemoryStore
@@ -38,6 +37,7 @@ from tests.sources.servers import Reply, ScriptedServer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.copying.gcs import GcsStorage
     from bridge.core.ports import Reader
     from bridge.core.records import Upload
     from bridge.sandbox.world import World
@@ -186,9 +186,7 @@ def test_that_a_stream_was_slow_once_is_not_believed_for_ever(
         storage.put(folder, ArtifactFile(name, len(CONTENT), None), reading(CONTENT))
         return sum(each.method == "POST" and "uploadType=resumable" in each.query for each in faults.arrived)
 
-    with closing(
-        GcsStorage(PROJECT, world.gcs.url, clock=clock, uploads=MemoryStore(), budget=Budget(clock, ANY_IS_SLOW))
-    ) as storage:
+    with closing(bucket_at(world.gcs.url, settings=ANY_IS_SLOW, clock=clock)) as storage:
         assert [sessions("first"), sessions("second")] == [1, 0]
         clock.advance(SLOW.total_seconds())
         assert [sessions("third"), sessions("fourth")] == [1, 0]

@@ -172,6 +172,18 @@ def test_a_model_that_another_process_has_is_asked_for_again_soon_and_its_word_s
     assert queue.submitted == [(KEY, "its time to be tried again has come", False)]
 
 
+def one_is_gone() -> tuple[World, Following]:
+    """Follow two collections by a pattern, and see that one of them is gone."""
+    world = World([pattern()])
+    for name in ("ocr", "faces"):
+        world.publish("production", collection=f"{REGISTRY}/vision-{name}")
+    made = following(world)
+    made.sweep("wandb")
+    world.source.delete_collection(f"{REGISTRY}/vision-ocr")
+    made.sweep("wandb")
+    return world, made
+
+
 # what waits is shown
 
 
@@ -264,13 +276,7 @@ def test_what_is_in_trouble_keeps_its_word_while_a_change_waits() -> None:
 
 
 def test_a_model_that_was_gone_and_is_back_is_gone_again_if_it_goes_before_its_turn() -> None:
-    world = World([pattern()])
-    for name in ("ocr", "faces"):
-        world.publish("production", collection=f"{REGISTRY}/vision-{name}")
-    made = following(world)
-    made.sweep("wandb")
-    world.source.delete_collection(f"{REGISTRY}/vision-ocr")
-    made.sweep("wandb")
+    world, made = one_is_gone()
     gone = world.store.status(OCR)
     world.publish("production", collection=f"{REGISTRY}/vision-ocr")
     made, queue = waiting(world)
@@ -483,13 +489,7 @@ def test_removals_over_many_models_are_too_many_together_though_each_is_worked_o
 
 
 def test_a_collection_that_is_gone_is_not_worked_on_any_more() -> None:
-    world = World([pattern()])
-    for name in ("ocr", "faces"):
-        world.publish("production", collection=f"{REGISTRY}/vision-{name}")
-    made = following(world)
-    made.sweep("wandb")
-    world.source.delete_collection(f"{REGISTRY}/vision-ocr")
-    made.sweep("wandb")
+    world, made = one_is_gone()
     world.registry.calls.clear()
     made.work(OCR, "comparing", full=True)
     assert world.registry.calls == []
