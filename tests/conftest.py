@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
 import sys
+import threading
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 SEARCHES = ("crash", "stateful")  # folders
+TABLES = ("test_faults.py", "test_other_faults.py")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,6 +35,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if item.get_closest_marker("live"):
                 item.add_marker(pytest.mark.skip(reason="speaks to the real services: pytest --live"))
+
+
+def pytest_collection_finish() -> None:
+    """Have the collector of garbage not walk through all that was imported each time."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -76,17 +85,19 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture(autouse=True)
 def _unmeasured(request: pytest.FixtureRequest) -> Iterator[None]:
     """
-    Have coverage not look on at searches, which do the same things many thousand times.
+    Have coverage not look on at searches and tables, which do the same things hundreds or thousands of times.
 
     What they alone would reach has no test that says what it is for. Servers in threads are measured all the same.
     """
-    is_search = request.path.parent.name in SEARCHES
-    tracer = sys.gettrace()
-    if is_search:
-        sys.settrace(None)
+    if request.path.parent.name not in SEARCHES and request.path.name not in TABLES:
+        yield
+        return
+    here, threads = sys.gettrace(), threading.gettrace()
+    sys.settrace(None)
+    threading.settrace(None)
     yield
-    if is_search:
-        sys.settrace(tracer)
+    sys.settrace(here)
+    threading.settrace(threads)
 
 
 MLFLOW_TRAFFIC = Traffic()  # of the one server

@@ -17,6 +17,7 @@ import logging
 import queue
 import secrets
 import threading
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from http import HTTPStatus
@@ -162,7 +163,8 @@ class Notifier(Witness):
     def stop(self, patience: float = LAST_WORDS) -> None:
         """Tell what waits, if that takes no more than so many seconds, and end."""
         self._over.set()
-        self._offer(None)
+        with suppress(queue.Full):  # then it does not sleep
+            self._waiting.put_nowait(None)
         if self._thread.is_alive():
             self._thread.join(patience)
 
@@ -177,7 +179,7 @@ class Notifier(Witness):
             text = f"alias {change.alias} moved {before}to {change.to.label}"
             self._offer(Notice("moved", key.mapping, key.model, text, alias=change.alias))
 
-    def _offer(self, event: Status | Notice | None) -> None:
+    def _offer(self, event: Status | Notice) -> None:
         if not self._channels:
             return
         try:

@@ -109,13 +109,16 @@ class Shelf:
 def filled(
     make: Callable[[pytest.FixtureRequest], AbstractContextManager[Publisher]],
 ) -> Callable[[pytest.FixtureRequest], AbstractContextManager[Shelf]]:
-    """Return what makes an end with a collection in it."""
+    """Return what makes an end with a collection in it, one for all tests that the end outlasts."""
+    made: list[str] = []
 
     @contextmanager
     def opened(request: pytest.FixtureRequest) -> Iterator[Shelf]:
         with make(request) as people:
-            name = new_name("shelf")
-            people.publish(name, FILES, "production")
+            if not made or make is memory:
+                made[:] = [new_name("shelf")]
+                people.publish(made[0], FILES, "production")
+            [name] = made
             yield Shelf(people.source, people.selector(name), people.keeps_digests, people.numbering)
 
     return opened

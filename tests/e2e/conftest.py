@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,7 @@ from bridge.cli.main import run
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJECT
 from bridge.vertex.registry import VertexRegistry
 from tests.sources.mlflow_people import mlflow_people
-from tests.store.databases import VARIABLE, postgres_schema
+from tests.store.databases import VARIABLE, has_tables, lose_tables, postgres_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,6 +28,11 @@ if TYPE_CHECKING:
     from tests.sources.mlflow_people import MlflowPublisher
 
 _numbers = count(1)
+
+SECRET_KEY = "BRIDGE_SECRET_KEY"  # a variable
+IN_A_FILE = "sqlite:///bridge.db"
+# For a test that looks at the file, or at what is said of it.
+in_a_file = pytest.mark.parametrize("store_url", [IN_A_FILE])
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,8 @@ class Desk:
     folder: Path
     world: World
     capsys: pytest.CaptureFixture[str]
+    store: str
     number: int = field(default_factory=lambda: next(_numbers))
-    store: str = "sqlite:///bridge.db"
 
     @property
     def collection(self) -> str:
@@ -62,9 +66,15 @@ class Desk:
     def path(self) -> str:
         return f"{ORG_ENTITY}/wandb-registry-model/{self.collection}"
 
+    @property
+    def store_lines(self) -> str:
+        """What bridge.yaml says of the store; one in a file has a key beside it."""
+        key = "" if self.store == IN_A_FILE else f"secret_key: {{env: {SECRET_KEY}}}\n"
+        return f"store: {self.store}\n{key}"
+
     def write_config(self, extra: str = "") -> None:
         connections = self.world.connections()
-        (self.folder / "bridge.yaml").write_text(f"store: {self.store}\n{connections}{extra}")
+        (self.folder / "bridge.yaml").write_text(f"{self.store_lines}{connections}{extra}")
 
     def write_mapping(self, *lines: str, collection: str | None = None) -> None:
         (self.folder / "mappings").mkdir(exist_ok=True)
@@ -123,32 +133,45 @@ class Desk:
     def objects(self) -> list[str]:
         return self.world.gcs.object_names(BUCKET, f"registry/{self.model}/")
 
+    def has_store(self) -> bool:
+        """Say whether anything has been written into the store, or it was made."""
+        if self.store == IN_A_FILE:
+            return (self.folder / "bridge.db").exists()
+        return has_tables(self.store)
+
+    def lose_store(self) -> None:
+        if self.store == IN_A_FILE:
+            (self.folder / "bridge.db").unlink()
+        else:
+            lose_tables(self.store)
+
+
+@pytest.fixture
+def store_url() -> Iterator[str]:
+    """Yield a store in PostgreSQL where BRIDGE_TEST_POSTGRES_URL says that there is one, as in CI; else in a file."""
+    if VARIABLE not in os.environ:
+        yield IN_A_FILE
+        return
+    with postgres_schema() as url:
+        yield url
+
 
 @pytest.fixture
 def desk(
-    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, world: World, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], store_url: str
 ) -> Iterator[Desk]:
     """Give a folder to work in, with a collection `detector-N` that is mapped to the model `fraud-N`."""
     for name, value in world.environment().items():
         monkeypatch.setenv(name, value)
     for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
+    monkeypatch.setenv(SECRET_KEY, "a key for tests of whatever is sealed")
     monkeypatch.chdir(tmp_path)
-    made = Desk(tmp_path, world, capsys)
+    made = Desk(tmp_path, world, capsys, store_url)
     made.write_config()
     made.write_mapping()
     yield made
     world.traffic.faults.disarm()  # those of a test that has failed spoil no other
-
-
-@pytest.fixture
-def shared_store(desk: Desk) -> Iterator[None]:
-    """Keep the desk's store in PostgreSQL where BRIDGE_TEST_POSTGRES_URL says that there is one, as in CI."""
-    with ExitStack() as stack:
-        if VARIABLE in os.environ:
-            desk.store = stack.enter_context(postgres_schema())
-            desk.write_config()
-        yield
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ def test_a_version_made_by_hand_becomes_ours_and_its_alias_moves(desk: Desk) -> 
 
     assert (dry.code, dry.out) == (0, f"ok  {desk.model}@1  would be adopted as {desk.path}:{label}\n")
     assert desk.world.traffic.count(write=True) == 0
-    assert not (desk.folder / "bridge.db").exists()
+    assert not desk.has_store()
     done = desk.bridge("adopt", f"{desk.model}@1")
     assert (done.code, done.out) == (0, f"ok  {desk.model}@1  is adopted as {desk.path}:{label}\n"), done.err
     writes = {call.method: n for call, n in desk.world.traffic.counts().items() if call.write}
@@ -112,7 +112,7 @@ def test_what_was_adopted_is_known_again_after_the_store_was_lost(desk: Desk) ->
     by_hand(desk, b"weights", "production")
     desk.bridge("adopt", f"{desk.model}@1")
     desk.bridge("sync")
-    (desk.folder / "bridge.db").unlink()
+    desk.lose_store()
     assert "known again: 1 version, 2 aliases (1 model)" in desk.bridge("rebuild").out
     assert desk.bridge("plan").out == "0 changes (1 model)\n"
 

@@ -16,6 +16,7 @@ from bridge.core.model import State
 from bridge.sandbox.faults import Fault
 from bridge.service.daemon import Daemon
 from bridge.store.sql import SqlStore, open_store
+from tests.e2e.conftest import in_a_file
 from tests.e2e.test_run import WAIT, until
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from bridge.core.errors import BridgeError
     from tests.e2e.conftest import Desk
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("shared_store")]
+pytestmark = pytest.mark.sandbox
 
 SETTINGS = (
     "poll_every: 1s\nlimits: {wandb: 1000/s}\nservice: {listen: '127.0.0.1:0', grace: 1s}\ncopying: {memory: 16MiB}\n"
@@ -100,8 +101,8 @@ def test_a_copy_that_is_under_way_is_broken_off_and_its_lease_given_back(desk: D
         assert desk.versions() == ()
 
 
+@in_a_file
 def test_a_daemon_that_cannot_begin_leaves_its_port_to_others(desk: Desk) -> None:
-    desk.store = "sqlite:///bridge.db"
     desk.write_config(SETTINGS.replace("listen: '127.0.0.1:0'", "listen: '127.0.0.1:18470'"))
     (desk.folder / "bridge.db").write_text("no database")
     for _ in range(2):  # the second time, the port would be taken

@@ -15,6 +15,7 @@ import pytest
 from bridge.sandbox.faults import Fault
 from bridge.store.schema import HEAD
 from bridge.store.sql import open_store
+from tests.e2e.conftest import in_a_file
 from tests.e2e.test_location import LAYOUT, make_bucket
 from tests.e2e.test_run import running, write_config
 
@@ -59,6 +60,7 @@ def faulty(desk: Desk, fault: Fault) -> Iterator[None]:
 # all is well
 
 
+@in_a_file
 def test_a_sound_world_is_told_line_by_line(desk: Desk) -> None:
     desk.publish(b"weights", "production", "staging")
     desk.bridge("sync")
@@ -85,6 +87,7 @@ def clocks(desk: Desk) -> tuple[str, str]:
     return desk.world.wandb.url, desk.world.gcs.url
 
 
+@in_a_file
 def test_nothing_is_written_anywhere(desk: Desk) -> None:
     desk.publish(b"weights", "production")
     desk.world.traffic.reset()
@@ -142,6 +145,7 @@ def test_a_secret_that_is_missing_is_named_and_all_else_is_looked_at(
     assert results(desk)["connection prod: bucket"]["result"] == "ok"
 
 
+@in_a_file
 def test_no_secret_is_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     edit(desk, "store: sqlite:///bridge.db", "store: {env: STORE}\nsecret_key: {env: KEY}")
     monkeypatch.setenv("STORE", "postgresql+psycopg://ann:hunter2@127.0.0.1:1/bridge")
@@ -155,6 +159,7 @@ def test_no_secret_is_shown(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None
     assert "hunter2" not in done.out + done.err
 
 
+@in_a_file
 def test_a_store_of_another_schema_is_named_with_what_mends_it(desk: Desk) -> None:
     open_store("sqlite:///bridge.db").close()
     with closing(sqlite3.connect("bridge.db")) as database, database:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Desk
     from tests.sources.mlflow_people import MlflowPublisher
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("shared_store")]
+pytestmark = pytest.mark.sandbox
 
 # Within an hour only a webhook can have told of anything.
 SETTINGS = "poll_every: 1h\nlimits: {wandb: 1000/s}\nservice: {listen: '127.0.0.1:0'}\n"
@@ -34,7 +34,7 @@ def watched(desk: Desk) -> Desk:
     """Give a desk whose W&B connection takes webhooks."""
     webhook = "webhook: {token: {env: BRIDGE_WEBHOOK_TOKEN}, secret: {env: BRIDGE_WEBHOOK_SECRET}}"
     connections = desk.world.connections().replace("env: WANDB_API_KEY}", f"env: WANDB_API_KEY}}, {webhook}")
-    (desk.folder / "bridge.yaml").write_text(f"store: {desk.store}\n{SETTINGS}{connections}")
+    (desk.folder / "bridge.yaml").write_text(f"{desk.store_lines}{SETTINGS}{connections}")
     return desk
 
 
@@ -43,7 +43,7 @@ def churn(desk: Desk, mlflow_server: MlflowServer, mlflow: MlflowPublisher) -> D
     """Give a desk that follows a model of MLflow, whose connection takes webhooks."""
     webhook = "webhook: {secret: {env: BRIDGE_WEBHOOK_SECRET}}"
     connections = f"{desk.world.connections()}  ml: {{kind: mlflow, tracking_uri: '{mlflow_server.url}', {webhook}}}\n"
-    (desk.folder / "bridge.yaml").write_text(f"store: {desk.store}\n{SETTINGS}{connections}")
+    (desk.folder / "bridge.yaml").write_text(f"{desk.store_lines}{SETTINGS}{connections}")
     follow(desk)
     return desk
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from tests.e2e.conftest import Desk
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("shared_store")]
+pytestmark = pytest.mark.sandbox
 
 HELD = 10  # seconds for which a call gets no answer: long against a kill; the sandbox ends only after them
 SETTLE = "1s"  # the sandbox registers at once, and its lists do not lag

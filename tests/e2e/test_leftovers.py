@@ -21,7 +21,7 @@ THEIRS = "gs://other-bucket/registry/fraud/v7-x/"
 
 
 def begin(desk: Desk, *folders: str) -> None:
-    with closing(open_store(f"sqlite:///{desk.folder}/bridge.db")) as store:
+    with closing(open_store(desk.store)) as store:
         for folder in folders:
             store.enter(folder, LONG_AGO)
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.conftest import in_a_file
+
 if TYPE_CHECKING:
     from tests.e2e.conftest import Desk
 
@@ -63,7 +65,7 @@ def test_commands_that_only_look_write_nothing(desk: Desk) -> None:
     for command in (["plan"], ["sync", "--dry-run"], ["check"], ["plan", "--json", "--all"]):
         assert desk.bridge(*command).code == 0
     assert desk.world.traffic.count(write=True) == 0
-    assert not (desk.folder / "bridge.db").exists()
+    assert not desk.has_store()
 
 
 def test_default_stays_where_it_is_unless_the_mapping_moves_it(desk: Desk) -> None:
@@ -158,6 +160,7 @@ def test_history_tells_what_was_done_and_who_asked(desk: Desk) -> None:
     assert desk.bridge("history", "nobody").code == 1
 
 
+@in_a_file
 def test_status_says_it_in_one_word(desk: Desk) -> None:
     assert desk.bridge("status").err == "error: there is no store at bridge.db yet; run bridge sync first\n"
     desk.publish(b"weights", "production")

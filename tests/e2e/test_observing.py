@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Desk
     from tests.e2e.test_run import Running
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.usefixtures("shared_store")]
+pytestmark = pytest.mark.sandbox
 
 SECRET = "hunter2"
 

@@ -54,10 +54,16 @@ class Racer:
 
 
 @pytest.fixture
+def store_url() -> Iterator[str]:
+    """Yield a store in PostgreSQL, or skip: what races here does so on nothing else."""
+    with postgres_schema() as url:
+        yield url
+
+
+@pytest.fixture
 def racers(desk: Desk) -> Iterator[list[Racer]]:
     """Give two services on one store, which look at their source only when they are told."""
     with ExitStack() as stack:
-        desk.store = stack.enter_context(postgres_schema())
         desk.write_config(f"{SETTINGS}service: {{listen: '127.0.0.1:0', grace: 1s}}\n")
         desk.write_mapping("policy: sync")
         desk.publish(b"before all races", "production")

@@ -68,7 +68,7 @@ def settled(desk: Desk, mlflow_server: MlflowServer, mlflow: MlflowPublisher) ->
 
 
 def lose_store(desk: Desk) -> None:
-    (desk.folder / "bridge.db").unlink()
+    desk.lose_store()
     desk.world.traffic.reset()
 
 
@@ -80,7 +80,7 @@ def test_a_lost_store_is_made_again_without_a_write_or_a_byte(settled: Desk, mlf
     assert desk.bridge("plan").out.count("! conflict") == 4
 
     dry = desk.bridge("rebuild", "--dry-run")
-    assert not (desk.folder / "bridge.db").exists()
+    assert not desk.has_store()
     done = desk.bridge("rebuild")
 
     assert (done.code, done.err) == (0, "")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 
+from tests.e2e.conftest import in_a_file
 from tests.e2e.test_run import WAIT, running, until, write_config
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.sandbox
 
 
-@pytest.mark.usefixtures("shared_store")
 def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     write_config(desk)
     (desk.folder / "bridge.yaml").write_text(
@@ -64,7 +64,6 @@ def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: 
     assert not any(each["level"] == "error" for each in service.seen)
 
 
-@pytest.mark.usefixtures("shared_store")
 def test_the_same_commands_work_on_the_store_beside_a_service(desk: Desk) -> None:
     write_config(desk)
     desk.publish(b"first", "production")
@@ -86,6 +85,7 @@ def test_the_same_commands_work_on_the_store_beside_a_service(desk: Desk) -> Non
         assert desk.bridge("retry", f"fraud/{desk.model}").out == "0 changes (1 model)\n"
 
 
+@in_a_file
 def test_tokens_are_made_shown_once_listed_and_revoked(desk: Desk) -> None:
     made = desk.bridge("token", "create", "--scope", "sync", "--name", "ci")
     assert made.out.startswith("bridge_")

@@ -121,17 +121,11 @@ def until(condition: Callable[[], bool], what: str) -> None:
 
 
 def write_config(desk: Desk, grace: str = "30") -> None:
-    (desk.folder / "bridge.yaml").write_text(f"store: {desk.store}\n{SETTINGS % grace}{desk.world.connections()}")
+    desk.write_config(SETTINGS % grace)
 
 
-@pytest.fixture
-def service_desk(desk: Desk, shared_store: None) -> Desk:  # noqa: ARG001  it is the desk's, then
+def test_a_tag_reaches_vertex_and_a_quiet_service_asks_vertex_nothing(desk: Desk) -> None:
     write_config(desk)
-    return desk
-
-
-def test_a_tag_reaches_vertex_and_a_quiet_service_asks_vertex_nothing(service_desk: Desk) -> None:
-    desk = service_desk
     desk.publish(b"first", "production")
     with running(desk) as service:
         service.await_event("is SYNCED")
@@ -155,8 +149,8 @@ def test_a_tag_reaches_vertex_and_a_quiet_service_asks_vertex_nothing(service_de
     assert next(entry["why"] for entry in desk.bridge_json("history")) == "bridge run: it has changed"
 
 
-def test_what_is_tagged_while_no_service_runs_arrives_when_one_does(service_desk: Desk) -> None:
-    desk = service_desk
+def test_what_is_tagged_while_no_service_runs_arrives_when_one_does(desk: Desk) -> None:
+    write_config(desk)
     desk.publish(b"first", "production")
     with running(desk) as service:
         service.await_event("is SYNCED")
@@ -168,8 +162,8 @@ def test_what_is_tagged_while_no_service_runs_arrives_when_one_does(service_desk
         assert service.end() == 0
 
 
-def test_two_services_on_one_store_make_one_version_of_each_and_lose_no_move(service_desk: Desk) -> None:
-    desk = service_desk
+def test_two_services_on_one_store_make_one_version_of_each_and_lose_no_move(desk: Desk) -> None:
+    write_config(desk)
     with running(desk) as first, running(desk) as second:
         for number in range(4):
             desk.publish(f"version {number}".encode(), "production")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.conftest import in_a_file
 from tests.e2e.test_run import WAIT, running, write_config
 from tests.sources.servers import Reply, ScriptedServer
 
@@ -118,6 +119,7 @@ def test_what_hangs_does_not_keep_it_from_ending(desk: Desk, monkeypatch: pytest
         over.set()
 
 
+@in_a_file
 def test_what_is_wrong_for_good_ends_it(desk: Desk) -> None:
     with watching(desk, "nothing") as process:
         _, err = process.communicate(timeout=WAIT)

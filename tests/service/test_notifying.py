@@ -221,6 +221,7 @@ def test_without_a_channel_nothing_is_kept_and_nothing_asked() -> None:
     notifier.stop()
 
     assert store.tell(KEY, "state", "failed"), "nobody was told"
+    assert all(thread.name != "notifications" for thread in threading.enumerate()), "and stopping waits for nothing"
 
 
 def test_a_store_that_does_not_answer_loses_one_event_and_not_the_next(

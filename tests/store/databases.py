@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import MetaData, create_engine, inspect, make_url, text
 from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
@@ -38,6 +38,24 @@ def postgres_schema() -> Iterator[str]:
         yield url.render_as_string(hide_password=False)
     finally:
         _execute(server, f"DROP SCHEMA {schema} CASCADE")
+
+
+def has_tables(url: str) -> bool:
+    engine = create_engine(url)
+    try:
+        return bool(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
+def lose_tables(url: str) -> None:
+    engine = create_engine(url)
+    tables = MetaData()
+    try:
+        tables.reflect(engine)
+        tables.drop_all(engine)
+    finally:
+        engine.dispose()
 
 
 def _server() -> URL:

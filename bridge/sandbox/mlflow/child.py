@@ -7,6 +7,7 @@ already; standard input is a pipe whose other end the parent holds and never wri
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -65,6 +66,7 @@ def main() -> None:
     initialize_backend_stores(store, store, os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"])
     from mlflow.server.fastapi_app import app  # noqa: PLC0415  the same
 
+    gc.freeze()  # what is imported stays, and nobody need look whether it does
     # No lifespan: it sweeps up Docker containers and home folders of MLflow's assistant, which are not ours.
     # asyncio's loop, since the hook does not see what uvloop connects to.
     config = uvicorn.Config(app, lifespan="off", loop="asyncio", ws="none", timeout_graceful_shutdown=1)
