@@ -82,7 +82,8 @@ class _Crew(Generic[T, R]):
         """Wait so long, less if many results have come; tell whether nobody is at work any more."""
         self._news.wait(seconds)
         self._news.clear()
-        return not self._threads  # without its turn, which a thread keeps while it waits for the next item
+        # Without a turn, which a thread keeps while it waits for the next item.
+        return not any(thread.is_alive() for thread in tuple(self._threads))
 
     def results(self) -> Iterator[R]:
         """Hand over the results that are there."""
@@ -105,7 +106,9 @@ class _Crew(Generic[T, R]):
             thread.join(max(0.0, until - time.monotonic()))
 
     def raise_gravest(self) -> None:
-        """Raise the gravest error, if there is one."""
+        """Raise the gravest error, if there is one; that a thread is gone, and its item with it, is one."""
+        if lost := [thread.name for thread in tuple(self._threads) if not thread.is_alive()]:
+            self._errors.append(RuntimeError(f"{', '.join(lost)} ended in the middle of what was to be done"))
         if self._errors:
             raise min(self._errors, key=_rank)
 
@@ -124,8 +127,12 @@ class _Crew(Generic[T, R]):
             self._begun += 1
 
     def _run(self) -> None:
-        while self._work_on_one():
-            pass
+        try:
+            while self._work_on_one():
+                pass
+        except BaseException as error:  # noqa: BLE001  raised again by `raise_gravest`
+            self._errors.append(error)
+            self._leave()
 
     def _work_on_one(self) -> bool:
         """Work on the next item, if there is one; none is held on to while the next is waited for: it may be large."""
@@ -154,10 +161,13 @@ class _Crew(Generic[T, R]):
                 else:
                     self._grow(parallel)
                     return taken
-            self._threads.discard(threading.current_thread())
-            if not self._threads:
-                self._news.set()
+            self._leave()
             return None
+
+    def _leave(self) -> None:
+        self._threads.discard(threading.current_thread())
+        if not self._threads:
+            self._news.set()
 
 
 def stopped() -> TryAgain:

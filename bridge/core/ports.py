@@ -199,6 +199,14 @@ class Bucket(Protocol):
         """
         ...
 
+    def lacking(self, folder: str) -> tuple[str, ...]:
+        """
+        Name the rights in the bucket of a folder that copies need, and this account has not, as the service does.
+
+        Raises NeedsPerson if there is no such bucket, or TryAgain.
+        """
+        ...
+
 
 class Storage(Bucket, Protocol):
     """A bucket that is written; nothing is ever overwritten."""

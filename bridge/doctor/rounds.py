@@ -96,7 +96,12 @@ class Rounds:
 
     def _bucket(self, name: str, spec: VertexConnection) -> Iterator[Result]:
         next(self.bridge.bucket(name).held(f"{spec.bucket}/"), None)
-        yield well(f"connection {name}: bucket", f"{spec.bucket} may be listed")
+        about = f"connection {name}: bucket"
+        if lacking := self.bridge.bucket(name).lacking(f"{spec.bucket}/"):
+            said = f"{spec.bucket} may be listed, but this account lacks {', '.join(lacking)} there"
+            yield Result(about, Word.PROBLEM, said, "give it the role roles/storage.objectAdmin on the bucket")
+        else:
+            yield well(about, f"{spec.bucket} may be listed, read and written")
 
     def _location(self, name: str, spec: VertexConnection) -> Iterator[Result]:
         yield _placed(f"connection {name}: location", spec, self.bridge.bucket(name).where(f"{spec.bucket}/"))

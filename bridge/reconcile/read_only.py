@@ -124,3 +124,7 @@ class ReadOnlyBucket:
     def where(self, folder: str) -> BucketPlace | None:
         """See the port."""
         return self.bucket.where(folder)
+
+    def lacking(self, folder: str) -> tuple[str, ...]:
+        """See the port."""
+        return self.bucket.lacking(folder)

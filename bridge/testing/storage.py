@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 16  # bytes that `open` yields at once
 ANYWHERE = BucketPlace("EU")
+RIGHTS = ("storage.objects.create", "storage.objects.get")
 
 Algorithm = Literal["md5", "xxh128", "crc32c", "sha256"]
 
@@ -188,6 +189,12 @@ class MemoryStorage:
         self._begin("where")
         self._demand_bucket(folder)
         return None if _bucket(folder) in self.closed else self.places.get(_bucket(folder), ANYWHERE)
+
+    def lacking(self, folder: str) -> tuple[str, ...]:
+        """See the port."""
+        self._begin("lacking")
+        self._demand_bucket(folder)
+        return RIGHTS if _bucket(folder) in self.closed else ()
 
     # ObjectStore
 

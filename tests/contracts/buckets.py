@@ -14,6 +14,7 @@ import xxhash
 
 from bridge.copying.budget import Budget
 from bridge.copying.gcs import GcsStorage
+from bridge.copying.gcs.placing import RIGHTS
 from bridge.run.clock import SystemClock
 from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.sandbox.faults import Fault
@@ -75,10 +76,13 @@ def sandbox(request: pytest.FixtureRequest, folder: str) -> Iterator[Place]:
 
     @contextlib.contextmanager
     def deny() -> Iterator[None]:
-        number = world.traffic.faults.arm(Fault("gcs", "status", status=403, count=None))
+        # All methods but one: whoever may do nothing may still ask buckets.testIamPermissions what he may do.
+        number = world.traffic.faults.arm(Fault("gcs", "status", "*[!s]", status=403, count=None))
+        world.gcs.service.withheld = frozenset(RIGHTS)
         try:
             yield
         finally:
+            world.gcs.service.withheld = frozenset()
             world.traffic.faults.disarm(number)
 
     with contextlib.closing(bucket_of(PROJECT, world.gcs.url)) as bucket:

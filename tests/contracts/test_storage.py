@@ -686,6 +686,8 @@ def test_nothing_is_written_to_a_bucket_that_is_not_there(end: Place) -> None:
         list(end.storage.held(absent))
     with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
         end.storage.where(absent)
+    with pytest.raises(NeedsPerson, match="the bucket does not exist; create it"):
+        end.storage.lacking(absent)
 
 
 def test_nothing_is_copied_from_a_bucket_that_is_not_there(end: Place) -> None:
@@ -700,6 +702,12 @@ def test_a_bucket_says_where_it_keeps_its_bytes_to_whoever_may_know(end: Place) 
     assert place.location.isupper()
     with end.deny():
         assert end.storage.where(end.folder) is None
+
+
+def test_a_bucket_says_which_rights_are_missing(end: Place) -> None:
+    assert end.storage.lacking(end.folder) == ()
+    with end.deny():
+        assert "storage.objects.create" in end.storage.lacking(end.folder)
 
 
 def test_a_bucket_that_refuses_access_needs_a_person(end: Place) -> None:

@@ -39,6 +39,7 @@ LOOKS: dict[str, tuple[str, Callable[[GcsStorage, str, Manifest], Any]]] = {
     "list": ("objects.list", lambda there, folder, _: list(there.held(folder))),
     "bytes": ("objects.get", lambda there, folder, manifest: list(there.reread(folder, manifest.files))),
     "place": ("buckets.getStorageLayout", lambda there, folder, _: there.where(folder)),
+    "rights": ("buckets.testIamPermissions", lambda there, folder, _: there.lacking(folder)),
 }
 REMOVALS: dict[str, Callable[[GcsStorage, str], int]] = {
     "a version": lambda there, folder: there.remove(folder, lambda: None),

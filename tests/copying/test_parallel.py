@@ -7,7 +7,7 @@ import gc
 import threading
 import weakref
 from itertools import count, cycle, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 
@@ -249,6 +249,32 @@ def test_a_machine_that_gives_no_more_threads_has_all_done_by_those_that_there_a
     assert watched.most <= 2
     with pytest.raises(RuntimeError):
         run(watched, iter(range(20)))
+
+
+def test_a_thread_that_fails_outside_of_its_work_is_not_waited_for() -> None:
+    looks = iter(range(3))
+
+    def parallel() -> int:
+        if next(looks, None) is None:
+            raise LookupError("of the number of threads")
+        return 2
+
+    with pytest.raises(LookupError, match="of the number of threads"):
+        list(in_parallel(lambda item, _: item, range(20), parallel=parallel))
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_thread_that_is_gone_before_it_begins_is_not_waited_for_and_nothing_is_called_done() -> None:
+    def gone(*_: object) -> NoReturn:
+        raise LookupError("in a profiler")
+
+    before = threading.getprofile()
+    threading.setprofile(gone)
+    try:
+        with pytest.raises(RuntimeError, match="copy-0, copy-1 ended in the middle of what was to be done"):
+            list(in_parallel(lambda item, _: item, range(2), parallel=lambda: 2))
+    finally:
+        threading.setprofile(before)
 
 
 def test_threads_that_have_ended_are_not_remembered() -> None:

@@ -76,7 +76,7 @@ def test_a_sound_world_is_told_line_by_line(desk: Desk) -> None:
         "ok       connection acme: access: it lets us in as bridge",
         "ok       mapping fraud: 1 collection, 1 version, 3 aliases may be read",
         "ok       connection prod: models: those of acme-prod in europe-west4 may be listed",
-        f"ok       connection prod: bucket: {BASE} may be listed",
+        f"ok       connection prod: bucket: {BASE} may be listed, read and written",
         f"ok       connection prod: location: {BASE} is in EUROPE-WEST4, and Vertex AI in europe-west4",
     ]
     assert lines[-2].startswith(clock_of_wandb)
@@ -215,6 +215,18 @@ def test_a_bucket_in_another_place_is_told(desk: Desk) -> None:
             "buckets that are there, too; name a bucket in europe-west4 or EU in the connection, or a 'location' that "
             "US-EAST1 holds"
         )
+    }
+
+
+def test_a_bucket_that_may_not_be_written_names_the_rights_and_the_role(desk: Desk) -> None:
+    desk.world.gcs.service.withheld = frozenset({"storage.objects.create", "storage.objects.delete"})
+    try:
+        found = problems(desk)
+    finally:
+        desk.world.gcs.service.withheld = frozenset()
+    assert found == {
+        "connection prod: bucket": f"{BASE} may be listed, but this account lacks storage.objects.create, "
+        "storage.objects.delete there; give it the role roles/storage.objectAdmin on the bucket"
     }
 
 

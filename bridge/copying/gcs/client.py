@@ -64,6 +64,11 @@ def split(uri: str) -> tuple[str, str]:
     return bucket, name
 
 
+def aside(folder: str) -> str:
+    """Return where what is under way is kept: beside a folder, which holds nothing but its files."""
+    return f"{split(folder)[1].removesuffix('/')}.unfinished/"
+
+
 def reasons(text: str) -> set[str]:
     """Return the service's own words for a refusal, out of an answer in JSON."""
     return set(_REASON.findall(text))

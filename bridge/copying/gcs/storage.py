@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from google.api_core import exceptions as api
 
 from bridge.copying.gcs.agreeing import agreed
-from bridge.copying.gcs.client import TIMEOUT, split, translated
+from bridge.copying.gcs.client import TIMEOUT, aside, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
-from bridge.copying.gcs.placing import place_of
+from bridge.copying.gcs.placing import lacking_rights, place_of
 from bridge.copying.gcs.removing import is_ours, remove_all, remove_manifest, remove_one, remove_outdated
 from bridge.copying.gcs.rewriting import Taken, rewrite
 from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, later
@@ -135,7 +135,7 @@ class GcsStorage(GcsObjects):
             if there is not None:
                 return self._kept(place, stream, Held(there.size, there.crc32c, there.md5, 0))
             try:
-                made = self._send(place, _aside(folder), stream)
+                made = self._send(place, aside(folder), stream)
             except api.PreconditionFailed:
                 return self._kept(place, stream, self._lying(place))
             if isinstance(made, StoredFile):
@@ -267,6 +267,10 @@ class GcsStorage(GcsObjects):
         """See the port."""
         return place_of(self._wire, folder)
 
+    def lacking(self, folder: str) -> tuple[str, ...]:
+        """See the port."""
+        return lacking_rights(self._client, folder)
+
     def _write(self, place: Place, text: ManifestText) -> None:
         """Send a manifest as files are sent, under a name that nothing has. Raises as the uploader does."""
         file = ArtifactFile(MANIFEST_NAME, text.size, Digest("crc32c", text.crc32c))
@@ -293,8 +297,3 @@ class GcsStorage(GcsObjects):
             )
         blob: storage.Blob = self._client.bucket(bucket).blob(name)
         return blob
-
-
-def _aside(folder: str) -> str:
-    """Return where what is under way is kept: beside a folder, which holds nothing but its files."""
-    return f"{split(folder)[1].removesuffix('/')}.unfinished/"

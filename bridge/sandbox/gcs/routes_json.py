@@ -212,10 +212,11 @@ async def get_policy(gcs: Service, request: Request) -> Response:
 
 
 async def test_permissions(gcs: Service, request: Request) -> Response:
-    """Answer with all the permissions that were asked for."""
+    """Answer with the permissions that were asked for, but for those that are withheld."""
     gcs.buckets.require(path_part(request, "bucket"))
     answer: Fields = {"kind": "storage#testIamPermissionsResponse"}
-    if permissions := request.query_params.getlist("permissions"):
+    asked = request.query_params.getlist("permissions")
+    if permissions := [each for each in asked if each not in gcs.withheld]:
         answer["permissions"] = permissions
     return JSONResponse(answer)
 

@@ -52,6 +52,7 @@ class Service:
         self.objects = Objects(self.database, self.bodies, self.buckets, clock)
         self.sessions = Sessions(self.database, self.bodies, clock, self.workers)
         self.multiparts = Multiparts(self.database, self.bodies)
+        self.withheld: frozenset[str] = frozenset()  # rights that nobody has, as far as anybody can ask
         self.rewrite_chunk: int | None = None  # bytes a rewrite call moves at most; None: everything at once
 
     def sweep(self) -> None:

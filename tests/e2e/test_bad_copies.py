@@ -1,0 +1,77 @@
+"""Copies that cannot be made: each is told, leaves no manifest, registers nothing, and the next sync makes it good."""
+
+from __future__ import annotations
+
+import re
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.copying.gcs import GcsObjects
+from bridge.core.naming import MANIFEST_NAME
+from bridge.sandbox.address import BUCKET, PROJECT
+from bridge.sandbox.faults import Fault
+
+if TYPE_CHECKING:
+    from tests.e2e.conftest import Desk
+
+pytestmark = pytest.mark.sandbox
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "told"),
+    [
+        pytest.param(Fault("wandb", "half_body", "GET file", None), "FAILED", "", id="fewer bytes"),
+        pytest.param(Fault("wandb", "corrupt_byte", "GET file", None), "FAILED", "", id="another byte"),
+        pytest.param(Fault("wandb", "expired_url", "GET file", None), "FAILED", "", id="its URL expires"),
+        pytest.param(Fault("gcs", "status", "*", None, status=404), "FAILED", "", id="no bucket"),
+        pytest.param(Fault("gcs", "status", "*", None, status=403), "FAILED", "", id="a bucket that forbids"),
+        pytest.param(Fault("gcs", "status", "*", None, status=429), "FAILED", "", id="too many requests"),
+        pytest.param(Fault("gcs", "reset", "*", None), "FAILED", "", id="no answer"),
+    ],
+)
+def test_what_cannot_be_copied_is_told_and_not_registered_until_it_can(
+    desk: Desk, fault: Fault, state: str, told: str
+) -> None:
+    desk.publish(b"first", "production")
+    desk.bridge("sync")
+    second = desk.publish(b"second, and longer", "production")
+    desk.world.traffic.faults.arm(fault)
+    done = desk.bridge("sync")
+
+    assert done.code == 1
+    assert told in done.out
+    desk.world.traffic.faults.disarm()
+    assert desk.bridge_json("status")[0]["state"] == state
+    not_made(desk, second)
+    assert desk.bridge("sync").code == 0
+    assert desk.aliases() == {"default": "2", "production": "2"}
+
+
+def test_other_bytes_under_its_name_are_told_and_stay(desk: Desk) -> None:
+    desk.publish(b"first", "production")
+    desk.bridge("sync")
+    second = desk.publish(b"second, and longer", "production")
+    planned = re.search(rf"gs://{BUCKET}/(\S+/{second}-\w+/)", desk.bridge("plan").out)
+    assert planned is not None
+    name = f"{planned[1]}model.pkl"
+    with closing(GcsObjects(PROJECT, endpoint=desk.world.gcs.url)) as gcs:
+        bucket = gcs._client.bucket(BUCKET)  # noqa: SLF001  a person's client is the same as ours
+        bucket.blob(name).upload_from_string(b"somebody else's")
+        done = desk.bridge("sync")
+
+        assert done.code == 1
+        assert "" in done.out
+        assert bucket.blob(name).download_as_bytes() == b"somebody else's"
+        not_made(desk, second)
+        bucket.blob(name).delete()
+    assert desk.bridge("sync").code == 0
+    assert desk.aliases() == {"default": "2", "production": "2"}
+
+
+def not_made(desk: Desk, label: str) -> None:
+    """See that a version was not registered, and its folder is not called whole."""
+    assert desk.aliases() == {"default": "1", "production": "1"}
+    assert len(desk.versions()) == 1
+    assert not [name for name in desk.objects() if f"/{label}-" in name and name.endswith(MANIFEST_NAME)]
