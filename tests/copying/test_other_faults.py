@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.copying.gcs import objects, removing, storage as storing
+from bridge.copying.gcs import objects, placing, removing, storage as storing
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.naming import MANIFEST_NAME
 from bridge.core.records import Upload
@@ -66,7 +66,7 @@ def suffering(world: World, method: str, kind: Kind, status: int) -> Iterator[No
     with pytest.MonkeyPatch.context() as patch:
         if seconds >= 1:
             patch.setattr(lines, "WAIT", SILENCE)
-            for module in (objects, removing, storing):
+            for module in (objects, placing, removing, storing):
                 patch.setattr(module, "TIMEOUT", SILENCE)
         number = world.traffic.faults.arm(Fault("gcs", kind, method, status=status or 503, seconds=seconds))
         try:

@@ -219,6 +219,7 @@ def test_a_bucket_in_another_place_is_told(desk: Desk) -> None:
 
 
 def test_a_bucket_that_may_not_be_written_names_the_rights_and_the_role(desk: Desk) -> None:
+    desk.publish(b"weights", "production")
     desk.world.gcs.service.withheld = frozenset({"storage.objects.create", "storage.objects.delete"})
     try:
         found = problems(desk)
