@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 16  # bytes that `open` yields at once
 ANYWHERE = BucketPlace("EU")
-RIGHTS = ("storage.objects.create", "storage.objects.get")
 
 Algorithm = Literal["md5", "xxh128", "crc32c", "sha256"]
 
@@ -194,7 +193,7 @@ class MemoryStorage:
         """See the port."""
         self._begin("lacking")
         self._demand_bucket(folder)
-        return RIGHTS if _bucket(folder) in self.closed else ()
+        return ("storage.objects.create",) if _bucket(folder) in self.closed else ()
 
     # ObjectStore
 

@@ -7,6 +7,8 @@ import sys
 import threading
 from typing import TYPE_CHECKING
 
+import pytest
+
 from tests.chaos.processes import Group
 
 if TYPE_CHECKING:
@@ -14,15 +16,23 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 PATIENCE = 30.0
-signalled: list[tuple[str, object]] = []
 
 
-def _hear(event: str, arguments: tuple[object, ...]) -> None:
-    if event in ("os.kill", "os.killpg"):
-        signalled.append((event, arguments[0]))
+@pytest.fixture
+def signalled(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
+    """Hear of every signal that is about to be sent, and to whom."""
+    heard: list[tuple[str, int]] = []
 
+    def listen(name: str, send: Callable[[int, int], None]) -> None:
+        def sent(number: int, word: int) -> None:
+            heard.append((name, number))
+            send(number, word)
 
-sys.addaudithook(_hear)  # Python itself tells of every signal that it is about to send
+        monkeypatch.setattr(os, name, sent)
+
+    listen("kill", os.kill)
+    listen("killpg", os.killpg)
+    return heard
 
 
 def group(folder: Path, program: str) -> Group:
@@ -45,7 +55,7 @@ def runs(pid: int) -> bool:
         return False
 
 
-def test_what_has_ended_and_was_waited_for_is_never_signalled(tmp_path: Path) -> None:
+def test_what_has_ended_and_was_waited_for_is_never_signalled(tmp_path: Path, signalled: list[tuple[str, int]]) -> None:
     made = group(tmp_path, "pass")
     assert made.end(PATIENCE) == 0
     signalled.clear()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 
 import pytest
@@ -33,3 +34,8 @@ def test_the_sandbox_with_mlflow_starts_and_stops_without_trying_to_leave() -> N
     )
     done = alone(sys.executable, "-c", code)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_test_cannot_leave_the_machine_itself() -> None:
+    with socket.socket() as peer, pytest.raises(AssertionError, match="beyond loopback"):
+        peer.connect(("198.51.100.1", 80))
