@@ -13,7 +13,7 @@ demo: $(READY)
 
 # pytest's own summary is the last line, whatever the coverage says after the tests. -rs says what is skipped, and why.
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) -rfEs --cov --cov-report= | tee .test-output
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -rfEs --cov --cov-report= | tee .test-output
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='bridge/core/*,bridge/reconcile/*'
 	@tail -n 1 .test-output
@@ -61,9 +61,11 @@ lock: $(READY)
 	  --no-emit-index-url --no-header --extra dev pyproject.toml -o requirements.lock
 
 # The lock is whole, so nothing is resolved: pip would look at releases newer than the lock, and refuse them.
+# pip would compile on one processor what compileall compiles on all.
 $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-compile --require-hashes -r requirements.lock
+	$(BIN)/python -m compileall -q -j 0 .venv/lib bridge
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
