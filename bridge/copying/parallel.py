@@ -107,7 +107,7 @@ class _Crew(Generic[T, R]):
 
     def raise_gravest(self) -> None:
         """Raise the gravest error, if there is one; that a thread is gone, and its item with it, is one."""
-        if lost := [thread.name for thread in tuple(self._threads) if not thread.is_alive()]:
+        if lost := sorted(thread.name for thread in tuple(self._threads) if not thread.is_alive()):
             self._errors.append(RuntimeError(f"{', '.join(lost)} ended in the middle of what was to be done"))
         if self._errors:
             raise min(self._errors, key=_rank)
