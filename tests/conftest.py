@@ -53,15 +53,19 @@ def pytest_configure(config: pytest.Config) -> None:
 
     # No audit hook: while one written in Python hears of sys.settrace in one thread, no other thread can begin to be
     # measured, and dies before its first line (RuntimeError, Python 3.11).
-    reach = socket.socket.connect
+    def stay_home(name: str) -> None:
+        reach = getattr(socket.socket, name)
 
-    def connect(peer: socket.socket, address: Any) -> None:  # noqa: ANN401  whatever the family takes
-        """Refuse every connection of this process that leaves the machine."""
-        if peer.family != socket.AF_UNIX and not _is_loopback(address):
-            raise AssertionError(f"a test tried to connect to {address!r}, beyond loopback")
-        reach(peer, address)
+        def guarded(peer: socket.socket, address: Any) -> Any:  # noqa: ANN401  whatever the family takes
+            """Refuse every connection of this process that leaves the machine."""
+            if peer.family != socket.AF_UNIX and not _is_loopback(address):
+                raise AssertionError(f"a test tried to connect to {address!r}, beyond loopback")
+            return reach(peer, address)
 
-    socket.socket.connect = connect  # type: ignore[assignment,method-assign]
+        setattr(socket.socket, name, guarded)
+
+    stay_home("connect")
+    stay_home("connect_ex")
 
 
 def _is_loopback(address: object) -> bool:

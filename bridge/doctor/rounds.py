@@ -95,9 +95,9 @@ class Rounds:
         yield well(f"connection {name}: models", f"those of {spec.project} in {spec.location} may be listed")
 
     def _bucket(self, name: str, spec: VertexConnection) -> Iterator[Result]:
-        next(self.bridge.bucket(name).held(f"{spec.bucket}/"), None)
-        about = f"connection {name}: bucket"
-        if lacking := self.bridge.bucket(name).lacking(f"{spec.bucket}/"):
+        about, bucket, folder = f"connection {name}: bucket", self.bridge.bucket(name), f"{spec.bucket}/"
+        next(bucket.held(folder), None)
+        if lacking := bucket.lacking(folder):
             said = f"{spec.bucket} may be listed, but this account lacks {', '.join(lacking)} there"
             yield Result(about, Word.PROBLEM, said, "give it the role roles/storage.objectAdmin on the bucket")
         else:

@@ -95,7 +95,7 @@ def test_a_fault_does_not_strike_who_asks_for_the_harness() -> None:
 @pytest.mark.sandbox
 def test_a_short_storm_breaks_no_promise(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
-    arguments = ["--seed", "134", "--minutes", "0.1", "--storm", "6", "--report", str(report)]
+    arguments = ["--seed", "134", "--minutes", "0.1", "--storm", "9", "--report", str(report)]
     done = subprocess.run(  # noqa: S603  the arguments are ours
         [sys.executable, "-m", "tests.chaos", *arguments], cwd=HOUSE, capture_output=True, text=True, check=False
     )

@@ -252,7 +252,7 @@ def test_an_upstream_that_hangs_is_degraded_answers_go_on_and_it_is_followed_aga
         assert service.end() == 0
 
 
-@pytest.mark.parametrize("upstream", ["vertex", "gcs"])
+@pytest.mark.parametrize("upstream", ["wandb", "vertex", "gcs"])
 def test_a_service_is_stopped_in_time_while_an_upstream_hangs(desk: Desk, upstream: str) -> None:
     write_config(desk, grace="1")
     desk.publish(b"first", "production")

@@ -36,6 +36,7 @@ def test_the_sandbox_with_mlflow_starts_and_stops_without_trying_to_leave() -> N
     assert done.returncode == 0, done.stderr
 
 
-def test_a_test_cannot_leave_the_machine_itself() -> None:
+@pytest.mark.parametrize("way", ["connect", "connect_ex"])
+def test_a_test_cannot_leave_the_machine_itself(way: str) -> None:
     with socket.socket() as peer, pytest.raises(AssertionError, match="beyond loopback"):
-        peer.connect(("198.51.100.1", 80))
+        getattr(peer, way)(("198.51.100.1", 80))
