@@ -33,7 +33,7 @@ def look_at_clock(url: str, clock: Clock) -> Iterator[Result]:
     except (Broken, ValueError) as broken:
         yield Result(about, Word.UNKNOWN, f"there was no answer to compare it with ({broken})", "see its connection")
         return
-    theirs, after = _date(reply.headers.get("Date")), clock.now()
+    theirs, after = _date(reply.headers.get("date")), clock.now()
     if theirs is None:
         yield Result(about, Word.UNKNOWN, "its answers have no date", "compare the clocks by hand: date -u")
         return

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 PORTS = {"http": 80, "https": 443}
 METADATA = "a cloud's metadata server"  # a kind, which gives out the machine's credentials
 
-_UNFIT = re.compile(r"[\x00-\x20\x7f]")  # in a URL: what would forge another line of the request
+UNFIT = re.compile(r"[\x00-\x20\x7f]")  # in a URL: what would forge another line of the request
 _METADATA = frozenset(
     map(
         ip_address,
@@ -37,7 +37,7 @@ class Origin(NamedTuple):
 def parts_of(url: str) -> tuple[Origin, str]:
     """Return who is to be asked, and for what. Raises ValueError for a URL that cannot be asked for."""
     parts = urlsplit(url)
-    if parts.scheme not in PORTS or not parts.hostname or _UNFIT.search(url):
+    if parts.scheme not in PORTS or not parts.hostname or UNFIT.search(url):
         raise ValueError("only http and https URLs can be asked for")
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Origin(parts.scheme, parts.hostname, parts.port or PORTS[parts.scheme]), target

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, TypeVar
 import stamina
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 T = TypeVar("T")
+
+UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
 
 
 def insist(
@@ -33,3 +35,9 @@ def insist(
                 raise known.pop()
             return ask()
     raise AssertionError  # the last attempt returns or raises
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return how many seconds a server wants to be left alone, if it says so in seconds."""
+    value = headers.get("retry-after", "")
+    return float(value) if value.isascii() and value.isdigit() else None

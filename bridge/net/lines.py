@@ -1,9 +1,9 @@
 """
-Connections that are kept open and shared by threads, over the standard library's http.client.
+Connections that are kept open and shared by threads, made by the standard library's http.client.
 
-A request costs half of what it costs over urllib3, and a quarter of what it costs over requests (measured:
-benchmarks/README.md), which decides how many small files are copied in a second. Redirects, retries and credentials
-are the caller's business. Proxies are those that the environment names, certificates those that requests trusts.
+How little a request costs decides how many small files are copied in a second: a third of what it costs over urllib3
+(docs/decisions/0019-the-copy-engine.md). Redirects, retries and credentials are the caller's business. Proxies are
+those that the environment names, certificates those that requests trusts.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import ssl
 import threading
 import time
 from collections import defaultdict
-from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -25,10 +25,10 @@ from urllib.request import getproxies, proxy_bypass
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from bridge.net.addresses import PORTS, Origin, parts_of
+from bridge.net.messages import Response, request_head
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from http.client import HTTPResponse
 
     Check = Callable[[str, str], None]  # see Lines.ask
 
@@ -36,8 +36,6 @@ PER_HOST = 64  # connections to one origin at a time
 CONNECT, WAIT = 10, 60  # seconds to connect; to wait for the next bytes, or to have a piece taken
 FIRST, QUICK = 128 << 10, 0.1  # bytes of a body's first piece; seconds of one after which the next may be larger
 JOINED = 1 << 20  # bytes of a body that are sent in one piece with the head
-
-UNWELL = (408, 429, 500, 502, 503, 504)  # answers that may be others the next time
 
 
 class Broken(Exception):
@@ -48,16 +46,16 @@ class Reply:
     """
     An answer whose body is still to be read, by `pieces` or `read`; then, or by `close`, the connection is free again.
 
-    Names of headers are in any case. `peer` is the address that answered; behind a proxy, the host as the URL has it.
+    Names of headers are in lower case. `peer` is the address that answered; behind a proxy, the host as the URL has it.
     """
 
-    def __init__(self, response: HTTPResponse, line: _Line, host: _Host) -> None:
+    def __init__(self, response: Response, line: _Line, host: _Host) -> None:
         self._response = response
         self._line = line
         self._host: _Host | None = host
         self.peer = line.peer
         self.status = response.status
-        self.headers: Mapping[str, str] = response.headers  # type: ignore[assignment]  # a Message is one but for its type
+        self.headers: Mapping[str, str] = response.fields
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """
@@ -129,7 +127,19 @@ class Lines:
         by raising; before, with the host twice, so that no address is connected to that the URL spells out. Raises
         Broken, what `body` and `check` raise, and ValueError for a URL that cannot be asked for.
         """
-        origin, target = parts_of(url)
+        return self.ask_at(method, *parts_of(url), headers, body, check=check)
+
+    def ask_at(
+        self,
+        method: str,
+        origin: Origin,
+        target: str,
+        headers: Mapping[str, str],
+        body: Iterable[bytes] = (),
+        *,
+        check: Check | None = None,
+    ) -> Reply:
+        """Ask as `ask` does; `target` is path and query."""
         if check is not None:
             check(origin.host, origin.host)
         with self._guard:
@@ -141,8 +151,10 @@ class Lines:
             if check is not None:
                 check(origin.host, line.peer)
             _send(line, method, target, headers, body)
-            with _breaking():
-                response = line.connection.getresponse()
+            try:
+                response = Response(line.connection.sock, method)
+            except (OSError, HTTPException) as broken:
+                raise _broken(broken) from broken
         except BaseException:
             host.give_back(line, reusable=False)
             raise
@@ -152,6 +164,10 @@ class Lines:
         proxy = _proxy(origin)
         at = proxy or origin
         before, headers = "", {}
+        name = origin.host if origin.host.isascii() else origin.host.encode("idna").decode()
+        host = f"[{name}]" if ":" in name else name
+        if origin.port != PORTS[origin.scheme]:
+            host = f"{host}:{origin.port}"
         if origin.scheme == "https":
             connection: HTTPConnection = HTTPSConnection(at.host, at.port, timeout=CONNECT, context=self._trusted())
             if proxy is not None:
@@ -159,18 +175,17 @@ class Lines:
         else:
             connection = HTTPConnection(at.host, at.port, timeout=CONNECT)
             if proxy is not None:  # which wants the whole URL of what it is to ask for
-                port = "" if origin.port == PORTS["http"] else f":{origin.port}"
-                host = f"[{origin.host}]" if ":" in origin.host else origin.host
-                before, headers = f"http://{host}{port}", proxy.headers
+                before, headers = f"http://{host}", proxy.headers
         try:
-            with _breaking():
-                connection.connect()
-                peer = origin.host if proxy else connection.sock.getpeername()[0]
-        except BaseException:
+            connection.connect()
+            peer = origin.host if proxy else connection.sock.getpeername()[0]
+        except BaseException as problem:
             connection.close()
+            if isinstance(problem, OSError | HTTPException):
+                raise _broken(problem) from problem
             raise
         connection.sock.settimeout(WAIT)
-        return _Line(connection, before, headers, peer)
+        return _Line(connection, host, before, headers, peer)
 
     def _trusted(self) -> ssl.SSLContext:
         with self._guard:
@@ -191,9 +206,15 @@ class Lines:
 
 
 class _Line(NamedTuple):
-    """A connection, what a proxy on its way wants before each target and with each request, and whom it leads to."""
+    """
+    A connection.
+
+    `host` is what each request on it names, `before` what a proxy on its way wants before each target, `headers` what
+    that wants with each request, and `peer` the address that it leads to.
+    """
 
     connection: HTTPConnection
+    host: str
     before: str
     headers: Mapping[str, str]
     peer: str
@@ -245,30 +266,16 @@ def _is_readable(connection: HTTPConnection) -> bool:
 
 def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], body: Iterable[bytes]) -> None:
     """Send a request, or what the other side takes of it: if it closes before the end, it may have answered before."""
-    connection = line.connection
+    head = request_head(method, line.before + target, line.host, {**line.headers, **headers})
     is_small = isinstance(body, tuple) and sum(map(len, body)) <= JOINED
-    with _breaking():
-        connection.putrequest(method, line.before + target, skip_accept_encoding=True)
-        for name, value in (*line.headers.items(), *headers.items()):
-            connection.putheader(name, value)
-        connection.endheaders(b"".join(body) if is_small else None)
-    if is_small:
-        return
-    for piece in body:  # whose own errors are none of the connection
+    pieces: Iterable[bytes] = (b"".join((head, *body)),) if is_small else chain((head,), body)
+    for piece in pieces:  # whose own errors are none of the connection
         try:
-            connection.send(piece)
+            line.connection.sock.sendall(piece)
         except (BrokenPipeError, ConnectionResetError):
             return
         except OSError as broken:
             raise _broken(broken) from broken
-
-
-@contextmanager
-def _breaking() -> Iterator[None]:
-    try:
-        yield
-    except (OSError, HTTPException) as broken:
-        raise _broken(broken) from broken
 
 
 def _broken(problem: Exception) -> Broken:
@@ -292,9 +299,3 @@ def _proxy(origin: Origin) -> _Proxy | None:
         who = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
         headers["Proxy-Authorization"] = f"Basic {base64.b64encode(who).decode()}"
     return _Proxy(at, port, headers)
-
-
-def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds a server wants to be left alone, if it says so in seconds."""
-    value = headers.get("Retry-After", "")
-    return float(value) if value.isascii() and value.isdigit() else None

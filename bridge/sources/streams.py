@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import re
 from contextlib import contextmanager
-from http import HTTPStatus
 from typing import TYPE_CHECKING, NoReturn, Protocol
 from urllib.parse import urljoin
 
@@ -15,12 +14,13 @@ import xxhash
 from requests.utils import requote_uri
 
 from bridge.core.errors import NeedsPerson, TryAgain
-from bridge.net.insisting import insist
-from bridge.net.lines import UNWELL, Broken, retry_after
+from bridge.net.insisting import UNWELL, insist, retry_after
+from bridge.net.lines import Broken
 from bridge.sources.leading import led_by_peer, led_by_source
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from contextlib import AbstractContextManager
 
     from bridge.net.lines import Check, Lines, Reply
 
@@ -32,6 +32,8 @@ ATTEMPTS, PATIENCE = 4, 30  # times that a file is asked for, and seconds for al
 LONGEST_WAIT = 16  # seconds between two of them, whatever the server asks for
 REDIRECTS = 5
 
+# Plain numbers: each look at a member of HTTPStatus costs as much as a comparison.
+_WHOLE, _PARTIAL, _BEYOND = 200, 206, 416
 _DENIED = (401, 403)
 _EXPIRED = (*_DENIED, 400)  # of Cloud Storage, of S3 with temporary credentials: "ExpiredToken"
 _GONE = (404, 410)
@@ -44,7 +46,7 @@ class Answer(Protocol):
     """An answer whose body comes as a stream."""
 
     status: int
-    headers: Mapping[str, str]  # names in any case
+    headers: Mapping[str, str]  # asked for by names in lower case
 
     def pieces(self, size: int) -> Iterator[bytes]:
         """Read the body in pieces of at most that size. Raises Broken."""
@@ -87,10 +89,9 @@ class Answered:
         self._response.close()
 
 
-@contextmanager
 def open_url(
     lines: Lines, url: Callable[[bool], str], what: str, start: int = 0, *, source: str | None = None
-) -> Iterator[Iterator[bytes]]:
+) -> AbstractContextManager[Iterator[bytes]]:
     """
     Stream what lies at a URL, from byte `start` on; no credentials go along.
 
@@ -104,22 +105,28 @@ def open_url(
         check = led_by_source(source, what) if source else None
         for _ in range(REDIRECTS):
             reply = fetch(lines, address, headers, what, check)
-            target = reply.headers.get("Location")
+            target = reply.headers.get("location")
             if reply.status not in _MOVED or not target:
                 return reply
             reply.close()
-            address, first = urljoin(address, target), first or reply.peer
+            with _spelled(what):
+                address, first = urljoin(address, target), first or reply.peer
             check = led_by_peer(first, what)
         raise NeedsPerson(f"{what} cannot be read: its address leads in circles", "look where the source keeps it")
 
-    with open_stream(ask, what, start) as pieces:
-        yield pieces
+    return open_stream(ask, what, start)
 
 
 def fetch(lines: Lines, url: str, headers: Mapping[str, str], what: str, check: Check | None = None) -> Reply:
     """Ask for a URL once, as it is. Raises Broken, what `check` raises, and NeedsPerson for what is no URL."""
-    try:
+    with _spelled(what):
         return lines.ask("GET", url if _SPELLED.fullmatch(url) else requote_uri(url), headers, check=check)
+
+
+@contextmanager
+def _spelled(what: str) -> Iterator[None]:
+    try:
+        yield
     except (ValueError, requests.RequestException) as wrong:
         raise NeedsPerson(f"{what} cannot be read: its address is no URL", "look where the source keeps it") from wrong
 
@@ -185,7 +192,7 @@ class _Stream:
 
     def _from_offset(self, answer: Answer) -> Iterator[bytes]:
         pieces = answer.pieces(PIECE)
-        if self._offset and answer.status == HTTPStatus.OK:
+        if self._offset and answer.status == _WHOLE:
             return self._rest(pieces, self._offset)
         return pieces
 
@@ -210,18 +217,18 @@ class _Stream:
         answer = self._get(renew=False)
         if self._renews and answer.status in _EXPIRED:
             answer = self._get(renew=True)
-        if answer.status == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE:
+        if answer.status == _BEYOND:
             return None
-        if answer.status not in (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT):
+        if answer.status not in (_WHOLE, _PARTIAL):
             self._refuse(answer.status)
-        begin = _BEGIN.match(answer.headers.get("Content-Range", ""))
-        if answer.status == HTTPStatus.PARTIAL_CONTENT and begin and int(begin[1]) != self._offset:
+        begin = _BEGIN.match(answer.headers.get("content-range", ""))
+        if answer.status == _PARTIAL and begin and int(begin[1]) != self._offset:
             # Without a digest nobody would notice.
             raise TryAgain(f"{self._what} cannot be read now: from byte {self._offset} was asked for, not {begin[1]}")
-        etag = answer.headers.get("ETag", "")
+        etag = answer.headers.get("etag", "")
         if self._etag is None and etag.startswith('"'):
             self._etag = etag
-        if answer.status == HTTPStatus.PARTIAL_CONTENT and etag and self._etag not in (None, etag):
+        if answer.status == _PARTIAL and etag and self._etag not in (None, etag):
             raise TryAgain(f"{self._what} changed while it was read")  # some servers do not know If-Range
         return answer
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import pytest
 from google.auth.credentials import AnonymousCredentials, Credentials
 
-from bridge.copying.gcs.uploading import BREAKS, Place, Uploader
+from bridge.copying.gcs.client import Place
+from bridge.copying.gcs.uploading import BREAKS, Uploader
 from bridge.copying.gcs.wire import LONGEST_WAIT, Unwell, Wire, wait_for
 from bridge.copying.pace import Pace
 from bridge.copying.verifying import VerifiedStream

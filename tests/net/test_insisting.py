@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 import stamina
 
-from bridge.net.insisting import insist
+from bridge.net.insisting import insist, retry_after
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -80,3 +80,12 @@ def test_an_interrupt_is_no_failure() -> None:
 
     with pytest.raises(KeyboardInterrupt):
         insisted(ask, lambda _: True)
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("7", 7.0), ("0", 0.0), ("", None), ("-1", None), ("1.5", None), ("٣", None), ("Wed, 21 Oct 2026", None)],
+)
+def test_how_long_to_wait_is_believed_in_whole_seconds(said: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": said}) == seconds
+    assert retry_after({}) is None

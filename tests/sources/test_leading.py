@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.core.errors import NeedsPerson
 from bridge.net.lines import Lines
 from bridge.sources.leading import LedInside, led_by_peer, led_by_source
 from bridge.sources.streams import fetch, open_url
@@ -71,6 +72,13 @@ def test_a_second_redirect_does_not_either(lines: Lines) -> None:
         with pytest.raises(LedInside):
             read(lines, server.url)
         assert len(server.asked) == 2
+
+
+def test_a_redirect_to_nowhere_is_refused(lines: Lines) -> None:
+    with leading_to("http://[::1/x") as server, pytest.raises(NeedsPerson) as refused:
+        read(lines, server.url)
+
+    assert str(refused.value) == f"{WHAT} cannot be read: its address is no URL; look where the source keeps it"
 
 
 def test_a_source_on_this_machine_may_lead_to_storage_on_this_machine(lines: Lines) -> None:

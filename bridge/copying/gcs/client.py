@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import urllib3
@@ -17,6 +18,7 @@ from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # n
 from requests import RequestException
 
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.naming import MAX_PATH_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,6 +46,17 @@ _UNWELL = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """An object's name in a bucket."""
+
+    bucket: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"gs://{self.bucket}/{self.name}"
+
+
 def connect(project: str, endpoint: str | None) -> storage.Client:
     """Make a client; `endpoint` is a URL only for the sandbox, which needs no credentials. Raises NeedsPerson."""
     # Otherwise the client asks for the bucket's metadata behind our back, which needs a right of its own.
@@ -62,6 +75,18 @@ def split(uri: str) -> tuple[str, str]:
             f"{uri!a} is not a place in Google Cloud Storage", "write it as gs://bucket/path where the source has it"
         )
     return bucket, name
+
+
+def place_in(folder: str, path: str) -> Place:
+    """Name the object of a file in a folder. Raises NeedsPerson for a name that is too long."""
+    bucket, prefix = split(folder)
+    name = prefix + path
+    if len(name.encode()) > MAX_PATH_BYTES:
+        raise NeedsPerson(
+            f"the object's name {name[:60]!a}… would be longer than {MAX_PATH_BYTES} bytes",
+            "give the mapping a shorter bucket folder, or log the version with shorter file names",
+        )
+    return Place(bucket, name)
 
 
 def aside(folder: str) -> str:

@@ -20,8 +20,8 @@ from urllib.parse import quote, unquote
 
 import google_crc32c
 
-from bridge.copying.gcs.client import MARK
-from bridge.copying.gcs.uploading import TYPE, Held, Place, Uploader, is_of, is_of_digests, later, object_target
+from bridge.copying.gcs.client import MARK, Place
+from bridge.copying.gcs.uploading import TYPE, Held, Uploader, is_of, is_of_digests, later, object_target
 from bridge.copying.gcs.wire import Unwell
 from bridge.copying.parallel import in_parallel
 from bridge.core.errors import IntegrityError, TryAgain
@@ -196,7 +196,7 @@ class PartsUploader:
             )
         if answer.status != HTTPStatus.OK:
             raise answer.refusal()
-        return answer.headers.get("ETag", "")
+        return answer.headers.get("etag", "")
 
     def _complete(self, started: _Started, tags: list[str]) -> None:
         listed = "".join(

@@ -15,20 +15,20 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from google.api_core import exceptions as api
 
 from bridge.copying.gcs.agreeing import agreed
-from bridge.copying.gcs.client import TIMEOUT, aside, split, translated
+from bridge.copying.gcs.client import TIMEOUT, Place, aside, place_in, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.placing import lacking_rights, place_of
 from bridge.copying.gcs.removing import is_ours, remove_all, remove_manifest, remove_one, remove_outdated
 from bridge.copying.gcs.rewriting import Taken, rewrite
-from bridge.copying.gcs.uploading import Held, Place, SlowStream, Uploader, later
+from bridge.copying.gcs.uploading import Held, SlowStream, Uploader, later
 from bridge.copying.gcs.wire import Wire
 from bridge.copying.manifests import ManifestText, NotAManifest, read_header, read_manifest
 from bridge.copying.rereading import reread
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, StoredFile
-from bridge.core.naming import MANIFEST_NAME, MAX_PATH_BYTES
+from bridge.core.naming import MANIFEST_NAME
 from bridge.net.lines import JOINED
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ class GcsStorage(GcsObjects):
         A file of up to `one_request` bytes goes in one request, and is in memory meanwhile; a larger one is streamed
         in one body; one above `parts_above` in parts, should the bucket take one stream slowly.
         """
-        blob = self._blob(folder, file.path)
-        place = Place(blob.bucket.name, blob.name)
+        place = place_in(folder, file.path)
         stream = VerifiedStream(file, read)
         with translated(str(place)):
             if there is not None:
@@ -243,10 +242,9 @@ class GcsStorage(GcsObjects):
 
     def commit(self, folder: str, manifest: Manifest) -> None:
         """See the port."""
-        blob = self._blob(folder, MANIFEST_NAME)
         with translated(f"{folder}{MANIFEST_NAME}"):
             try:
-                self._write(Place(blob.bucket.name, blob.name), ManifestText(manifest))
+                self._write(place_in(folder, MANIFEST_NAME), ManifestText(manifest))
             except api.PreconditionFailed:
                 there = self.manifest(folder)
                 if there is None or there.files != manifest.files:
@@ -288,12 +286,6 @@ class GcsStorage(GcsObjects):
         return iter(self._client.list_blobs(bucket, prefix=prefix, fields=FIELDS, timeout=TIMEOUT))
 
     def _blob(self, folder: str, path: str) -> storage.Blob:
-        bucket, prefix = split(folder)
-        name = prefix + path
-        if len(name.encode()) > MAX_PATH_BYTES:
-            raise NeedsPerson(
-                f"the object's name {name[:60]!a}… would be longer than {MAX_PATH_BYTES} bytes",
-                "give the mapping a shorter bucket folder, or log the version with shorter file names",
-            )
-        blob: storage.Blob = self._client.bucket(bucket).blob(name)
+        place = place_in(folder, path)
+        blob: storage.Blob = self._client.bucket(place.bucket).blob(place.name)
         return blob

@@ -28,6 +28,7 @@ from bridge.core.records import Upload
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bridge.copying.gcs.client import Place
     from bridge.copying.gcs.wire import Answer, Wire
     from bridge.copying.verifying import VerifiedStream
     from bridge.core.model import ArtifactFile
@@ -47,17 +48,6 @@ _DIGESTS = re.compile(rb"md5|crc32c|hash|digest", re.IGNORECASE)
 
 class SlowStream(Exception):
     """A session's one stream is slower than it may be: parts at the same time would be faster."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """An object's name in a bucket."""
-
-    bucket: str
-    name: str
-
-    def __str__(self) -> str:
-        return f"gs://{self.bucket}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +176,7 @@ class Uploader:
         answer = self.wire.insist("POST", _target(place, "resumable"), headers, (text,))
         if answer.status != HTTPStatus.OK:
             raise answer.refusal()
-        location = urlsplit(answer.headers.get("Location", ""))
+        location = urlsplit(answer.headers.get("location", ""))
         if not location.path.startswith("/") or not location.query:
             raise Unwell("it began an upload and did not say where")
         address = f"{location.path}?{location.query}"
@@ -274,7 +264,7 @@ def _target(place: Place, kind: str) -> str:
 
 
 def _kept(answer: Answer) -> int:
-    found = _KEPT.fullmatch(answer.headers.get("Range", ""))
+    found = _KEPT.fullmatch(answer.headers.get("range", ""))
     return int(found[1]) + 1 if found else 0
 
 

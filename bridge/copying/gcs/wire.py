@@ -19,8 +19,9 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.transport.requests import Request
 
 from bridge.copying.gcs.client import RATES, reasons
-from bridge.net.insisting import insist
-from bridge.net.lines import UNWELL, Broken, Lines, retry_after
+from bridge.net.addresses import parts_of
+from bridge.net.insisting import UNWELL, insist, retry_after
+from bridge.net.lines import Broken, Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -30,7 +31,9 @@ if TYPE_CHECKING:
 ATTEMPTS, PATIENCE = 6, 120  # tries of one request, and seconds for all of them
 LONGEST_WAIT = 32  # seconds between two tries, whatever the server asks for
 
-_BUSY = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
+# Plain numbers: each look at a member of HTTPStatus costs as much as a comparison.
+_BUSY, _FORBIDDEN = (429, 503), 403
+_DONE = (200, 201)
 
 
 class Unwell(Exception):
@@ -47,12 +50,12 @@ class Answer:
     """Any answer but one that says "later". The body may hold anything, so it is in no message."""
 
     status: int
-    headers: Mapping[str, str]  # names in any case
+    headers: Mapping[str, str]  # names in lower case
     body: bytes
 
     def resource(self) -> dict[str, Any]:
         """Read the JSON of a success. Raises google.api_core's exception for any other status, Unwell for no JSON."""
-        if self.status not in (HTTPStatus.OK, HTTPStatus.CREATED):
+        if self.status not in _DONE:
             raise self.refusal()
         try:
             read = json.loads(self.body)
@@ -93,6 +96,7 @@ class Wire:
         """
         self._answered = answered
         self._origin = origin.rstrip("/")
+        self._at, _ = parts_of(origin)
         self._lines = Lines(per_host)
         self._pace = pace
         self._credentials = credentials
@@ -115,15 +119,13 @@ class Wire:
         with self._guard:
             self._credentials.before_request(self._refresh, method, self._origin + target, sent)
         try:
-            reply = self._lines.ask(method, self._origin + target, sent, body)
+            reply = self._lines.ask_at(method, self._at, target, sent, body)
             answer = Answer(reply.status, reply.headers, reply.read())
         except Broken as broken:
             self._answered(None)
             raise Unwell(str(broken)) from broken
         self._answered(answer.status)
-        is_busy = answer.status in _BUSY or (
-            answer.status == HTTPStatus.FORBIDDEN and not RATES.isdisjoint(answer.reasons)
-        )
+        is_busy = answer.status in _BUSY or (answer.status == _FORBIDDEN and not RATES.isdisjoint(answer.reasons))
         if is_busy:
             self._pace.refused()
         if is_busy or answer.status in UNWELL:

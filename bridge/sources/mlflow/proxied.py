@@ -20,7 +20,8 @@ import requests
 from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import ArtifactFile
 from bridge.core.packed import pack_files
-from bridge.net.lines import PER_HOST, UNWELL, Broken, Lines
+from bridge.net.insisting import UNWELL
+from bridge.net.lines import PER_HOST, Broken, Lines
 from bridge.sources.leading import LedInside, led_by_source
 from bridge.sources.streams import Answered, fetch, open_stream
 

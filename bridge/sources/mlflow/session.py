@@ -20,7 +20,7 @@ import requests
 
 from bridge.core.errors import BridgeError
 from bridge.core.limits import UNLIMITED
-from bridge.net.lines import retry_after
+from bridge.net.insisting import retry_after
 from bridge.sources.mlflow.failures import Failures, broke, is_untold, status_in
 from bridge.sources.mlflow.records import Model, Run, Version
 
