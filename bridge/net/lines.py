@@ -206,18 +206,13 @@ class Lines:
 
 
 class _Line(NamedTuple):
-    """
-    A connection.
-
-    `host` is what each request on it names, `before` what a proxy on its way wants before each target, `headers` what
-    that wants with each request, and `peer` the address that it leads to.
-    """
+    """A connection, and what each request on it says."""
 
     connection: HTTPConnection
-    host: str
-    before: str
-    headers: Mapping[str, str]
-    peer: str
+    host: str  # in its head
+    before: str  # what a proxy on its way wants before the target
+    headers: Mapping[str, str]  # that it wants
+    peer: str  # the address that it leads to
 
 
 class _Host:
