@@ -9,6 +9,7 @@ from bridge.copying.budget import Budget
 from bridge.copying.copier import StreamingCopier
 from bridge.copying.gcs import GcsStorage
 from bridge.core.model import ArtifactFile, Description, Digest, Facts, SourceVersion
+from bridge.core.packed import pack_files
 from bridge.net.lines import Lines
 from bridge.run.clock import SystemClock
 from bridge.sources.streams import open_url
@@ -48,11 +49,11 @@ class Slices:
     def describe(self, version: SourceVersion) -> Description:
         """See the port."""
         job = self._job
-        files = (
+        files = pack_files(
             ArtifactFile(f"f{number:05}", job.size, self._digest(self._slice(version, number)))
             for number in range(job.files)
         )
-        return Description(tuple(files), Facts())
+        return Description(files, Facts())
 
     def open(
         self, version: SourceVersion, file: ArtifactFile, start: int = 0

@@ -22,6 +22,11 @@ def rows(shape: Shape, costs: Mapping[str, Sequence[Cost]]) -> Iterator[Row]:
         shares = [cost.sent / shape.total for cost in costs["again"]]
         yield (f"copy {shape}: bytes through us", shape.goals["sent"], "of all", shares)
         return
+    if "kept" in costs:
+        memory = [cost.memory for cost in costs["kept"]]
+        yield (f"copy {shape}: memory above idle", shape.goals["memory"], "MB", memory)
+        yield (f"copy {shape}: speed", "-", "files/s", [shape.files / cost.seconds for cost in costs["kept"]])
+        return
     ours = costs["ours"]
     for than, others in _others(costs):
         ratios = [other / own.seconds for other, own in zip(others, ours, strict=True)]

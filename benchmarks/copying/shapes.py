@@ -27,7 +27,8 @@ class Shape:
 
     def __str__(self) -> str:
         size = f"{self.size // GIB} GiB" if self.size >= GIB else f"{self.size // MIB} MiB"
-        told = f"{self.files:,} x {size if self.size >= MIB else f'{self.size // KIB} KiB'}"
+        small = f"{self.size // KIB} KiB" if self.size >= KIB else f"{self.size} B"
+        told = f"{self.files:,} x {size if self.size >= MIB else small}"
         told += f", answers after {self.delay} ms" if self.delay else ""
         told += f", {self.cap} MB/s a stream" if self.cap else ""
         return told + (f", {self.files - self.changed} of them unchanged" if self.changed else "")
@@ -52,6 +53,7 @@ SHAPES = (
     ),
     Shape(2000, 64 * KIB, ("limit:64", "ours"), {"files/s": ">= 800", "memory": "<= 150", **_NONE}, rounds=3, delay=60),
     Shape(1, 2 * GIB, ("ours",), {"x cap": ">= 1.3", "memory": "<= 200", **_NONE}, rounds=3, cap=120),
+    Shape(100_000, 64, ("kept",), {"memory": "<= 100"}, rounds=1),
     Shape(200, 10 * MIB, ("again",), {"sent": "<= 0.1"}, rounds=3, changed=10),
 )
 

@@ -3,6 +3,7 @@ One copy in a process of its own: `python -m benchmarks.copying.work` reads a Jo
 
 The ways:
     ours      the bridge
+    kept      the bridge, with a store in SQLite, which does not keep in memory what it knows of each file
     again     the bridge, of a version whose files are mostly those of another that it copied before
     naive     download to disk with threads, then upload_many_from_filenames with threads
     limit:N   phys with N threads: crc32c of every byte and nothing else, in C
@@ -20,6 +21,7 @@ import sys
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -34,6 +36,7 @@ from benchmarks.copying.engine import FIRST, PROJECT, SECOND, engine
 from benchmarks.copying.job import Cost, Job
 from benchmarks.copying.shapes import MIB
 from benchmarks.copying.sink import tally
+from bridge.store.sql import open_store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,6 +53,7 @@ def work(job: Job) -> Cost:
     way, _, threads = job.way.partition(":")
     does: dict[str, Callable[[], object]] = {
         "ours": lambda: ours(job),
+        "kept": lambda: kept(job),
         "naive": lambda: naive(job),
         "limit": lambda: limit(job, threads),
         "rclone": lambda: rclone(job),
@@ -63,6 +67,17 @@ def work(job: Job) -> Cost:
 def ours(job: Job) -> None:
     """Copy as the bridge does."""
     with engine(job) as copier:
+        manifest = copier.copy(FIRST, "gs://bk/ours/")
+    assert len(manifest.files) == job.files
+
+
+def kept(job: Job) -> None:
+    """Copy as the bridge does, with a store on disk."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(open_store(f"sqlite:///{folder}/bridge.db")) as store,
+        engine(job, store=store) as copier,
+    ):
         manifest = copier.copy(FIRST, "gs://bk/ours/")
     assert len(manifest.files) == job.files
 
