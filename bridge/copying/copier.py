@@ -116,7 +116,7 @@ class StreamingCopier:
         if own is not None:
             return check_own(self.storage, _same(own, version, folder), folder)
         described = self.source.describe(version)
-        files = Matcher(self.source, self.storage, deep).match(version, described.files, folder)
+        files = Matcher(self.source, self.storage, self.budget.throttle, deep).match(version, described.files, folder)
         created = self.clock.now().isoformat()
         return Manifest(version.collection, version.label, version.id, version.digest, files, created, described.facts)
 

@@ -13,6 +13,7 @@ from bridge.core.packed import pack_stored
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bridge.copying.throttle import Throttle
     from bridge.core.model import ArtifactFile, Manifest, SourceVersion, StoredFile
     from bridge.core.ports import Source, Storage
 
@@ -25,6 +26,7 @@ class Matcher:
 
     source: Source
     storage: Storage
+    throttle: Throttle
     deep: bool = False
 
     def match(self, version: SourceVersion, files: Sequence[ArtifactFile], folder: str) -> Sequence[StoredFile]:
@@ -69,7 +71,7 @@ class Matcher:
         """Return what the object would be if it had the bytes that the source has."""
         digesting = Digesting(there)
         with self.source.open(version, file) as pieces:
-            for piece in pieces:
+            for piece in self.throttle.passed(pieces):
                 digesting.take(piece)
         return digesting.stored()
 

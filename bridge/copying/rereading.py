@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bridge.copying.digesting import Digesting
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
     from contextlib import AbstractContextManager
 
+    from bridge.copying.throttle import Throttle
     from bridge.core.model import StoredFile
 
     Open = Callable[[str], AbstractContextManager[Iterator[bytes]]]
@@ -23,20 +25,26 @@ PARALLEL = 4  # files that are read at a time; of each, two pieces of the reader
 
 
 def reread(
-    open_as_is: Open, folder: str, files: Iterable[StoredFile], *, parallel: int = PARALLEL
+    open_as_is: Open, folder: str, files: Iterable[StoredFile], throttle: Throttle, *, parallel: int = PARALLEL
 ) -> Iterator[tuple[StoredFile, StoredFile]]:
     """
     Read files again as Storage.reread says; `open_as_is` streams the object of a URI, whatever its bytes are.
 
-    Files are taken as there is room, in the caller's thread. When the caller has enough, or is interrupted, what is
-    being read is given up at its next piece.
+    Files are taken as there is room, in the caller's thread, and bytes as `throttle` lets them. When the caller has
+    enough, or is interrupted, what is being read is given up at its next piece.
     """
+
+    @contextmanager
+    def throttled(uri: str) -> Iterator[Iterator[bytes]]:
+        with open_as_is(uri) as pieces:
+            yield throttle.passed(pieces)
+
     halted = threading.Event()
     ahead: deque[Future[tuple[StoredFile, StoredFile]]] = deque()
     with ThreadPoolExecutor(parallel, thread_name_prefix="reread") as pool:
         try:
             for file in files:
-                ahead.append(pool.submit(_read, open_as_is, folder, file, halted))
+                ahead.append(pool.submit(_read, throttled, folder, file, halted))
                 if len(ahead) == 2 * parallel:  # so that one large file does not keep the others waiting
                     yield ahead.popleft().result()
             while ahead:

@@ -1,4 +1,4 @@
-"""A limit of bytes per second that all copies share."""
+"""A limit of bytes per second that all of a process share who read files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
     from bridge.core.ports import Clock
 
 BURST = timedelta(seconds=0.25)  # of which what was not used may be used later
@@ -35,3 +37,9 @@ class Throttle:
         wait = (free_at - now).total_seconds()
         if wait > 0:
             self._clock.sleep(wait)
+
+    def passed(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Hand on pieces as they may pass."""
+        for piece in pieces:
+            self.take(len(piece))
+            yield piece

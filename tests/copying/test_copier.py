@@ -309,3 +309,16 @@ def test_bytes_take_the_time_that_the_bandwidth_leaves_them(source: MemorySource
     )
 
     assert (clock.now() - began).total_seconds() == pytest.approx(size / 1000, abs=0.25)
+
+
+def test_comparing_with_the_source_by_every_byte_does_too(source: MemorySource) -> None:
+    clock, storage = FakeClock(), MemoryStorage()
+    storage.place("gs://models/theirs/v0/model/model.bin", bytes(5000))
+    version = source.publish(PATH, {"model.bin": bytes(5000)}, algorithm=None)
+    began = clock.now()
+
+    copier_of(source, storage, clock, CopySettings(max_bandwidth=1000)).compare(
+        version, "gs://models/theirs/v0/model/", deep=True
+    )
+
+    assert (clock.now() - began).total_seconds() == pytest.approx(5, abs=0.25)

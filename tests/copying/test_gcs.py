@@ -22,6 +22,7 @@ from bridge.core.model import ArtifactFile, Digest, Facts, Manifest, StoredFile
 from bridge.core.naming import MANIFEST_NAME
 from bridge.core.settings import CopySettings
 from bridge.sandbox.address import BUCKET
+from bridge.testing.clock import FakeClock
 from tests.copying.conftest import bucket_at
 from tests.readers import reader_of, reading
 from tests.sources.servers import Asked, Reply, ScriptedServer
@@ -128,6 +129,16 @@ def test_a_source_that_breaks_leaves_no_object_and_its_error_goes_through(
         storage.put(folder, file_of(content), reader_of(pieces))
     assert names(world, folder) == []
     assert put(storage, folder, content).size == size
+
+
+def test_reading_again_takes_the_time_that_the_bandwidth_leaves_it(world: World, folder: str) -> None:
+    clock = FakeClock()
+    with closing(bucket_at(world.gcs.url, settings=CopySettings(max_bandwidth=MIB), clock=clock)) as storage:
+        stored = put(storage, folder, content_of(3 * MIB))
+        began = clock.now()
+        assert [read for _, read in storage.reread(folder, [stored])] == [stored]
+
+    assert (clock.now() - began).total_seconds() == pytest.approx(3, abs=0.25)
 
 
 # names that are taken

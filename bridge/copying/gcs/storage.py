@@ -65,7 +65,7 @@ class GcsStorage(GcsObjects):
     ) -> None:
         """Keep what is begun and not finished in `uploads`, for a later process; `answered`: see Wire."""
         super().__init__(project, endpoint)
-        self._settings, self._halted = budget.settings, budget.halted
+        self._settings, self._halted, self._throttle = budget.settings, budget.halted, budget.throttle
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
         self._client._http.hooks["response"].append(  # noqa: SLF001  the same; the connections of all its requests
             lambda answer, **_: answered(answer.status_code)
@@ -255,7 +255,7 @@ class GcsStorage(GcsObjects):
 
     def reread(self, folder: str, files: Iterable[StoredFile]) -> Iterator[tuple[StoredFile, StoredFile]]:
         """See the port."""
-        return reread(self.open_as_is, folder, files)
+        return reread(self.open_as_is, folder, files, self._throttle)
 
     def read(self, folder: str, path: str, start: int = 0) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
