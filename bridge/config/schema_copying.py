@@ -36,7 +36,7 @@ class CopyingYaml(Strict):
     one_request: Size = "8MiB"
     parts_above: Size = "1GiB"
     slow_stream: Rate = "150MB/s"
-    part: Size = "16MiB"
+    part: Size = "8MiB"
     leftovers_after: Duration = "7d"
 
     @model_validator(mode="after")

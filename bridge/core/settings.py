@@ -35,7 +35,7 @@ class CopySettings:
     one_request: int = 8 * MIB  # bytes; a file up to this size goes in one request
     parts_above: int = GIB  # bytes; a larger file goes in parts at the same time if one stream is slow
     slow_stream: int = 150_000_000  # bytes per second; slower than this is slow
-    part: int = 16 * MIB  # bytes
+    part: int = 8 * MIB  # bytes; four are on their way, and sent again after a kill
     leftovers_after: timedelta = timedelta(days=7)  # what was begun and not finished since then is removed
 
     def __post_init__(self) -> None:
