@@ -151,7 +151,7 @@ def pause(plan: Plan, hold: Hold | None) -> Plan:
     """Hold all changes of a plan while a person pauses its model, and say so even if there are none."""
     if hold is None:
         return plan
-    about = tuple(map(subject_of, plan.changes)) or (f"model {plan.key.model}",)
+    about = tuple(map(subject_of, plan.changes)) or (_whole(plan),)
     held = tuple(refuse_paused(each, hold, plan.key) for each in about)
     checksum = checksum_of(plan.checksum, "paused")
     return replace(plan, changes=(), refusals=(*plan.refusals, *held), checksum=checksum)
@@ -184,6 +184,16 @@ def ends_at(plan: Plan) -> str | None:
     """Return the first time at which a refusal ends by itself; None if only a change at either side ends them."""
     ends = (refusal.until for refusal in plan.refusals if refusal.until is not None)
     return min(ends, key=datetime.fromisoformat, default=None)
+
+
+def is_behind(plan: Plan) -> bool:
+    """Tell whether a plan leaves something as it should not be; a pause that holds back nothing does not."""
+    alone = (Kind.PAUSED, _whole(plan))
+    return any(each.kind not in _MEANT and (each.kind, each.about) != alone for each in plan.refusals)
+
+
+def _whole(plan: Plan) -> str:
+    return f"model {plan.key.model}"
 
 
 def is_settled(plan: Plan) -> bool:

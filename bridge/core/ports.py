@@ -599,7 +599,12 @@ class Store(Uploads, Contents, Tokens, Protocol):
         ...
 
     def save_status(self, status: Status) -> None:
-        """Remember a model's state."""
+        """
+        Remember a model's state.
+
+        This and the next two keep `behind_since` by core.records.behind_since, in the statement that writes: whoever
+        wrote before, and whatever the caller has read, a model that is not SYNCED stays behind since the same time.
+        """
         ...
 
     def save_states(self, found: Sequence[Status]) -> None:
@@ -616,7 +621,8 @@ class Store(Uploads, Contents, Tokens, Protocol):
         Remember of models that a change waits for them, all in one transaction.
 
         Only of those that are new, or still SYNCED with just that fingerprint: whoever works on one meanwhile has the
-        last word. All but state, message and remedy stays as it was, so what was well is well if the source goes back.
+        last word. All but state, message, remedy and `behind_since` stays as it was, so what was well is well if the
+        source goes back.
         """
         ...
 

@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Literal, NewType
 
 from bridge.core.errors import TakenElsewhere
+from bridge.core.model import State
 
 if TYPE_CHECKING:
     from bridge.core.deeds import Deed
-    from bridge.core.model import Digest, ModelKey, SourceVersion, State, StoredFile
+    from bridge.core.model import Digest, ModelKey, SourceVersion, StoredFile
 
 EntryId = NewType("EntryId", int)
 STALE = timedelta(hours=1)  # after which a removal that has not ended is one that died
@@ -79,6 +80,26 @@ class Status:
     attempt: int = 0  # how often in a row the same has been tried in vain
     next_try: str | None = None  # None: not by the time alone
     tried: str | None = None  # the fingerprint of the last pass that came to an end; None: it is to be tried again
+    behind_since: str | None = None  # None: it is not behind its source; the store keeps it, see `behind_since`
+
+
+def behind_since(status: Status, before: Status | None) -> str | None:
+    """
+    Return since when a model is behind its source once `status` is remembered in place of `before`; None: it is not.
+
+        state      before                 since
+        SYNCED     (any)                  None
+        any other  behind since t         t
+        any other  not behind, or no one  what the status says
+
+    A status says the time of the pass that found the model not SYNCED. While the source cannot be read (DEGRADED)
+    nobody can say that the model is not behind, so that counts. What is HELD counts as any other: a change that a
+    person holds back is late, too. But a person's own word (pause, resume, adopt, rebuild) says None, as does a pass
+    over a paused model that finds nothing to hold back: it begins no lag, and ends none.
+    """
+    if status.state is State.SYNCED:
+        return None
+    return (before.behind_since if before else None) or status.behind_since
 
 
 @dataclass(frozen=True, slots=True)

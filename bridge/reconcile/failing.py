@@ -38,19 +38,22 @@ def world_has_moved(key: ModelKey) -> NeedsPerson:
 
 
 def status_of(key: ModelKey, state: State, problem: BridgeError | None, collection: str, at: datetime) -> Status:
-    """Say how a model is, with the problem if there is one."""
+    """Say how a pass found a model at that time, with the problem if there is one."""
     if isinstance(problem, NeedsPerson):
         message, remedy = problem.reason, problem.remedy
     else:
         message, remedy = str(problem or ""), "it is tried again at the next pass" if problem else ""
-    return Status(key, state, message, remedy, collection, at.isoformat(), None)
+    time = at.isoformat()
+    behind_since = None if state is State.SYNCED else time
+    return Status(key, state, message, remedy, collection, time, None, behind_since=behind_since)
 
 
 def well(before: Status, at: str | None = None) -> Status:
     """Say that a model is as it was when all was well, whatever was said of its source meanwhile."""
     if before.state is State.SYNCED:
         return before
-    return replace(before, state=State.SYNCED, message="", remedy="", looked_at=at or before.looked_at)
+    looked_at = at or before.looked_at
+    return replace(before, state=State.SYNCED, message="", remedy="", looked_at=looked_at, behind_since=None)
 
 
 def is_news(status: Status, before: Status | None) -> bool:

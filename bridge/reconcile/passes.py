@@ -15,7 +15,7 @@ from bridge.core.changes import checksum_of
 from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
 from bridge.core.model import OnSourceDelete, State
-from bridge.core.policy import NONE, ends_at, is_settled, looks_again, state_after
+from bridge.core.policy import NONE, ends_at, is_behind, is_settled, looks_again, state_after
 from bridge.core.retrying import pause_after, why_now
 from bridge.reconcile.failing import Unexpected, is_news, known, status_of, well, world_has_moved
 from bridge.reconcile.fencing import fenced
@@ -165,7 +165,8 @@ class Passes:
     def announce(self, orders: Sequence[Order], before: Mapping[ModelKey, Status]) -> list[Status]:
         """Say of models that were well, or are new, that a change waits, and write it down; return what was said."""
         known = [before.get(order.key, self._status(order, State.PENDING, None)) for order in orders]
-        waiting = [waits(each) for each in known if each.key not in before or was_well(each)]
+        now = self.clock.now().isoformat()
+        waiting = [waits(each, now) for each in known if each.key not in before or was_well(each)]
         if waiting:
             self.store.save_waiting(waiting)
         return waiting
@@ -270,6 +271,7 @@ class Passes:
             attempt=attempt + 1 if state is State.FAILED else 0,
             next_try=ends_at(plan),
             tried=None if looks_again(plan) else fingerprint,
+            behind_since=status.behind_since if is_behind(plan) else None,
         )
 
     def _status(self, order: Order, state: State, problem: BridgeError | None) -> Status:

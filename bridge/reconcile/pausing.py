@@ -71,5 +71,9 @@ class Pauses:
 
 
 def due(status: Status) -> Status:
-    """Return a status of which neither says that all is well nor that it was tried, so that it is, once more."""
-    return replace(status, fingerprint=None, attempt=0, next_try=None, tried=None)
+    """
+    Return a status that says neither that all is well nor that it was tried, so that it is, once more.
+
+    Nor since when the model is behind: what the store has of that may be newer than the status, and stays.
+    """
+    return replace(status, fingerprint=None, attempt=0, next_try=None, tried=None, behind_since=None)

@@ -32,12 +32,12 @@ from bridge.core.naming import adopted_uri
 from bridge.core.places import refuse_misplaced
 from bridge.core.planner import make_plan
 from bridge.core.policy import Count, brings_versions, freeze, guard_removals, pause, stay_out
-from bridge.core.records import Outcome, Status
+from bridge.core.records import Outcome
 from bridge.core.settling import settle as settle_open
 from bridge.core.witness import Witness
 from bridge.reconcile.confirming import confirm
 from bridge.reconcile.departing import Listing, folders_taken
-from bridge.reconcile.failing import world_has_moved
+from bridge.reconcile.failing import status_of, world_has_moved
 from bridge.reconcile.noting import Notes
 from bridge.reconcile.observing import Observer
 from bridge.reconcile.orders import Sight
@@ -285,5 +285,5 @@ class Reconciler:
         return Remover(*ends, order.key, order.spec.source)
 
     def _show(self, order: Order, state: State, message: str) -> None:
-        looked_at = self.clock.now().isoformat()
-        self.store.save_status(Status(order.key, state, message, "", order.state.collection, looked_at, None))
+        status = status_of(order.key, state, None, order.state.collection, self.clock.now())
+        self.store.save_status(replace(status, message=message))

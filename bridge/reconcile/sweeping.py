@@ -240,6 +240,7 @@ def was_well(known: Status) -> bool:
     return known.state is State.SYNCED and known.fingerprint not in (None, GONE)
 
 
-def waits(status: Status) -> Status:
-    """Say that a change of a model waits for it, and nothing else anew."""
-    return replace(status, state=State.PENDING, message="a change is known and waits", remedy="")
+def waits(status: Status, at: str) -> Status:
+    """Say that a change of a model waits for it since `at`, and nothing else anew."""
+    message = "a change is known and waits"
+    return replace(status, state=State.PENDING, message=message, remedy="", behind_since=at)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, Table
 
-    from bridge.store.rows import Row
+    from bridge.store.rows import New, Row
 
 
 class Database:
@@ -49,12 +49,20 @@ class Database:
         """Insert a row, or update the one that equals it in the columns `by`, but for those to `keep`."""
         self._put_all(table, [row], by, keep)
 
-    def _put_all(self, table: Table, rows: Sequence[Row], by: tuple[str, ...], keep: tuple[str, ...] = ()) -> None:
-        """Do that with many rows of the same columns, in one transaction."""
+    def _put_all(
+        self,
+        table: Table,
+        rows: Sequence[Row],
+        by: tuple[str, ...],
+        keep: tuple[str, ...] = (),
+        but: Callable[[New], dict[str, ColumnElement[Any]]] = lambda _new: {},
+    ) -> None:
+        """Do that with many rows of the same columns, in one transaction; `but` says what some columns get instead."""
         if not rows:
             return
         statement = self._insert(table)
-        changed = {name: statement.excluded[name] for name in rows[0] if name not in {*by, *keep}}
+        new = statement.excluded
+        changed = {name: new[name] for name in rows[0] if name not in {*by, *keep}} | but(new)
         with self._transaction() as connection:
             connection.execute(statement.on_conflict_do_update(index_elements=by, set_=changed), rows)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from sqlalchemy import case, func
 
 from bridge.core.deeds import deed_kind, deed_to_json
 from bridge.core.model import (
@@ -19,16 +21,19 @@ from bridge.core.model import (
     StoredFile,
     Tombstone,
 )
-from bridge.core.records import Content, EntryId, Intent, JournalEntry, Outcome, Status, Upload
+from bridge.core.records import Content, EntryId, Intent, JournalEntry, Outcome, Status, Upload, behind_since
 from bridge.store.changes import deed_from_json
 from bridge.store.sealing import seal, unseal
+from bridge.store.tables import statuses
 
 if TYPE_CHECKING:
-    from sqlalchemy import RowMapping
+    from sqlalchemy import ColumnElement, RowMapping
+    from sqlalchemy.sql import ColumnCollection
 
     from bridge.core.deeds import Deed
 
 Row = dict[str, Any]
+New: TypeAlias = "ColumnCollection[str, ColumnElement[Any]]"  # a row that an upsert would have inserted
 
 
 def utc(at: datetime | str) -> str:
@@ -115,7 +120,8 @@ def entry_of(row: RowMapping) -> JournalEntry:
 
 
 def status_row(status: Status) -> Row:
-    """Spell a status."""
+    """Spell the first status of a model; `behind` says what becomes of the one that is there."""
+    since = behind_since(status, None)
     return {
         **key_row(status.key),
         "state": status.state.value,
@@ -127,7 +133,14 @@ def status_row(status: Status) -> Row:
         "attempt": status.attempt,
         "next_try": status.next_try and utc(status.next_try),
         "tried": status.tried,
+        "behind_since": since and utc(since),
     }
+
+
+def behind(new: New) -> dict[str, ColumnElement[str | None]]:
+    """Say core.records.behind_since in SQL, of a `new` row and the one that is there."""
+    since = func.coalesce(statuses.c.behind_since, new["behind_since"])
+    return {"behind_since": case((new["state"] != State.SYNCED, since))}
 
 
 def status_of(row: RowMapping) -> Status:
@@ -143,6 +156,7 @@ def status_of(row: RowMapping) -> Status:
         attempt=row["attempt"],
         next_try=row["next_try"],
         tried=row["tried"],
+        behind_since=row["behind_since"],
     )
 
 

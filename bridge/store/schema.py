@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from alembic.config import Config
     from sqlalchemy import Connection, Engine
 
-HEAD = "0007"  # the newest step in migrations/versions; a test compares the two
+HEAD = "0008"  # the newest step in migrations/versions; a test compares the two
 _VERSION = table("alembic_version", column("version_num"))
 _LOCK = 0x6272_6964_6765  # "bridge": PostgreSQL's advisory locks are numbers that all users of a database share
 

@@ -16,6 +16,7 @@ from bridge.store.copies import SqlCopies
 from bridge.store.faults import translated
 from bridge.store.leases import HELD, claimed, lease_of, refuse_if_lost, released, renewed
 from bridge.store.rows import (
+    behind,
     entry_of,
     entry_row,
     hold_of,
@@ -202,12 +203,12 @@ class SqlStore(SqlCopies, SqlTelling, SqlTokens):
 
     def save_status(self, status: Status) -> None:
         """Remember a model's state."""
-        self._put(statuses, status_row(status), by=("mapping", "model"))
+        self._put_all(statuses, [status_row(status)], by=("mapping", "model"), but=behind)
 
     def save_states(self, found: Sequence[Status]) -> None:
         """Remember what a look at the source alone says of models; their fingerprints stay."""
         rows = [{**status_row(status), "attempt": 0, "next_try": None, "tried": None} for status in found]
-        self._put_all(statuses, rows, by=("mapping", "model"), keep=("fingerprint",))
+        self._put_all(statuses, rows, by=("mapping", "model"), keep=("fingerprint",), but=behind)
 
     def save_waiting(self, found: Sequence[Status]) -> None:
         """Remember of models that a change waits for them, unless they are not as they were any more."""
@@ -218,7 +219,7 @@ class SqlStore(SqlCopies, SqlTelling, SqlTokens):
         as_it_was = and_(
             statuses.c.state == State.SYNCED, statuses.c.fingerprint.is_not_distinct_from(excluded["fingerprint"])
         )
-        said = {name: excluded[name] for name in ("state", "message", "remedy")}
+        said = {name: excluded[name] for name in ("state", "message", "remedy")} | behind(excluded)
         with self._transaction() as connection:
             connection.execute(
                 statement.on_conflict_do_update(index_elements=("mapping", "model"), set_=said, where=as_it_was),

@@ -190,6 +190,7 @@ statuses = Table(
     Column("attempt", Integer, nullable=False, server_default="0"),
     Column("next_try", NAME),
     Column("tried", NAME),
+    Column("behind_since", NAME),
     _one_of("state", State),
 )
 

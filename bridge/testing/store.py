@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bridge.core.model import EVERY, ModelKey, State, Tombstone
-from bridge.core.records import EntryId, JournalEntry, Lease, Outcome, Tally, taken_elsewhere
+from bridge.core.records import EntryId, JournalEntry, Lease, Outcome, Tally, behind_since, taken_elsewhere
 from bridge.testing.copies import MemoryCopies, utc
 from bridge.testing.tokens import MemoryTokens
 
@@ -192,7 +192,7 @@ class MemoryStore(MemoryCopies, MemoryTokens):
         """Remember a model's state."""
         utc(status.looked_at)
         with self._lock:
-            self._statuses[status.key] = status
+            self._remember(status)
 
     def save_states(self, found: Sequence[Status]) -> None:
         """Remember what a look at the source alone says of models; their fingerprints stay."""
@@ -201,9 +201,7 @@ class MemoryStore(MemoryCopies, MemoryTokens):
         with self._lock:
             for status in found:
                 before = self._statuses.get(status.key, status)
-                self._statuses[status.key] = replace(
-                    status, fingerprint=before.fingerprint, attempt=0, next_try=None, tried=None
-                )
+                self._remember(replace(status, fingerprint=before.fingerprint, attempt=0, next_try=None, tried=None))
 
     def save_waiting(self, found: Sequence[Status]) -> None:
         """Remember of models that a change waits for them, unless they are not as they were any more."""
@@ -211,11 +209,17 @@ class MemoryStore(MemoryCopies, MemoryTokens):
             utc(status.looked_at)
         with self._lock:
             for status in found:
-                before = self._statuses.setdefault(status.key, status)
-                if before.state is State.SYNCED and before.fingerprint == status.fingerprint:
-                    self._statuses[status.key] = replace(
-                        before, state=status.state, message=status.message, remedy=status.remedy
-                    )
+                before = self._statuses.get(status.key)
+                if before is None:
+                    self._remember(status)
+                elif before.state is State.SYNCED and before.fingerprint == status.fingerprint:
+                    since = status.behind_since
+                    said = replace(before, state=status.state, message=status.message, remedy=status.remedy)
+                    self._remember(replace(said, behind_since=since))
+
+    def _remember(self, status: Status) -> None:
+        since = behind_since(status, self._statuses.get(status.key))
+        self._statuses[status.key] = replace(status, behind_since=since and utc(since))
 
     def holds(self, key: ModelKey, at: datetime) -> Mapping[Alias, Hold]:
         """Return the holds in force at that time; one `until` t is over at t."""

@@ -405,6 +405,94 @@ def test_statuses_come_by_key(store: Store) -> None:
     assert [each.key for each in store.statuses()] == list(KEYS)
 
 
+# since when it is behind
+
+
+SAVES: dict[str, Callable[[Store, Status], None]] = {
+    "save_status": lambda store, status: store.save_status(status),
+    "save_states": lambda store, status: store.save_states([status]),
+    "save_waiting": lambda store, status: store.save_waiting([status]),
+}
+
+
+def since(at: datetime | None, state: State = State.FAILED) -> Status:
+    return replace(status(state=state), behind_since=at.isoformat() if at else None)
+
+
+def is_since(store: Store, at: datetime | None) -> bool:
+    found = store.status(KEY)
+    return found is not None and found.behind_since == (at.isoformat() if at else None)
+
+
+@pytest.mark.parametrize("save", SAVES.values(), ids=SAVES)
+def test_a_model_is_behind_since_the_first_status_says_so(store: Store, save: Callable[[Store, Status], None]) -> None:
+    save(store, since(NINE))
+
+    assert is_since(store, NINE)
+    assert store.statuses() == (since(NINE),)
+
+
+@pytest.mark.parametrize("save", SAVES.values(), ids=SAVES)
+def test_a_model_that_was_well_is_behind_since_the_status_says_so(
+    store: Store, save: Callable[[Store, Status], None]
+) -> None:
+    store.save_status(status())
+    save(store, since(NINE, State.PENDING))
+
+    assert is_since(store, NINE)
+
+
+@pytest.mark.parametrize("save", SAVES.values(), ids=SAVES)
+def test_a_model_stays_behind_since_the_same_time_whatever_trouble_comes_next(
+    store: Store, save: Callable[[Store, Status], None]
+) -> None:
+    store.save_status(since(NINE))
+    for state in State:
+        if state is not State.SYNCED:
+            save(store, since(TEN, state))
+            save(store, since(None, state))
+
+            assert is_since(store, NINE)
+
+
+@pytest.mark.parametrize("save", [SAVES["save_status"], SAVES["save_states"]], ids=["save_status", "save_states"])
+def test_a_model_that_is_synced_is_not_behind_and_then_begins_anew(
+    store: Store, save: Callable[[Store, Status], None]
+) -> None:
+    store.save_status(since(NINE))
+    save(store, since(NINE, State.SYNCED))
+    assert is_since(store, None)
+
+    save(store, since(TEN))
+    assert is_since(store, TEN)
+
+
+@pytest.mark.parametrize("save", SAVES.values(), ids=SAVES)
+def test_a_model_whose_first_status_is_synced_is_not_behind(
+    store: Store, save: Callable[[Store, Status], None]
+) -> None:
+    save(store, since(NINE, State.SYNCED))
+
+    assert is_since(store, None)
+
+
+def test_of_many_who_find_a_model_behind_at_once_one_says_since_when(store: Store) -> None:
+    times = [NINE + timedelta(seconds=number) for number in range(16)]
+    store.save_status(status())
+    seen: list[str | None] = []
+
+    def find(at: datetime) -> None:
+        store.save_status(since(at))
+        found = store.status(KEY)
+        assert found is not None
+        seen.append(found.behind_since)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(find, times))
+
+    assert len(set(seen)) == 1
+
+
 # holds
 def test_a_hold_is_in_force_until_its_time_has_come(store: Store) -> None:
     until_ten = Hold(PRODUCTION, "ada", "rollback", TEN.isoformat())
@@ -489,10 +577,11 @@ def test_a_token_is_revoked_once(store: Store) -> None:
         lambda store, at: store.save_record(record("v7", first_seen=at)),
         lambda store, at: store.save_intent(replace(intent("v7"), sent_at=at.isoformat())),
         lambda store, at: store.save_status(replace(status(), looked_at=at.isoformat())),
+        lambda store, at: store.save_status(since(at)),
         lambda store, at: store.add_token(Token("ci", Scope.READ, "digest", at.isoformat())),
         lambda store, at: store.save_hold(KEY, Hold(PRODUCTION, "ada", "rollback", at.isoformat())),
     ],
-    ids=["begin", "finish", "record", "intent", "status", "token", "hold"],
+    ids=["begin", "finish", "record", "intent", "status", "since", "token", "hold"],
 )
 def test_a_time_that_is_not_in_utc_is_refused(store: Store, save: Callable[[Store, datetime], object]) -> None:
     for at in (NAIVE, ABROAD):

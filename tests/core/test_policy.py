@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, strategies as st
 
 from bridge.core.changes import Change, Kind, MarkDuplicate, Refusal, subject_of
-from bridge.core.model import Policy, RemovalGuard, State
+from bridge.core.model import EVERY, Hold, Policy, RemovalGuard, State
 from bridge.core.policy import (
     Count,
     brings_versions,
     guard_removals,
+    is_behind,
     is_settled,
+    pause,
     permit,
     state_after,
     stay_out,
@@ -284,3 +286,23 @@ def test_a_settled_plan_once_applied_leaves_nothing_to_do(world: World) -> None:
         again = world.after(plan).plan()
         assert not again.changes
         assert is_settled(again)
+
+
+# is_behind
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_a_plan_leaves_something_behind_unless_what_is_refused_is_meant_to_stay(kind: Kind) -> None:
+    assert is_behind(plan_with(refusal(kind))) == (WORDS[kind] is not State.SYNCED)
+    assert is_behind(plan_with(refusal(kind, "model fraud"))) == (
+        WORDS[kind] is not State.SYNCED and kind is not Kind.PAUSED
+    )
+
+
+def test_a_pause_leaves_something_behind_only_if_it_holds_something_back() -> None:
+    hold = Hold(EVERY, "ann", "incident 7", None)
+
+    assert not is_behind(plan_with())
+    assert not is_behind(pause(plan_with(), hold))
+    assert is_behind(pause(plan_with(move("production", "v7")), hold))
+    assert is_behind(pause(plan_with(refusal(Kind.CONFLICT, "model fraud")), hold))

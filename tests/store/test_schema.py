@@ -8,6 +8,7 @@ from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -104,6 +105,37 @@ def test_the_steps_make_what_the_tables_say_down_to_checks_and_indexes(url: str,
 
 def _without_schema(shape: dict[str, Any], url: str) -> str:
     return str(shape).replace(url.rpartition("%3D")[2], "schema")  # the one that search_path names
+
+
+# Of a store at 0007: what is in trouble is behind since its last look; of the others the next pass says so.
+BEHIND = {
+    "SYNCED": False,
+    "PENDING": False,
+    "COPYING": False,
+    "REGISTERING": False,
+    "BLOCKED": True,
+    "FAILED": True,
+    "HELD": False,  # by a person's word: its look may be older than that
+    "DEGRADED": True,
+    "DRIFTED": True,
+}
+
+
+def test_what_was_behind_before_a_store_could_tell_is_so_since_its_last_look(url: str) -> None:
+    nine = "2026-01-05T09:00:00+00:00"
+    row = {"mapping": "fraud", "message": "", "remedy": "", "collection": "c", "looked_at": nine}
+    older = METADATA.tables["statuses"].insert()
+    with connected(url) as connection:
+        settings = config()
+        settings.attributes["connection"] = connection
+        command.upgrade(settings, "0007")
+        for state in BEHIND:
+            connection.execute(older.values(**row, model=state, state=state))
+        connection.execute(older.values(**row, model="held by a pass", state="HELD", tried="f"))
+
+    with closing(open_store(url)) as store:
+        found = {status.key.model: status.behind_since for status in store.statuses()}
+    assert found == {state: nine if behind else None for state, behind in BEHIND.items()} | {"held by a pass": nine}
 
 
 def test_a_store_that_is_opened_again_has_kept_everything(url: str) -> None:
