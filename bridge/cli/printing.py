@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import timedelta
 
     from bridge.reconcile.passes import Report
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
+_SPANS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))  # in seconds
 
 
 def say(text: str = "") -> None:
@@ -66,6 +68,13 @@ def size(count: int) -> str:
     while number >= (1000 if unit == 0 else 999.95) and unit < len(_UNITS) - 1:  # 999.95 would be shown as 1000.0
         number, unit = number / 1000, unit + 1
     return f"{number:.1f} {_UNITS[unit]}" if unit else f"{count} byte{'' if count == 1 else 's'}"
+
+
+def span(lasts: timedelta) -> str:
+    """Spell a duration in whole units, two or more, so that less than a third is left out: "119 s", "3 m", "2 h"."""
+    seconds = max(int(lasts.total_seconds()), 0)  # below, if another machine's clock is ahead of ours
+    length, unit = next(each for each in _SPANS if seconds >= 2 * each[0] or each[0] == 1)
+    return f"{seconds // length} {unit}"
 
 
 def report_to_json(report: Report) -> dict[str, Any]:

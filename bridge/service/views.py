@@ -29,7 +29,7 @@ def mapping_row(spec: MappingSpec) -> dict[str, Any]:
 
 
 def model_row(store: Store, status: Status) -> dict[str, Any]:
-    """Return how a model is, and where its aliases are."""
+    """Return how a model is, since when it is behind its source (None: it is not), and where its aliases are."""
     labels = {record.version_id: record.source.label for record in store.records(status.key)}
     aliases = {
         alias: {"version": version_id, "label": labels.get(version_id)}
@@ -39,6 +39,7 @@ def model_row(store: Store, status: Status) -> dict[str, Any]:
         "looked_at": status.looked_at,
         "attempt": status.attempt,
         "next_try": status.next_try,
+        "behind_since": status.behind_since,
         "aliases": aliases,
     }
 

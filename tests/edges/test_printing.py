@@ -1,10 +1,12 @@
-"""How numbers look."""
+"""How numbers and durations look."""
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
-from bridge.cli.printing import size
+from bridge.cli.printing import size, span
 
 
 @pytest.mark.parametrize(
@@ -22,3 +24,22 @@ from bridge.cli.printing import size
 )
 def test_a_number_of_bytes_is_spelled_in_the_unit_that_fits(count: int, spelled: str) -> None:
     assert size(count) == spelled
+
+
+@pytest.mark.parametrize(
+    ("seconds", "spelled"),
+    [
+        (-1.0, "0 s"),
+        (0.9, "0 s"),
+        (119.9, "119 s"),
+        (120, "2 m"),
+        (239, "3 m"),
+        (7199, "119 m"),
+        (7200, "2 h"),
+        (172_799, "47 h"),
+        (172_800, "2 d"),
+        (31_536_000, "365 d"),
+    ],
+)
+def test_a_duration_is_spelled_in_whole_units_two_at_least(seconds: float, spelled: str) -> None:
+    assert span(timedelta(seconds=seconds)) == spelled

@@ -203,7 +203,8 @@ def test_a_change_that_waits_is_shown_once_of_new_models_too() -> None:
     heard = told(made)
     made.sweep("wandb")
     said = "a change is known and waits"
-    assert world.status() == replace(was, state=State.PENDING, message=said)
+    since = world.clock.now().isoformat()
+    assert world.status() == replace(was, state=State.PENDING, message=said, behind_since=since)
     assert [(each.key, each.state, each.message) for each in world.store.statuses()] == [
         (KEY, State.PENDING, said),
         (OCR, State.PENDING, said),

@@ -31,7 +31,7 @@ def test_it_shows_how_the_models_are_then(monkeypatch: pytest.MonkeyPatch, capsy
     api.world.publish("production")
 
     assert run(["sync"]) == 0
-    assert "fraud    fraud  SYNCED  production -> v0 @1" in capsys.readouterr().out
+    assert "fraud    fraud  SYNCED  -    production -> v0 @1" in capsys.readouterr().out
     assert run(["sync", "fraud", "--json"]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["model"], row["state"]) == ("fraud", "SYNCED")
