@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from bridge.cli.lookup import opened
-from bridge.cli.options import DEFAULT_CONFIG, ConfigPath, Json, load_config, read_span
+from bridge.cli.options import DEFAULT_CONFIG, REFERENCES, ConfigPath, Json, load_config, read_span
 from bridge.cli.outcome import finish
 from bridge.cli.printing import asker, say, say_json
 from bridge.cli.remote import server
@@ -63,29 +63,27 @@ def resume(subject: Subject, config: ConfigPath = DEFAULT_CONFIG, *, as_json: Js
 
 
 def retry(
-    subject: Annotated[str, typer.Argument(metavar="MAPPING/MODEL", help="A model, as bridge status shows it.")],
+    ref: Annotated[str, typer.Argument(help=f"MAPPING/MODEL, {REFERENCES}")],
     config: ConfigPath = DEFAULT_CONFIG,
     *,
     as_json: Json = False,
 ) -> None:
-    """Try a model again now, whenever its next try is due."""
-    mapping, model = _parts(subject)
-    if model is None:
-        raise typer.BadParameter("name one model, as MAPPING/MODEL", param_hint="MAPPING/MODEL")
+    """Try a model again now, whenever its next try is due; a version or an alias means its model."""
     if (service := server()) is not None:
-        answer = service.retry(mapping, model)
+        answer = service.retry(ref)
         if as_json:
             say_json(answer)
         else:
-            say(f"{subject} {'is tried again' if answer['queued'] else 'was to be tried again anyhow'}")
+            model = f"{answer['mapping']}/{answer['model']}"
+            say(f"{model} {'is tried again' if answer['queued'] else 'was to be tried again anyhow'}")
         return
     from bridge.app import Bridge
     from bridge.cli.following import following
+    from bridge.core.refs import model_to_retry
 
     with Bridge(load_config(config)) as built, following(built) as bridge, bridge.renewing():
-        specs = bridge.specs([mapping])
-        key = _known(bridge.store, mapping, model)
-        reports = bridge.passes.sync(specs, why="bridge retry", full=True, only=(key,))
+        key = model_to_retry(ref, bridge.store.statuses(), {spec.name for spec in bridge.specs([])})
+        reports = bridge.passes.sync(bridge.specs([key.mapping]), why="bridge retry", full=True, only=(key,))
     finish(reports, as_json=as_json)
 
 

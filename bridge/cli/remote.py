@@ -100,9 +100,9 @@ class Server:
         params = {"full": "true" if full else "false"}
         return dict(self._ask("POST", f"mappings/{quote(mapping, safe='')}/sync", params=params))
 
-    def retry(self, mapping: str, model: str) -> dict[str, Any]:
-        """Have a model worked on soon."""
-        return dict(self._ask("POST", f"models/{quote(mapping, safe='')}/{quote(model, safe='')}/retry"))
+    def retry(self, ref: str) -> dict[str, Any]:
+        """Have the model that a reference means worked on soon."""
+        return dict(self._ask("POST", "retry", params={"ref": ref}))
 
     def pause(self, mapping: str, model: str | None, lasts: str | None, reason: str) -> dict[str, Any]:
         """Pause a mapping or a model."""

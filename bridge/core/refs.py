@@ -26,15 +26,18 @@ from bridge.core.changes import (
     RemoveAlias,
 )
 from bridge.core.deeds import Paused, Resumed
-from bridge.core.errors import NeedsPerson
+from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import MLFLOW_PLACE, ModelKey
 from bridge.core.naming import model_id, serving_uri, spell_alias
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from bridge.core.deeds import Deed
     from bridge.core.model import Alias, AliasRules, MappingRecord, MappingSpec
+    from bridge.core.records import Status
+
+SHOWN = 10  # models that a reference may mean, when it means too many
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,36 @@ def means(ref: Ref, key: ModelKey, collection: str) -> bool:
     if ref.at_source:
         return collection == ref.name or collection.endswith(f"/{ref.name}")
     return ref.name in (key.model, key.mapping, str(key))
+
+
+def model_of(ref: Ref, followed: Mapping[ModelKey, str], remedy: str) -> ModelKey | None:
+    """
+    Return the one model that a reference means, among those that are `followed`, with their collections, or None.
+
+    A version or an alias only says which model: whether there is such a one is not asked. MAPPING/MODEL means just
+    that model, whatever else has such a name. Raises NeedsPerson, with the remedy, if several are meant.
+    """
+    whole = ref.version is None or not ref.at_source
+    if exact := [key for key in followed if whole and ref.name == str(key)]:
+        return exact[0]
+    meant = sorted(key for key, collection in followed.items() if means(ref, key, collection))
+    if len(meant) > 1:
+        more = f" and {len(meant) - SHOWN} more" if len(meant) > SHOWN else ""
+        raise NeedsPerson(f"{ref.name!a} may be any of {', '.join(map(str, meant[:SHOWN]))}{more}", remedy)
+    return meant[0] if meant else None
+
+
+def model_to_retry(text: str, statuses: Iterable[Status], mappings: Collection[str]) -> ModelKey:
+    """
+    Return the model of these mappings that a reference means, of those whose status is known.
+
+    Raises NotFound if there is none, NeedsPerson if there are several.
+    """
+    followed = {status.key: status.collection for status in statuses if status.key.mapping in mappings}
+    key = model_of(parse_ref(text), followed, "name one of them: bridge retry MAPPING/MODEL")
+    if key is None:
+        raise NotFound(f"the store knows no model {text!a}", "see what it knows: bridge status")
+    return key
 
 
 def may_mean(ref: Ref, spec: MappingSpec) -> bool:

@@ -11,7 +11,7 @@ from bridge.core.errors import BridgeError, IntegrityError, NeedsPerson, NotFoun
 from bridge.core.model import State
 from bridge.core.naming import is_our_name
 from bridge.core.ownership import alive, whose
-from bridge.core.refs import may_mean, means
+from bridge.core.refs import may_mean, means, model_of
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.pausing import due
 from bridge.reconcile.sweeping import Sweeper
@@ -88,18 +88,15 @@ class Adopter:
             )
         may = [spec for spec in specs if may_mean(ref, spec)]
         look = Sweeper(self.passes.source, self.passes.clock).look(may, self.passes.known())
-        meant = [order for order in look.orders if means(ref, order.key, order.state.collection)]
-        if len(meant) > 1:
-            raise NeedsPerson(
-                f"{ref.name!a} may be any of {', '.join(sorted(str(order.key) for order in meant))}",
-                "name one of them: bridge adopt MAPPING/MODEL@ID",
-            )
-        if not meant:
+        orders = {order.key: order for order in look.orders}
+        followed = {key: order.state.collection for key, order in orders.items()}
+        key = model_of(ref, followed, "name one of them: bridge adopt MAPPING/MODEL@ID")
+        if key is None:
             for status in look.unread:
                 if means(ref, status.key, status.collection):
                     raise NeedsPerson(status.message, status.remedy)
             raise NotFound(f"no mapping brings anything to a Vertex model {ref.name!a}", "see: bridge plan --all")
-        return replace(self._whole(meant[0]), why=f"{WHY} by {wish.who}")
+        return replace(self._whole(orders[key]), why=f"{WHY} by {wish.who}")
 
     def _whole(self, order: Order) -> Order:
         """Have all versions of a collection, also those that the mapping does not ask for."""

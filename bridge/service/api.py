@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from bridge.core.errors import BridgeError
     from bridge.core.model import Hold
+    from bridge.core.records import Status
     from bridge.service.events import Events, Listener
     from bridge.service.in_force import InForce
     from bridge.service.tokens import Keeper
@@ -182,7 +183,16 @@ def _syncing(door: Door) -> APIRouter:
     def retry(request: Request, mapping: Annotated[str, NAME], model: Annotated[str, NAME]) -> dict[str, Any]:
         """Have a model worked on now, whenever its next try is due."""
         here = door.now()
-        status = here.status(mapping, model)
+        return again(request, here, here.status(mapping, model))
+
+    @router.post("/retry", status_code=202)
+    def retry_ref(request: Request, ref: Annotated[str, Query(max_length=500)]) -> dict[str, Any]:
+        """Do the same with the one model that a reference means; a version or an alias means its model."""
+        here = door.now()
+        return again(request, here, here.meant(ref))
+
+    def again(request: Request, here: InForce, status: Status) -> dict[str, Any]:
+        mapping, model = status.key.mapping, status.key.model
         if (hold := here.store.holds(status.key, here.clock.now()).get(EVERY)) is not None:
             raise Refused(
                 409, f"{status.key} is paused by {hold.who}: {hold.why}", f"resume it: bridge resume {mapping}"

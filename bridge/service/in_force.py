@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bridge.core.errors import NeedsPerson, NotFound
 from bridge.core.model import EVERY, ModelKey
+from bridge.core.refs import model_to_retry
 from bridge.service.refusing import Refused
 
 if TYPE_CHECKING:
@@ -46,6 +48,14 @@ class InForce:
                 404, f"the store knows no model {model!a} of mapping {mapping!a}", "see what it knows: GET /v1/models"
             )
         return status
+
+    def meant(self, ref: str) -> Status:
+        """Return what is known of the model that a reference means. Raises Refused."""
+        known = {status.key: status for status in self.store.statuses()}
+        try:
+            return known[model_to_retry(ref, known.values(), {spec.name for spec in self.specs})]
+        except NeedsPerson as problem:
+            raise Refused(404 if isinstance(problem, NotFound) else 409, problem.reason, problem.remedy) from problem
 
     def left(self, mapping: str) -> int:
         """Count what is yet to be done for a mapping. Looks first: they submit models before they end."""

@@ -8,9 +8,11 @@ import pytest
 
 from bridge.core.changes import AdoptVersion, ArrangeFiles, CopyFiles, MarkDuplicate, MoveAlias, RemoveAlias
 from bridge.core.deeds import Deed, Paused, Resumed
-from bridge.core.model import Alias, AliasRules, MappingRecord, VersionRef
+from bridge.core.errors import NeedsPerson, NotFound
+from bridge.core.model import Alias, AliasRules, MappingRecord, ModelKey, State, VersionRef
 from bridge.core.naming import serving_uri
-from bridge.core.refs import Ref, concerns, find, may_mean, parse_ref
+from bridge.core.records import Status
+from bridge.core.refs import Ref, concerns, find, may_mean, model_of, model_to_retry, parse_ref
 from tests.core.builders import KEY, delete, delete_files, register, spec, uri, version
 
 RECORDS = [MappingRecord(KEY, version(f"v{n}"), uri(f"v{n}"), str(n + 1), "2026-01-05T09:00:00+00:00") for n in (6, 7)]
@@ -127,3 +129,66 @@ def test_an_adoption_concerns_the_version_that_was_adopted() -> None:
 def test_a_duplicate_concerns_the_version_that_it_doubles() -> None:
     [double, other] = [MarkDuplicate("9", RECORDS[1].version_id), MarkDuplicate(RECORDS[1].version_id, "9")]
     assert (concerns(double, [RECORDS[1]]), concerns(other, [RECORDS[1]])) == (True, False)
+
+
+# the one model
+
+OCR, CATS, COPY = ModelKey("vision", "ocr"), ModelKey("vision", "cats"), ModelKey("vision-eu", "cats")
+FOLLOWED = {OCR: "acme/vision/ocr", CATS: "acme/vision/cats", COPY: "acme/vision/cats", KEY: "models:/churn"}
+REMEDY = "name one of them"
+
+
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("ocr", OCR),
+        ("ocr@7", OCR),
+        ("ocr@production", OCR),
+        ("vision/ocr", OCR),
+        ("vision/ocr@7", OCR),
+        ("vision/ocr:v99", OCR),
+        ("acme/vision/ocr", OCR),
+        ("acme/vision/ocr:latest", OCR),
+        ("vision/cats", CATS),  # as bridge status has it, though the collection of two models ends so
+        ("vision-eu", COPY),
+        ("vision-eu/cats@1", COPY),
+        ("models:/churn/3", KEY),
+        ("models:/churn@champion", KEY),
+        ("elsewhere/ocr", None),
+        ("dogs@1", None),
+        ("", None),
+    ],
+)
+def test_a_reference_means_one_model_whatever_version_it_names(text: str, key: ModelKey | None) -> None:
+    assert model_of(parse_ref(text), FOLLOWED, REMEDY) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cats@1", "'cats' may be any of vision/cats, vision-eu/cats; name"),
+        ("acme/vision/cats:v7", "'acme/vision/cats' may be any of vision/cats, vision-eu/cats; name"),
+        ("vision/cats:v7", "'vision/cats' may be any of vision/cats, vision-eu/cats; name"),  # a version: at the source
+        ("vision", "'vision' may be any of vision/cats, vision/ocr; name one of them"),
+    ],
+)
+def test_a_reference_to_several_models_is_refused_with_their_names(text: str, said: str) -> None:
+    with pytest.raises(NeedsPerson, match=said):
+        model_of(parse_ref(text), FOLLOWED, REMEDY)
+
+
+def test_of_very_many_models_that_a_reference_may_mean_a_few_are_named() -> None:
+    many = {ModelKey("vision", f"m{number:04}"): f"acme/vision/m{number:04}" for number in range(5000)}
+
+    with pytest.raises(NeedsPerson, match=r"any of vision/m0000, .*, vision/m0009 and 4990 more; name one of them"):
+        model_of(parse_ref("vision"), many, REMEDY)
+
+
+def test_what_is_retried_is_a_model_that_is_known_of_a_mapping_that_is_there() -> None:
+    known = [Status(key, State.FAILED, "", "", where, "2026", None) for key, where in FOLLOWED.items()]
+
+    assert model_to_retry("acme/vision/cats:v7", known, {"vision", "fraud"}) == CATS
+    with pytest.raises(NeedsPerson, match="name one of them: bridge retry MAPPING/MODEL"):
+        model_to_retry("acme/vision/cats:v7", known, {"vision", "vision-eu"})
+    with pytest.raises(NotFound, match="knows no model 'acme/vision/cats:v7'; see what it knows: bridge status"):
+        model_to_retry("acme/vision/cats:v7", known, {"fraud"})

@@ -49,7 +49,11 @@ def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: 
         assert desk.bridge("resume", "fraud").out == "fraud is resumed\n"
         service.await_event("is SYNCED")
         assert desk.aliases()["production"] == "3"
-        assert desk.bridge("retry", f"fraud/{desk.model}").out == f"fraud/{desk.model} is tried again\n"
+        assert desk.bridge("retry", f"{desk.path}:v2").out == f"fraud/{desk.model} is tried again\n"
+        for ref in (f"fraud/{desk.model}", f"{desk.model}@production"):  # it may still wait for the one before
+            assert desk.bridge("retry", ref).out.startswith(f"fraud/{desk.model} ")
+        unknown = desk.bridge("retry", "elsewhere/churn:v1")
+        assert (unknown.code, "the store knows no model 'elsewhere/churn:v1'" in unknown.err) == (1, True)
 
         with requests.get(f"{service.url}/v1/events", stream=True, timeout=WAIT) as told:
             lines = told.iter_lines(chunk_size=1, decode_unicode=True)
@@ -82,7 +86,8 @@ def test_the_same_commands_work_on_the_store_beside_a_service(desk: Desk) -> Non
         until(lambda: desk.aliases()["production"] == "2", "the service sees that it was resumed")
         said = desk.bridge("history", desk.model).out
         assert (said.count("| pause    until it is resumed: incident 7  [applied] ("), said.count("> resume")) == (1, 1)
-        assert desk.bridge("retry", f"fraud/{desk.model}").out == "0 changes (1 model)\n"
+        for ref in (f"fraud/{desk.model}", "fraud", f"{desk.model}@2", f"{desk.path}:v1", f"{desk.path}:v99"):
+            assert desk.bridge("retry", ref).out == "0 changes (1 model)\n"
 
 
 @in_a_file
@@ -115,8 +120,7 @@ def test_tokens_are_made_shown_once_listed_and_revoked(desk: Desk) -> None:
         (("pause", "nothing", "--reason", "x"), 2, "there is no mapping 'nothing'"),
         (("pause", "fraud/nothing", "--reason", "x"), 1, "the store knows no model 'nothing' of mapping 'fraud'"),
         (("resume", "nothing"), 2, "there is no mapping 'nothing'"),
-        (("retry", "fraud"), 2, "name one model, as MAPPING/MODEL"),
-        (("retry", "fraud/nothing"), 1, "the store knows no model 'nothing' of mapping 'fraud'"),
+        (("retry", "fraud/nothing"), 1, "the store knows no model 'fraud/nothing'; see what it knows: bridge status"),
         (("sync", "--no-wait"), 2, "there is no service to wait for; set BRIDGE_SERVER"),
         (("sync", "--timeout", "1h"), 2, "there is no service to wait for; set BRIDGE_SERVER"),
         (("sync", "--timeout", "soon"), 2, "'soon' is not a duration"),

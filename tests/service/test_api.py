@@ -12,7 +12,7 @@ from bridge.core.errors import ConfigError, ConfigErrors, TryAgain
 from bridge.core.model import ModelKey, State
 from bridge.service.refusing import LARGEST
 from tests.service.apis import Api
-from tests.worlds import KEY, REGISTRY, World, pattern
+from tests.worlds import FRAUD, KEY, REGISTRY, World, mapping, pattern
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -171,6 +171,54 @@ def test_a_retry_works_on_one_model_whenever_its_next_try_is_due() -> None:
     assert api.world.store.journal()[0].why == "bridge run: somebody on this machine asks"
 
 
+@pytest.mark.parametrize(
+    "ref", ["fraud/fraud", "fraud", "fraud@production", "wandb-registry-model/fraud-detector:v1", f"{FRAUD}:v99"]
+)
+def test_a_retry_works_on_the_model_that_a_reference_means(ref: str) -> None:
+    api = synced()
+    api.world.publish("production")
+    api.world.registry.problems["observe"] = TryAgain("Vertex AI is unwell")
+    api.client.post("/v1/mappings/fraud/sync")
+    api.world.registry.problems.clear()
+
+    answer = api.client.post("/v1/retry", params={"ref": ref})
+
+    assert (answer.status_code, answer.json()) == (202, {"mapping": "fraud", "model": "fraud", "queued": True})
+    assert api.world.names()["production"] == "v1"
+
+
+def test_a_retry_of_a_reference_to_two_models_is_refused_with_their_names() -> None:
+    specs = [mapping(), mapping("fraud-eu", model="fraud-eu")]
+    api = Api(World(specs))
+    api.world.publish("production")
+    for spec in specs:
+        api.client.post(f"/v1/mappings/{spec.name}/sync")
+
+    answer = api.client.post("/v1/retry", params={"ref": f"{FRAUD}:v0"})
+
+    assert (answer.status_code, answer.json()) == (
+        409,
+        {
+            "error": f"'{FRAUD}' may be any of fraud/fraud, fraud-eu/fraud-eu",
+            "remedy": "name one of them: bridge retry MAPPING/MODEL",
+        },
+    )
+
+
+def test_since_when_a_model_is_behind_its_source_is_told() -> None:
+    api = synced()
+    assert api.client.get("/v1/models").json()["models"][0]["behind_since"] is None
+    api.world.publish("production")
+    api.world.registry.problems["observe"] = TryAgain("Vertex AI is unwell")
+    for _ in range(2):
+        api.client.post("/v1/mappings/fraud/sync")
+        api.world.clock.advance(timedelta(hours=1))
+
+    since = "2026-01-05T09:00:00+00:00"
+    assert api.client.get("/v1/models").json()["models"][0]["behind_since"] == since
+    assert api.client.get("/v1/models/fraud/fraud").json()["behind_since"] == since
+
+
 def test_a_pause_holds_what_changes_until_it_is_resumed() -> None:
     api = synced()
     paused = api.client.post("/v1/mappings/fraud/pause", json=PAUSE)
@@ -249,6 +297,9 @@ NO_MODEL = "the store knows no model 'nothing' of mapping 'fraud'"
         ("GET", "/v1/models/nothing/fraud", None, 404, NO_MAPPING),
         ("GET", "/v1/models/fraud/nothing", None, 404, NO_MODEL),
         ("POST", "/v1/models/fraud/nothing/retry", None, 404, NO_MODEL),
+        ("POST", "/v1/retry?ref=elsewhere/churn:v1", None, 404, "the store knows no model 'elsewhere/churn:v1'"),
+        ("POST", "/v1/retry", None, 422, "query.ref: Field required"),
+        ("POST", f"/v1/retry?ref={'x' * 501}", None, 422, "query.ref"),
         ("POST", "/v1/mappings/fraud/pause", {"reason": "x", "model": "nothing"}, 404, NO_MODEL),
         ("GET", "/v1/nothing", None, 404, "there is nothing at this path"),
         ("GET", "/v1/reload", None, 405, "this path is not asked that way"),

@@ -36,6 +36,7 @@ NEEDS: dict[tuple[str, str], Scope | None] = {  # None: anybody may
     ("GET", "/v1/events"): Scope.READ,
     ("POST", "/v1/mappings/{name}/sync"): Scope.SYNC,
     ("POST", "/v1/models/{mapping}/{model}/retry"): Scope.SYNC,
+    ("POST", "/v1/retry"): Scope.SYNC,
     ("POST", "/v1/mappings/{name}/pause"): Scope.ADMIN,
     ("POST", "/v1/mappings/{name}/resume"): Scope.ADMIN,
     ("POST", "/v1/reload"): Scope.ADMIN,
