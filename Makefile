@@ -13,7 +13,7 @@ demo: $(READY)
 
 # pytest's own summary is the last line, whatever the coverage says after the tests. -rs says what is skipped, and why.
 test: $(READY)
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -rfEs --cov --cov-report= | tee .test-output
+	$(BIN)/python -m pytest -n $(JOBS) -rfEs --cov --cov-report= | tee .test-output
 	$(BIN)/coverage report --fail-under=90
 	$(BIN)/coverage report --fail-under=100 --include='bridge/core/*,bridge/reconcile/*'
 	@tail -n 1 .test-output

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     import wandb
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("wandb")]
+pytestmark = pytest.mark.sandbox
 
 Value = Any  # of an option of the SDK, or of a switch
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     import wandb
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("wandb")]
+pytestmark = pytest.mark.sandbox
 
 Value = Any  # of the SDK's own types, of JSON, or of a switch
 
