@@ -14,11 +14,7 @@ import pytest
 import requests
 from google.api.httpbody_pb2 import HttpBody
 from google.api_core import exceptions
-from google.cloud import (
-    aiplatform,  # noqa: TID251  the real client is what the stand-in is tested with
-    aiplatform_v1 as v1,  # noqa: TID251  the real client is what the stand-in is tested with
-)
-from google.cloud.aiplatform.constants import base as sdk_constants  # noqa: TID251  the source of the regions
+from google.cloud import aiplatform_v1 as v1  # noqa: TID251  the real client is what the stand-in is tested with
 from google.cloud.aiplatform_v1.services.endpoint_service.transports.grpc import (  # noqa: TID251  the real client
     EndpointServiceGrpcTransport,
 )
@@ -1011,7 +1007,9 @@ def test_a_prediction_says_who_answered(sandbox: Sandbox, clients: Clients, loca
 
 
 def test_locations_are_those_the_sdk_knows(clients: Clients) -> None:
-    assert set(REGIONS) == sdk_constants.SUPPORTED_REGIONS
+    from google.cloud.aiplatform.constants import base  # noqa: PLC0415, TID251  takes seconds; the source of the regions
+
+    assert set(REGIONS) == base.SUPPORTED_REGIONS
     listed = clients.models.list_locations({"name": "projects/p"})
     assert {location.location_id for location in listed.locations} == set(REGIONS)
     assert clients.models.get_location({"name": "projects/p/locations/us-east1"}).location_id == "us-east1"
@@ -1087,6 +1085,8 @@ def test_the_method_table_is_what_the_sdk_says() -> None:
 
 
 def test_a_script_of_the_high_level_sdk_runs(sandbox: Sandbox) -> None:
+    from google.cloud import aiplatform  # noqa: PLC0415, TID251  takes seconds; what people call
+
     aiplatform.init(
         project="highlevel",
         location="us-central1",
