@@ -13,6 +13,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import pytest
+import wandb
 
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.sandbox.faults import Fault, Kind
@@ -122,6 +123,12 @@ class Stage:
     def _gone(self, source: Source) -> list[bool]:
         path = self.people.path(self._name)
         return [source.is_gone(path, alias, self._chosen) for alias in ("production", "staging")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _no_team_is_known() -> None:
+    """Have the SDK forget the variables of whatever test it was first used in: with a team it would not ask for one."""
+    wandb.teardown()
 
 
 @pytest.fixture
