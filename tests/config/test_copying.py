@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,10 +15,22 @@ from bridge.core.settings import CopySettings
 if TYPE_CHECKING:
     from tests.config.folders import Folder
 
+OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
+
 
 def test_what_is_not_said_of_copying_has_a_default(folder: Folder) -> None:
     folder.bridge("copying: {parallel_files: 8, max_bandwidth: null}\n")
     assert folder.load().copying == CopySettings(parallel_files=8)
+
+
+def test_the_defaults_are_those_that_are_told_to_people(folder: Folder) -> None:
+    told = OPERATIONS.read_text(encoding="utf-8").partition("# bridge.yaml\ncopying:\n")[2]
+    block = f"copying:\n{told.partition('```')[0]}"
+
+    folder.bridge(block)
+
+    assert folder.load().copying == CopySettings()
+    assert set(re.findall(r"^  (\w+):", block, re.MULTILINE)) == {field.name for field in fields(CopySettings)}
 
 
 def test_every_limit_of_copying_can_be_said(folder: Folder) -> None:
