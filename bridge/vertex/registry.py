@@ -220,12 +220,12 @@ class VertexRegistry:
             except (NeedsPerson, TryAgain):
                 self._merge(model, has_it.id, alias)
                 raise
-        for other in self.observe(model).versions:
-            if alias in other.aliases and other.id != version_id:
-                self._merge(model, other.id, f"-{alias}")
         there = self.version(model, version_id)
         if there is None or alias not in there.aliases:
             raise TryAgain(f"alias {alias} of model {model} was set on @{version_id}, but does not show there yet")
+        for other in self.observe(model).versions:
+            if alias in other.aliases and other.id != version_id:
+                self._merge(model, other.id, f"-{alias}")
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """See the port."""

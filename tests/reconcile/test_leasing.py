@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from types import FunctionType
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.core.errors import TakenElsewhere, TryAgain
 from bridge.core.model import State
-from bridge.reconcile.fencing import fenced
+from bridge.reconcile.fencing import FencedCopier, FencedRegistry, fenced
 from bridge.reconcile.leasing import LASTS, Leases
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
@@ -151,9 +152,11 @@ def test_a_pass_that_loses_its_lease_registers_nothing_and_writes_nothing_more()
     assert [lease.owner for lease in world.store.leases()] == ["another"]
 
 
-@pytest.mark.parametrize(
-    "effect", ["register", "move_alias", "remove_alias", "mark_ours", "mark_duplicate", "copy", "arrange", "adopt"]
-)
+def effects_of(fence: type) -> list[str]:
+    return [name for name, said in vars(fence).items() if isinstance(said, FunctionType) and name[0] != "_"]
+
+
+@pytest.mark.parametrize("effect", [*effects_of(FencedRegistry), *effects_of(FencedCopier)])
 def test_no_effect_begins_when_the_lease_is_lost_between_two(effect: str) -> None:
     """The store would let the journal line be written; the effect itself asks again."""
     world = World()
@@ -163,7 +166,7 @@ def test_no_effect_begins_when_the_lease_is_lost_between_two(effect: str) -> Non
         reconciler = fenced(world.reconciler(world.specs[0]), store.fenced(lease), lease, ours)
         clock.advance(LASTS)
         store.take_lease(KEY, "b", clock.now(), clock.now() + LASTS)
-        end = reconciler.copier if effect in ("copy", "arrange", "adopt") else reconciler.registry
+        end = reconciler.copier if effect in effects_of(FencedCopier) else reconciler.registry
         version = world.publish("production")
         arguments: dict[str, tuple[object, ...]] = {
             "register": ("fraud", "fraud", version, "gs://x/", None),
@@ -171,15 +174,38 @@ def test_no_effect_begins_when_the_lease_is_lost_between_two(effect: str) -> Non
             "remove_alias": ("fraud", "production", "1"),
             "mark_ours": ("fraud", "1"),
             "mark_duplicate": ("fraud", "2", "1"),
+            "delete": ("fraud", "1"),
             "copy": (version, "gs://models/x/"),
             "adopt": (version, "gs://models/x/", "gs://models/y/"),
             "arrange": (version, "gs://models/x/", "gs://models/y/", ()),
+            "remove": (version, "gs://models/x/", lambda: None),
         }
+        world.storage.objects["gs://models/x/model.bin"] = b"theirs"
         named = {"facts": None} if effect == "register" else {}
         with pytest.raises(TakenElsewhere):
             getattr(end, effect)(*arguments[effect], **named)
 
-    assert (world.storage.objects, world.registry.calls) == ({}, [])
+    assert (world.storage.objects, world.registry.calls) == ({"gs://models/x/model.bin": b"theirs"}, [])
+
+
+def test_a_removal_ends_before_the_next_object_when_the_lease_is_lost() -> None:
+    world = World()
+    store, clock = world.store, world.clock
+    ours = leases(store, clock, "a")
+    version, taken = world.publish("production"), iter([False, True])
+    world.storage.objects |= {f"gs://models/x/{name}": b"ours" for name in "abc"}
+
+    def meanwhile() -> None:
+        if next(taken, False):
+            clock.advance(LASTS)
+            store.take_lease(KEY, "b", clock.now(), clock.now() + LASTS)
+
+    with ours.of(KEY) as lease:
+        reconciler = fenced(world.reconciler(world.specs[0]), store.fenced(lease), lease, ours)
+        with pytest.raises(TakenElsewhere):
+            reconciler.copier.remove(version, "gs://models/x/", meanwhile)
+
+    assert len(world.storage.objects) == 2
 
 
 def test_a_pass_that_is_told_to_stop_ends_before_its_next_effect_and_the_next_one_goes_on() -> None:
