@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from bridge.cli.following import following
 from bridge.cli.lookup import records_of
 from bridge.cli.options import DEFAULT_CONFIG, REFERENCES, ConfigPath, Json, load_config
 from bridge.cli.printing import say, say_json, size
@@ -26,7 +27,7 @@ def verify(
     """Compare source, bucket and Vertex with what was recorded; writes nothing. Exits with 1 if anything is not so."""
     from bridge.app import Bridge
 
-    with Bridge(load_config(config), read_only=True) as bridge:
+    with Bridge(load_config(config), read_only=True) as opened, following(opened) as bridge:
         records, _ = records_of(bridge.config, bridge.store, ref)
         verdicts = []
         for verdict in bridge.verifier().verify(records, deep=deep):

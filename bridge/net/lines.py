@@ -87,7 +87,7 @@ class Reply:
         """Let go of the connection; what is left of the body is not read. Idempotent."""
         host, self._host = self._host, None
         if host is not None:
-            whole = self._response.isclosed() and not self._response.will_close
+            whole = self._response.isclosed() and not (self._response.will_close or self._response.length)
             self._response.close()
             host.give_back(self._line, reusable=whole)
 
@@ -267,7 +267,7 @@ def _send(line: _Line, method: str, target: str, headers: Mapping[str, str], bod
     for piece in pieces:  # whose own errors are none of the connection
         try:
             line.connection.sock.sendall(piece)
-        except (BrokenPipeError, ConnectionResetError):
+        except (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError):
             return
         except OSError as broken:
             raise _broken(broken) from broken

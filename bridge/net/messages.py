@@ -22,10 +22,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 LONGEST, MOST = 1 << 16, 100  # bytes of a line of an answer's head; such lines
+EARLY = 10  # answers before the one that counts, at most
 
 _FINAL = 200  # answers below are followed by others (RFC 9110, 15.2)
 _BODILESS = frozenset(map(int, (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)))
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
+_CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n")  # RFC 9112, 7.1
+_LENIENT = (  # where the wire between only two can be read in one way, as http.client reads it too
+    "lenient_headers",
+    "lenient_chunked_length",
+    "lenient_transfer_encoding",
+    "lenient_version",
+    "lenient_optional_cr_before_lf",
+)
 _ENDS = re.compile(r"[\r\n\0]")  # what would end a line
 
 
@@ -51,41 +60,60 @@ class Response(HTTPResponse):
     def __init__(self, connection: socket.socket, method: str) -> None:
         super().__init__(connection, method=method)
         try:
-            head = self._head()
-            while head.status < _FINAL:
-                head = self._head()
+            head = self._final_head()
         except BaseException:
             self.close()
             raise
         self.status, self.fields = head.status, head.fields
-        self.chunked = head.fields.get("transfer-encoding", "").lower() == "chunked"
+        bodiless = method == "HEAD" or head.status in _BODILESS
+        self.chunked = head.fields.get("transfer-encoding", "").lower() == "chunked" and not bodiless
         self.chunk_left = None
-        self.length = None if self.chunked else head.length
-        if method == "HEAD" or head.status in _BODILESS:
-            self.length = 0
+        self.length = 0 if bodiless else None if self.chunked else head.length
         self.will_close = not head.lasts or (self.length is None and not self.chunked)
+
+    def _read_next_chunk_size(self) -> int:
+        """
+        Read the line before a chunk. Raises ValueError, of which http.client makes IncompleteRead.
+
+        Its own takes negative sizes, too, and reads without end then.
+        """
+        found = _CHUNK.fullmatch(self.fp.readline(LONGEST))
+        if found is None:
+            raise ValueError("what should be the size of a chunk is none")
+        return int(found[1], 16)
+
+    def _final_head(self) -> _Head:
+        for _ in range(EARLY):
+            if (head := self._head()).status >= _FINAL:
+                return head
+        raise UnreadableAnswer("an answer does not come to its end")
 
     def _head(self) -> _Head:
         lines = []
         while (line := self.fp.readline(LONGEST)) not in (b"\r\n", b"\n", b""):
             lines.append(line)
             if len(lines) > MOST or len(line) == LONGEST:
-                raise HTTPException("the head of an answer is too long")
+                raise UnreadableAnswer("the head of an answer is too long")
         if not line:
             raise RemoteDisconnected("the other side closed the connection")
         return _Head(b"".join(lines) + b"\r\n")
 
 
+class UnreadableAnswer(HTTPException):
+    """What came is no answer as HTTP has them."""
+
+
 class _Head:
-    """What httptools finds in the head of an answer."""
+    """What httptools finds in the head of an answer; of a header that comes again, the first value."""
 
     def __init__(self, text: bytes) -> None:
         self.fields: dict[str, str] = {}
         self._parser = HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(**dict.fromkeys(_LENIENT, True))
         try:
             self._parser.feed_data(text)
         except (HttpParserError, HttpParserUpgrade) as torn:
-            raise HTTPException("what came is no answer") from torn
+            raise UnreadableAnswer("what came is no answer") from torn
         self.status = self._parser.get_status_code()
         del self._parser  # which knows us: a circle would stay in memory until the collector finds it
 
@@ -94,12 +122,11 @@ class _Head:
         self.lasts = self._parser.should_keep_alive()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Take note of a header; one that comes again is one more value of it (RFC 9110, 5.3)."""
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        self.fields[key] = f"{self.fields[key]}, {text}" if key in self.fields else text
+        """Take note of a header."""
+        self.fields.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
 
     @property
     def length(self) -> int | None:
         """How many bytes follow, if the answer says so."""
         said = self.fields.get("content-length")
-        return None if said is None else int(said)  # a number, or httptools would have refused it
+        return int(said) if said else None  # a number, or httptools would have refused it

@@ -48,10 +48,10 @@ class Arriving:
 
 
 @contextmanager
-def syncing(desk: Desk) -> Iterator[subprocess.Popen[str]]:
-    """Run `bridge sync` in a process group of its own, as a shell does."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "bridge", "sync"],
+def running(desk: Desk, *command: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command of the bridge in a process group of its own, as a shell does."""
+    process = subprocess.Popen(  # noqa: S603  our own words
+        [sys.executable, "-m", "bridge", *command],
         cwd=desk.folder,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -79,7 +79,7 @@ def test_a_copy_that_is_interrupted_ends_at_once_and_the_next_sync_goes_on(
     desk.publish(CONTENT, "production")
     arriving = Arriving(desk, monkeypatch)
     desk.write_config(BANDWIDTH)
-    with syncing(desk) as process:
+    with running(desk, "sync") as process:
         assert arriving.some.wait(60)
         said = interrupted(process)
     assert f"copying {desk.path}:v0: 0 of 1 files" in said
@@ -102,7 +102,7 @@ def test_a_copy_that_waits_for_a_network_is_interrupted_all_the_same(desk: Desk,
     faults.arm(Fault("wandb", "slow", "GET file"))  # the manifest comes, and takes no time
     number = faults.arm(Fault(service, "timeout_before", method, seconds=3 * PATIENCE))
     try:
-        with syncing(desk) as process:
+        with running(desk, "sync") as process:
             while number in faults.armed():
                 with pytest.raises(subprocess.TimeoutExpired):  # or it has ended before
                     process.wait(0.1)
@@ -111,3 +111,22 @@ def test_a_copy_that_waits_for_a_network_is_interrupted_all_the_same(desk: Desk,
         faults.disarm()
     assert desk.bridge("sync").code == 0
     assert desk.aliases()["production"] == "1"
+
+
+def test_reading_every_byte_again_is_interrupted_whatever_it_waits_for(desk: Desk) -> None:
+    """Else who reads would wait until the bandwidth lets 8 MiB pass, which is longer than PATIENCE."""
+    desk.publish(CONTENT, "production")
+    assert desk.bridge("sync").code == 0
+    desk.write_config("copying: {max_bandwidth: 0.1MiB/s}\n")
+    asked = reads(desk)
+
+    with running(desk, "verify", "--deep") as process:
+        while reads(desk) < asked + 3:  # of the manifest, of what is known of the file, and of its first bytes
+            with pytest.raises(subprocess.TimeoutExpired):
+                process.wait(0.1)
+        interrupted(process)
+
+
+def reads(desk: Desk) -> int:
+    """Count the requests for objects of the bucket."""
+    return sum(number for call, number in desk.world.traffic.counts().items() if call.method == "objects.get")

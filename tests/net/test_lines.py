@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.net.lines import FIRST, JOINED, Broken, Lines
-from bridge.net.messages import LONGEST, MOST
+from bridge.net.messages import EARLY, LONGEST, MOST
 from tests.net.peers import OK, Certificate, Peer, Talk, answering, certificate, closing_after
 from tests.sources.servers import Reply, ScriptedServer
 
@@ -67,6 +67,7 @@ def test_one_connection_serves_many_requests(lines: Lines) -> None:
         pytest.param(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", b"ok", id="chunked"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"", id="nothing"),
         pytest.param(b"HTTP/1.1 204 No Content\r\n\r\n", b"", id="204"),
+        pytest.param(b"HTTP/1.1 204 No Content\r\nTransfer-Encoding: chunked\r\n\r\n", b"", id="204, chunked"),
         pytest.param(b"HTTP/1.1 304 Not Modified\r\nContent-Length: 99\r\n\r\n", b"", id="304"),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" + OK, b"ok", id="100"),
         pytest.param(b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + OK, b"ok", id="103"),
@@ -272,6 +273,31 @@ def test_a_body_that_ends_early_is_no_answer(lines: Lines, answer: bytes, size: 
             got(lines, peer.url)
 
 
+@pytest.mark.parametrize("said", [b"many", b"-1", b"-5", b"0x4", b"+4", b"", b"4 4", b"1" * 17, b"f" * LONGEST])
+def test_what_is_no_size_of_a_chunk_breaks(lines: Lines, said: bytes) -> None:
+    answer = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n%s\r\nhalf\r\n0\r\n\r\n" % said
+    with Peer(closing_after(answer)) as peer:
+        for _ in range(2):  # the one connection was given back, so this does not wait for ever
+            with pytest.raises(Broken, match="IncompleteRead"):
+                lines.ask("GET", peer.url, {}).read()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", id="chunked, twice"),
+        pytest.param(b"Content-Length: 99\r\nTransfer-Encoding: chunked\r\n\r\n", id="a length, which is none"),
+        pytest.param(b"transfer-encoding: Chunked\nX-A: b\n\n", id="lines without CR"),
+        pytest.param(b"X-A: b\x01\r\nTransfer-Encoding: chunked\r\n\r\n", id="a value of anything"),
+    ],
+)
+def test_a_head_that_can_be_read_in_one_way_only_is_read(lines: Lines, head: bytes) -> None:
+    with Peer(answering(b"HTTP/1.1 200 OK\r\n" + head + b"2;a=b\r\nok\r\n0\r\n\r\n")) as peer:
+        assert [got(lines, peer.url) for _ in range(2)] == [(200, b"ok")] * 2
+
+    assert peer.connections == 1
+
+
 @pytest.mark.parametrize(
     ("quick", "sizes"),
     [(float("inf"), [FIRST, 2 * FIRST, 3 * FIRST, FIRST]), (0.0, [FIRST] * 7)],
@@ -306,6 +332,7 @@ def test_pieces_are_of_the_size_that_was_asked_for(lines: Lines) -> None:
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nok", id="no length"),
         pytest.param(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nok", id="two lengths"),
         pytest.param(b"HTTP/1.1 200 OK\r\nA B: c\r\nContent-Length: 2\r\n\r\nok", id="no name"),
+        pytest.param(b"HTTP/1.1 103 Early Hints\r\n\r\n" * EARLY + OK, id="endless answers before it"),
         pytest.param(
             b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" + OK, id="an upgrade"
         ),
@@ -328,11 +355,11 @@ def test_where_nobody_listens_it_breaks(lines: Lines) -> None:
             got(lines, f"http://127.0.0.1:{port}")
 
 
-def test_names_of_headers_are_in_lower_case_and_what_comes_again_is_one_more_value(lines: Lines) -> None:
+def test_names_of_headers_are_in_lower_case_and_the_first_value_counts(lines: Lines) -> None:
     said = b"HTTP/1.1 200 OK\r\nx-GOOG-hash: a=\xe9\r\nContent-Length: 0\r\nX-Goog-Hash:b\r\n\r\n"
     with Peer(answering(said)) as peer:
         reply = lines.ask("GET", peer.url, {})
-        assert reply.headers == {"x-goog-hash": "a=é, b", "content-length": "0"}
+        assert reply.headers == {"x-goog-hash": "a=é", "content-length": "0"}
         reply.close()
 
 
@@ -477,6 +504,20 @@ def test_a_bundle_that_cannot_be_read_is_named(
     for _ in range(2):
         with pytest.raises(Broken, match=r"no certificates can be read from .*bundle"):
             got(lines, "https://127.0.0.1:1")
+
+
+def test_over_tls_an_answer_that_comes_before_all_was_sent_is_read_or_the_connection_broke(
+    certified: Certificate,
+) -> None:
+    """Which of them is up to the order in which its last bytes come; what could not be sent is never what is told."""
+    with Peer(hears_only_the_head, tls=certified.server) as peer, closing(Lines(verify=False)) as lines:
+        for _ in range(4):
+            try:
+                reply = lines.ask("PUT", peer.url, {"Content-Length": str(64 << 20)}, iter([bytes(1 << 20)] * 64))
+            except Broken as broken:
+                assert str(broken) in ("RemoteDisconnected", "ConnectionResetError")
+            else:
+                assert (reply.status, reply.read()) == (403, b"no")
 
 
 # proxies
