@@ -104,6 +104,29 @@ def test_nobody_in_particular_has_no_token() -> None:
     assert "authorization" not in server.asked[0].headers
 
 
+# the pace
+
+
+@pytest.mark.parametrize(
+    ("refusal", "limit"),
+    [
+        pytest.param(Reply(429), 4, id="429"),
+        pytest.param(Reply(503), 4, id="503"),
+        pytest.param(Reply(403, b'{"error": {"errors": [{"reason": "rateLimitExceeded"}]}}'), 4, id="403, by its word"),
+        pytest.param(Reply(500), 8, id="500 is no word of how much"),
+    ],
+)
+def test_a_bucket_that_has_too_much_to_do_is_sent_half_as_many_files_at_a_time(refusal: Reply, limit: int) -> None:
+    pace = Pace(8, processors=8)
+    with (
+        ScriptedServer(in_a_row(refusal, STORED)) as server,
+        closing(Wire(server.url, AnonymousCredentials(), pace, 1)) as wire,
+    ):
+        wire.insist("GET", "/storage/v1/b/models/o/x", {})
+
+    assert (pace.lane(1).limit, pace.lane(LARGE).limit) == (limit, limit)
+
+
 # sessions
 
 
@@ -157,7 +180,7 @@ def test_a_bucket_that_forgets_every_upload_is_for_another_time() -> None:
         put(server.url, LARGE)
 
 
-@pytest.mark.parametrize("location", ["", "https://storage.example.com", "nonsense"])
+@pytest.mark.parametrize("location", ["", "https://storage.example.com", "nonsense", "/up load?id=a", "/ä?id=a"])
 def test_a_session_without_an_address_is_for_another_time(location: str) -> None:
     with ScriptedServer(lambda _: session(location)) as server, pytest.raises(TryAgain, match="did not say where"):
         put(server.url, LARGE)

@@ -510,14 +510,17 @@ def test_over_tls_an_answer_that_comes_before_all_was_sent_is_read_or_the_connec
     certified: Certificate,
 ) -> None:
     """Which of them is up to the order in which its last bytes come; what could not be sent is never what is told."""
+
+    def come() -> object:
+        try:
+            reply = lines.ask("PUT", peer.url, {"Content-Length": str(64 << 20)}, iter([bytes(1 << 20)] * 64))
+        except Broken as broken:
+            return str(broken)
+        return reply.status, reply.read()
+
     with Peer(hears_only_the_head, tls=certified.server) as peer, closing(Lines(verify=False)) as lines:
         for _ in range(4):
-            try:
-                reply = lines.ask("PUT", peer.url, {"Content-Length": str(64 << 20)}, iter([bytes(1 << 20)] * 64))
-            except Broken as broken:
-                assert str(broken) in ("RemoteDisconnected", "ConnectionResetError")
-            else:
-                assert (reply.status, reply.read()) == (403, b"no")
+            assert come() in ((403, b"no"), "RemoteDisconnected", "ConnectionResetError")
 
 
 # proxies

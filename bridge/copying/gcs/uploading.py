@@ -24,6 +24,7 @@ from bridge.copying.gcs.wire import LONGEST_WAIT, Unwell
 from bridge.copying.verifying import mismatch
 from bridge.core.errors import IntegrityError, TryAgain
 from bridge.core.records import Upload
+from bridge.net.addresses import UNFIT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -176,7 +177,8 @@ class Uploader:
         answer = self.wire.insist("POST", _target(place, "resumable"), headers, (text,))
         if answer.status != HTTPStatus.OK:
             raise answer.refusal()
-        location = urlsplit(answer.headers.get("location", ""))
+        said = answer.headers.get("location", "")
+        location = urlsplit(said if said.isascii() and not UNFIT.search(said) else "")
         if not location.path.startswith("/") or not location.query:
             raise Unwell("it began an upload and did not say where")
         address = f"{location.path}?{location.query}"
