@@ -15,7 +15,7 @@ from bridge.cli.main import run
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJECT
 from bridge.vertex.registry import VertexRegistry
 from tests.sources.mlflow_people import mlflow_people
-from tests.store.databases import VARIABLE, has_tables, lose_tables, postgres_schema
+from tests.store.databases import VARIABLE, all_rows, has_tables, lose_tables, postgres_schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _numbers = count(1)
 
 SECRET_KEY = "BRIDGE_SECRET_KEY"  # a variable
+# Variables whose values may show nowhere, in any test: see Desk.leaks.
+SECRETS = ("WANDB_API_KEY", SECRET_KEY, "BRIDGE_WEBHOOK_TOKEN", "BRIDGE_WEBHOOK_SECRET", "BRIDGE_NOTIFY_URL")
 IN_A_FILE = "sqlite:///bridge.db"
 # For a test that looks at the file, or at what is said of it.
 in_a_file = pytest.mark.parametrize("store_url", [IN_A_FILE])
@@ -53,6 +55,7 @@ class Desk:
     capsys: pytest.CaptureFixture[str]
     store: str
     number: int = field(default_factory=lambda: next(_numbers))
+    said: list[str] = field(default_factory=list)  # by all commands
 
     @property
     def collection(self) -> str:
@@ -92,6 +95,7 @@ class Desk:
         self.capsys.readouterr()
         code = run(arguments)
         out, err = self.capsys.readouterr()
+        self.said += [out, err]
         return Outcome(code, out, err)
 
     def bridge_json(self, *arguments: str) -> Any:  # noqa: ANN401  whatever the command prints
@@ -139,11 +143,28 @@ class Desk:
             return (self.folder / "bridge.db").exists()
         return has_tables(self.store)
 
+    def leaks(self) -> list[str]:
+        """Search what commands said, files that are ours and the store for secrets; say where there are some."""
+        files = [path for path in self.folder.rglob("*") if path.is_file() and not is_of_wandb(path, self.folder)]
+        places = {str(path.relative_to(self.folder)): path.read_bytes() for path in files}
+        places["output"] = "\n".join(self.said).encode()
+        if self.store != IN_A_FILE:
+            places["store"] = all_rows(self.store).encode()
+        known = {name: value.encode() for name in SECRETS if (value := os.environ.get(name))}
+        return [
+            f"{name} in {place}" for place, text in places.items() for name, secret in known.items() if secret in text
+        ]
+
     def lose_store(self) -> None:
         if self.store == IN_A_FILE:
             (self.folder / "bridge.db").unlink()
         else:
             lose_tables(self.store)
+
+
+def is_of_wandb(path: Path, folder: Path) -> bool:
+    """Tell what W&B's own SDK writes, for people."""
+    return path.relative_to(folder).parts[0].startswith("wandb")
 
 
 @pytest.fixture
@@ -165,13 +186,14 @@ def desk(
         monkeypatch.setenv(name, value)
     for name in ("WANDB_DIR", "WANDB_CACHE_DIR", "WANDB_DATA_DIR", "WANDB_CONFIG_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name.lower()))
-    monkeypatch.setenv(SECRET_KEY, "a key for tests of whatever is sealed")
+    monkeypatch.setenv(SECRET_KEY, "canary-sealing-key-77c2d4e1")
     monkeypatch.chdir(tmp_path)
     made = Desk(tmp_path, world, capsys, store_url)
     made.write_config()
     made.write_mapping()
     yield made
     world.traffic.faults.disarm()  # those of a test that has failed spoil no other
+    assert made.leaks() == []
 
 
 @pytest.fixture

@@ -48,6 +48,7 @@ class Running:
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
+            self.desk.said.append(line)
             self._lines.put(line)
         self._process.stderr.close()
         self._lines.put(None)
@@ -108,9 +109,11 @@ def running(desk: Desk) -> Iterator[Running]:
 def ended(desk: Desk) -> subprocess.CompletedProcess[str]:
     """Run a service that ends by itself; as a process, since it takes the signals and loggers of its own for itself."""
     command = [sys.executable, "-m", "bridge", "run"]
-    return subprocess.run(  # noqa: S603  our own words
+    done = subprocess.run(  # noqa: S603  our own words
         command, cwd=desk.folder, capture_output=True, text=True, timeout=WAIT, check=False
     )
+    desk.said += [done.stdout, done.stderr]
+    return done
 
 
 def until(condition: Callable[[], bool], what: str) -> None:

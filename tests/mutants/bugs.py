@@ -16,6 +16,7 @@ RECONCILER = "tests/reconcile/test_reconciler.py::"
 PASSES = "tests/reconcile/test_passes.py::"
 LEASING = "tests/reconcile/test_leasing.py::"
 LEADING = "tests/sources/test_leading.py::"
+SEALING = "tests/store/test_sealing.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +144,25 @@ BUGS = (
         return self.registry.register(""",
         """        return self.registry.register(""",
         (LEASING,),
+    ),
+    Bug(
+        "P2",
+        "a process deletes a version though another one has its lease",
+        "bridge/reconcile/fencing.py",
+        "        self.leases.check(self.lease)\n        return self.registry.delete(model, version_id)\n",
+        "        return self.registry.delete(model, version_id)\n",
+        (LEASING + "test_no_effect_begins_when_the_lease_is_lost_between_two[delete]",),
+    ),
+    Bug(
+        "P2",
+        "a process removes objects though another one has its lease",
+        "bridge/reconcile/fencing.py",
+        "            self.leases.check(self.lease)\n            go_on()\n",
+        "            go_on()\n",
+        (
+            LEASING + "test_no_effect_begins_when_the_lease_is_lost_between_two[remove]",
+            LEASING + "test_a_removal_ends_before_the_next_object_when_the_lease_is_lost",
+        ),
     ),
     Bug(
         "P2",
@@ -342,6 +362,17 @@ BUGS = (
         "        if at != size or more or self._hashed > size:\n",
         "        if at < size:\n",
         ("tests/copying/test_verifying.py::",),
+    ),
+    Bug(
+        "P10",
+        "the address of an upload is kept as it is",
+        "bridge/store/rows.py",
+        '        "sealed_address": seal(secret, upload.uri, upload.address),\n',
+        '        "sealed_address": upload.address,\n',
+        (
+            SEALING + "test_no_file_of_the_store_holds_an_address",
+            SEALING + "test_an_upload_is_taken_up_by_whoever_has_the_key",
+        ),
     ),
     Bug(
         "P10",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import MetaData, create_engine, inspect, make_url, text
+from sqlalchemy import MetaData, create_engine, inspect, make_url, select, text
 from sqlalchemy.exc import OperationalError
 
 if TYPE_CHECKING:
@@ -54,6 +54,20 @@ def lose_tables(url: str) -> None:
     try:
         tables.reflect(engine)
         tables.drop_all(engine)
+    finally:
+        engine.dispose()
+
+
+def all_rows(url: str) -> str:
+    """Spell whatever is in a database."""
+    engine = create_engine(url)
+    tables = MetaData()
+    try:
+        tables.reflect(engine)
+        with engine.connect() as connection:
+            return "\n".join(
+                repr(tuple(row)) for table in tables.sorted_tables for row in connection.execute(select(table))
+            )
     finally:
         engine.dispose()
 
