@@ -17,6 +17,7 @@ PASSES = "tests/reconcile/test_passes.py::"
 LEASING = "tests/reconcile/test_leasing.py::"
 LEADING = "tests/sources/test_leading.py::"
 SEALING = "tests/store/test_sealing.py::"
+KILLED = "tests/e2e/test_killed.py::"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,11 @@ BUGS = (
         "bridge/core/settling.py",
         "        elif took_effect(change, actual, known.records):\n",
         "        elif False:\n",
-        (ANY_POINT, SCHEDULES),
+        (
+            ANY_POINT,
+            SCHEDULES,
+            KILLED + "test_a_process_killed_before_it_learns_of_its_change_is_followed_by_one_that_finds_it",
+        ),
     ),
     Bug(
         "P1",
@@ -170,7 +175,10 @@ BUGS = (
         "bridge/core/planner.py",
         "            if not version.duplicate:\n",
         "            if False:\n",
-        ("tests/reconcile/test_duplicates.py::",),
+        (
+            "tests/reconcile/test_duplicates.py::",
+            "tests/e2e/test_duplicates.py::test_it_is_found_and_marked_in_one_pass_and_never_has_an_alias",
+        ),
     ),
     Bug(
         "P3",
@@ -332,6 +340,14 @@ BUGS = (
         ("tests/core/test_retrying.py::",),
     ),
     Bug(
+        "P7",
+        "a bucket or a source that is unwell is not asked again",
+        "bridge/net/insisting.py",
+        "UNWELL = (408, 429, 500, 502, 503, 504)",
+        "UNWELL = (429, 502, 503, 504)",
+        ("tests/sources/test_streams.py::",),
+    ),
+    Bug(
         "P8",
         "a rebuilt store does not know which aliases it had set",
         "bridge/core/rebuilding.py",
@@ -373,6 +389,14 @@ BUGS = (
             SEALING + "test_no_file_of_the_store_holds_an_address",
             SEALING + "test_an_upload_is_taken_up_by_whoever_has_the_key",
         ),
+    ),
+    Bug(
+        "P10",
+        "a line of a configuration that may hold a secret is shown",
+        "bridge/config/report.py",
+        "        if at is None or self.may_be_secret(at.file, at.line):\n",
+        "        if at is None:\n",
+        ("tests/config/test_secrets.py::",),
     ),
     Bug(
         "P10",
