@@ -15,12 +15,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from bridge.core.errors import BridgeError, TakenElsewhere, TryAgain
+from bridge.core.model import ModelKey
 from bridge.core.records import taken_elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.core.model import ModelKey
     from bridge.core.ports import Clock, Store
     from bridge.core.records import Lease
 
@@ -30,6 +30,7 @@ LASTS = timedelta(seconds=60)  # must be long against the difference between two
 RENEWED_EVERY = LASTS / 3
 BUSY_FOR = timedelta(seconds=5)  # after which it is worth asking again for a lease that another process has
 ASKED_EVERY = 1.0  # seconds, while another process has the lease
+NO_MODEL = ModelKey("", "")  # its lease keeps nobody from anything
 
 
 @dataclass(slots=True)
@@ -72,6 +73,16 @@ class Leases:
         for lease in held:
             if not self.store.renew_lease(lease, self.clock.now() + LASTS):
                 log.warning("the lease of %s is lost: another process works on it now", lease.key)
+
+    def probe(self) -> None:
+        """
+        Find out whether the store takes what is written, by a lease that is no model's; raise what it says if not.
+
+        One that is read-only or full can be read all the same. That another process is at it just now is as good.
+        """
+        now = self.clock.now()
+        if (lease := self.store.take_lease(NO_MODEL, self.owner, now, now + LASTS)) is not None:
+            self.store.release_lease(lease)
 
     @property
     def held(self) -> int:

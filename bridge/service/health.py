@@ -21,8 +21,9 @@ class Health:
     """
     What is known of the service's parts. Safe from several threads.
 
-    It is ready when its configuration is loaded, its store answers and every connection was looked at once. That a
-    source, Vertex or a bucket is unwell makes it degraded, not unready: nobody else could do its work better meanwhile.
+    It is ready when its configuration is loaded, its store can be written and every connection was looked at once. That
+    a source, Vertex or a bucket is unwell makes it degraded, not unready: nobody else could do its work better
+    meanwhile.
     """
 
     _configuration: str | None = "it is not loaded yet"
@@ -52,6 +53,12 @@ class Health:
         """Note how the store answered; None if all was well."""
         with self._lock:
             self._store = problem
+
+    @property
+    def is_store_well(self) -> bool:
+        """Whether all was well when the store was last heard of; not before it was asked."""
+        with self._lock:
+            return self._store is None
 
     def swept(self, connection: str, problem: str | None) -> bool:
         """

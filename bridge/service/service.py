@@ -184,17 +184,24 @@ class Service:
         self._with_store(look)
 
     def _beat(self) -> None:
-        self._bridge.store.leases()  # whether anything is at work or not: does the store answer?
         self._bridge.leases.renew()
+        self._bridge.leases.probe()  # whether anything is at work or not
 
     def _remove_leftovers(self) -> None:
         for leftover in self._bridge.leftovers.remove():
             log.info("%s", leftover)
 
     def _with_store(self, work: Callable[[], object]) -> None:
-        """Do what only the store can make fail: an outside that is unwell becomes a model's status, not an error."""
+        """
+        Do what only the store can make fail: an outside that is unwell becomes a model's status, not an error.
+
+        Work that has only read does not show that a store is well again that could not be written.
+        """
         try:
             work()
+            if self._health.is_store_well:
+                return
+            self._bridge.leases.probe()
         except BridgeError as problem:
             self._health.store(str(problem))
             log.warning("%s", problem)

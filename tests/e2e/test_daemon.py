@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
+import threading
 from contextlib import closing
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 import requests
+from sqlalchemy import Engine, event
 
 from bridge.config.load import load
-from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.errors import NeedsPerson
 from bridge.core.model import State
 from bridge.sandbox.faults import Fault
 from bridge.service.daemon import Daemon
-from bridge.store.sql import SqlStore, open_store
+from bridge.store.sql import open_store
 from tests.e2e.conftest import in_a_file
 from tests.e2e.test_run import WAIT, until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.core.errors import BridgeError
+    from sqlalchemy import Connection
+
     from tests.e2e.conftest import Desk
 
 pytestmark = pytest.mark.sandbox
@@ -39,6 +43,27 @@ def daemon(desk: Desk) -> Iterator[Daemon]:
     yield made
     desk.world.traffic.faults.disarm()
     until(made.stop, "all of it has ended, and its connections are closed")
+
+
+@pytest.fixture
+def read_only() -> Iterator[threading.Event]:
+    """While it is set, every transaction of a store that begins may only read."""
+    made = threading.Event()
+
+    def begin(connection: Connection) -> None:
+        if connection.dialect.name == "sqlite":  # where it stays with the connection
+            connection.exec_driver_sql(f"PRAGMA query_only = {int(made.is_set())}")
+        elif made.is_set():
+            connection.exec_driver_sql("SET TRANSACTION READ ONLY")
+
+    event.listen(Engine, "begin", begin)
+    yield made
+    event.remove(Engine, "begin", begin)
+
+
+@pytest.fixture
+def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.service.service.RENEWED_EVERY", timedelta(seconds=0.5))
 
 
 def has(desk: Desk, alias: str, version: str) -> bool:
@@ -62,29 +87,32 @@ def test_a_daemon_follows_goes_over_to_another_configuration_and_ends(desk: Desk
         assert store.leases() == ()
 
 
-@pytest.mark.parametrize(
-    "problem",
-    [
-        pytest.param(TryAgain("the store is busy"), id="locked"),
-        pytest.param(NeedsPerson("the store cannot be written to", "make room"), id="full or read-only"),
-    ],
-)
-def test_a_store_that_is_unwell_is_told_and_the_service_stays_up_and_goes_on(
-    desk: Desk, daemon: Daemon, monkeypatch: pytest.MonkeyPatch, problem: BridgeError
+@pytest.mark.usefixtures("quick_beats")
+def test_a_store_that_cannot_be_written_is_told_until_it_can_be_and_the_service_stays_up_and_goes_on(
+    desk: Desk, read_only: threading.Event, daemon: Daemon
 ) -> None:
-    def unwell(*_: object) -> NoReturn:
-        raise problem
-
     desk.publish(b"first", "production")
     daemon.start()
     until(lambda: has(desk, "production", "1"), "production on @1")
-    with monkeypatch.context() as broken:
-        for method in ("statuses", "take_lease"):
-            broken.setattr(SqlStore, method, unwell)
-        until(lambda: daemon.health.report()["unready"] == {"store": str(problem)}, "it is told")
-        desk.tag(desk.publish(b"second"), "production")
-        assert requests.get(f"{daemon.url}/livez", timeout=WAIT).status_code == 200
-        assert desk.aliases()["production"] == "1"
+    until(lambda: daemon.health.report()["ready"], "it is ready")
+    before = desk.aliases()
+    read_only.set()
+    until(lambda: not daemon.health.report()["ready"], "a quiet service finds out by itself")
+    desk.tag(desk.publish(b"second"), "production")
+    desk.world.traffic.reset()
+    told = [daemon.health.report()["unready"]]
+
+    def swept_often() -> bool:
+        told.append(daemon.health.report()["unready"])
+        return desk.world.traffic.count("wandb") >= 8
+
+    until(swept_often, "some more sweeps")
+    assert [list(reasons) for reasons in told] == [["store"]] * len(told), "it never looks well meanwhile"
+    assert {" cannot be written; check that " in reasons["store"] for reasons in told} == {True}
+    assert requests.get(f"{daemon.url}/livez", timeout=WAIT).status_code == 200
+    assert requests.get(f"{daemon.url}/readyz", timeout=WAIT).status_code == 503
+    assert desk.aliases() == before
+    read_only.clear()
     until(lambda: has(desk, "production", "2"), "what was tagged meanwhile arrives")
     until(lambda: daemon.health.report()["ready"], "it is ready again")
 

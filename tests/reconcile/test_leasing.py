@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.core.errors import TakenElsewhere, TryAgain
+from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
 from bridge.core.model import State
 from bridge.reconcile.fencing import FencedCopier, FencedRegistry, fenced
-from bridge.reconcile.leasing import LASTS, Leases
+from bridge.reconcile.leasing import LASTS, NO_MODEL, Leases
 from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
 from bridge.testing.store import MemoryStore
@@ -21,8 +21,9 @@ from tests.worlds import KEY, World
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from datetime import datetime
 
-    from bridge.core.model import Description, SourceVersion
+    from bridge.core.model import Description, ModelKey, SourceVersion
     from bridge.core.records import Lease
 
 
@@ -100,6 +101,35 @@ def test_a_store_that_is_unwell_at_the_end_leaves_the_lease_to_end_by_itself(cap
         pass
 
     assert "the lease of fraud/fraud could not be given back, and ends by itself: the store is busy" in caplog.text
+
+
+def test_a_probe_writes_keeps_nobody_from_anything_and_leaves_nothing() -> None:
+    store, clock = MemoryStore(), FakeClock()
+    ours = leases(store, clock, "a")
+    with ours.of(KEY):
+        ours.probe()
+        assert ours.held == 1
+        assert [lease.key for lease in store.leases()] == [KEY]
+    asked = store.take_lease(NO_MODEL, "b", clock.now(), clock.now() + LASTS)
+    assert asked is not None
+    assert asked.epoch == 2, "the probe had one"
+    ours.probe()
+    assert [lease.owner for lease in store.leases()] == ["b"], "another process is at it: that is as good"
+
+
+@pytest.mark.parametrize("method", ["take_lease", "release_lease"])
+def test_a_probe_tells_that_a_store_cannot_be_written(method: str) -> None:
+    class Full(MemoryStore):
+        def take_lease(self, key: ModelKey, owner: str, now: datetime, until: datetime) -> Lease | None:
+            if method == "take_lease":
+                raise NeedsPerson("the store is full", "make room")
+            return super().take_lease(key, owner, now, until)
+
+        def release_lease(self, lease: Lease) -> None:  # noqa: ARG002  the port's
+            raise NeedsPerson("the store is full", "make room")
+
+    with pytest.raises(NeedsPerson, match="the store is full"):
+        leases(Full(), FakeClock(), "a").probe()
 
 
 def test_before_an_effect_a_lease_is_renewed_or_refused() -> None:

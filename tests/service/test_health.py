@@ -37,6 +37,7 @@ def listener() -> Iterator[Listener]:
 
 def test_a_service_is_not_ready_before_all_has_been_tried_once() -> None:
     health = Health()
+    assert not health.is_store_well, "nobody knows yet"
     assert health.report()["unready"] == {"configuration": "it is not loaded yet", "store": "it was not asked yet"}
     health.configured(["acme", "ml"])
     health.store(None)
@@ -104,9 +105,12 @@ def test_a_new_configuration_listens_anew_and_not_to_what_a_retired_service_hear
 
 def test_a_store_that_does_not_answer_is_unready_until_it_does() -> None:
     health = ready()
+    assert health.is_store_well
     health.store("the store is busy")
+    assert not health.is_store_well
     assert health.report() == {"ready": False, "unready": {"store": "the store is busy"}, "degraded": {}}
     health.store(None)
+    assert health.is_store_well
     assert health.report()["ready"]
 
 
