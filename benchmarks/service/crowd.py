@@ -41,7 +41,10 @@ def measure(folder: Path) -> list[Row]:
             stage.tag(moved)
             beside = stage.until(lambda: stage.holder(vertex, ASIDE, "production") == "2")
             rest = stage.until(lambda: service.metric("bridge_models", state="SYNCED") == MODELS + 1, 1.0)
-            refused = service.metric("bridge_upstream_requests_total", api="vertex", code="429")
+            refused = sum(
+                service.metric("bridge_upstream_requests_total", api=api, code="429")
+                for api in ("vertex", "vertex_uploads")
+            )
             loud = len(service.loud())
     return [
         ("200 models at once, until all are synced", "-", "min", [(first + beside + rest) / 60]),
