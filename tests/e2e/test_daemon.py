@@ -21,6 +21,7 @@ from bridge.service.daemon import Daemon
 from bridge.store.sql import open_store
 from tests.e2e.conftest import in_a_file
 from tests.e2e.test_run import WAIT, until
+from tests.store.databases import made_by_a_newer_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,6 +86,24 @@ def test_a_daemon_follows_goes_over_to_another_configuration_and_ends(desk: Desk
     assert daemon.health.report()["unready"] == {"service": "it is stopping"}
     with closing(open_store(desk.store)) as store:
         assert store.leases() == ()
+
+
+def test_a_reload_over_a_store_that_a_newer_bridge_has_upgraded_is_refused_and_the_last_good_one_goes_on(
+    desk: Desk, daemon: Daemon
+) -> None:
+    desk.publish(b"first", "production")
+    daemon.start()
+    until(lambda: has(desk, "production", "1"), "production on @1")
+    made_by_a_newer_bridge(desk.store)
+    refused = daemon.reload()
+
+    assert isinstance(refused, NeedsPerson)
+    assert " has the schema '9999', and this bridge knows none after " in refused.reason
+    assert refused.remedy == "a newer bridge made it: upgrade this one, or name another store"
+    assert daemon.health.report()["degraded"] == {"configuration": str(refused)}
+    desk.tag(desk.publish(b"second"), "production")
+    until(lambda: has(desk, "production", "2"), "it is followed as before")
+    assert daemon.health.report()["ready"]
 
 
 @pytest.mark.usefixtures("quick_beats")

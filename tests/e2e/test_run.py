@@ -16,7 +16,10 @@ import pytest
 import requests
 
 from bridge.sandbox.faults import Fault
+from bridge.store.schema import HEAD
+from bridge.store.sql import open_store
 from tests.e2e.test_interrupt import BANDWIDTH, CONTENT, Arriving
+from tests.store.databases import made_by_a_newer_bridge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -290,6 +293,20 @@ def test_a_new_configuration_is_taken_if_it_is_valid_else_the_last_good_one_goes
         until(lambda: desk.aliases().get("stage") == "1", "the new rule is followed")
         assert service.readyz() == (200, {"ready": True, "unready": {}, "degraded": {}})
         assert service.end() == 0
+
+
+def test_a_store_that_a_newer_bridge_has_made_ends_the_service_with_a_clear_word(desk: Desk) -> None:
+    write_config(desk)
+    open_store(desk.store).close()
+    made_by_a_newer_bridge(desk.store)
+    refused = ended(desk)
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("error: the store at ")
+    assert refused.stderr.endswith(
+        f" has the schema '9999', and this bridge knows none after {HEAD!r}; "
+        "a newer bridge made it: upgrade this one, or name another store\n"
+    )
 
 
 def test_a_port_that_is_taken_ends_the_second_service_with_a_clear_word(desk: Desk) -> None:

@@ -82,6 +82,16 @@ def test_a_route_is_open_to_just_the_scopes_that_the_table_says(api: Api, method
         assert (status == 401) is (needed is not None), (strangers, status)
 
 
+def test_a_token_without_the_scope_is_told_which_one_it_has_and_which_is_needed(api: Api) -> None:
+    answer = api.client.post("/v1/mappings/fraud/sync", headers=api.token(Scope.READ, "ci"))
+
+    assert answer.status_code == 403
+    assert answer.json() == {
+        "error": "the token 'ci' has the scope read, and this needs sync",
+        "remedy": "use another token: bridge token create --scope sync",
+    }
+
+
 def test_scopes_include_those_before_them() -> None:
     assert [[a.includes(b) for b in Scope] for a in Scope] == [
         [True, False, False],
