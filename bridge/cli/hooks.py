@@ -68,7 +68,11 @@ def remove(
 
 @app.command(name="test")
 def send_one(connection: Connection, config: ConfigPath = DEFAULT_CONFIG, *, team: Team = None) -> None:
-    """Have one webhook go all the way to the service, about nothing."""
+    """
+    Have one webhook reach the service, about nothing.
+
+    MLflow sends it. W&B sends none on demand, so it is sent from here: whether W&B gets through is not shown.
+    """
     hooks, chosen = _made(config, connection, team)
     say(hooks.test(chosen))
 

@@ -149,7 +149,11 @@ class Webhooks(Protocol):
         ...
 
     def test(self, selectors: Sequence[CollectionSelector]) -> str:
-        """Have one webhook go all the way, and say how it was answered. Raises NeedsPerson if it was not taken."""
+        """
+        Have one webhook reach the service, sent by the source if it can, and say how it was answered.
+
+        Raises NeedsPerson if it was not taken.
+        """
         ...
 
 
