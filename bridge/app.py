@@ -30,7 +30,7 @@ from bridge.reconcile.placing import Places
 from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
 from bridge.reconcile.verifying import Verifier
-from bridge.run.buckets import Buckets, TokenBucket
+from bridge.run.buckets import Buckets
 from bridge.run.clock import SystemClock
 from bridge.run.repeating import repeating
 from bridge.run.threads import ThreadRunner
@@ -62,7 +62,8 @@ class Bridge:
     """
     The bridge as its configuration describes it; a context manager that closes what it opened.
 
-    With `read_only` nothing can be written: not to the store, not to Vertex, not to the bucket.
+    With `read_only` nothing can be written: not to the store, not to Vertex, not to the bucket. What it comes after,
+    `before`, may still be at work: limits that are the same are then those of both together.
     """
 
     def __init__(
@@ -74,16 +75,19 @@ class Bridge:
         runner: Runner | None = None,
         patience: timedelta = 2 * LASTS,  # the lease of a process that died is over by then
         store: Store | None = None,  # None: the one that the configuration names
+        before: Bridge | None = None,  # that this one follows in the same process
     ) -> None:
         self.config = config
         self.clock = clock or SystemClock()
         self._read_only = read_only
         self._opened = ExitStack()
         self._lock = threading.RLock()
-        self._buckets = Buckets(self._bucket)
-        self.budget = Budget(self.clock, config.copying)
         self.watchers: list[Callable[[Progress], None]] = []  # are told how far copies are
         self.audience = Audience()  # is told of what happens
+        self.buckets: Buckets = Buckets(
+            config.limits, self.clock, self.audience.answered, before.buckets if before else None
+        )
+        self.budget: Budget = Budget(self.clock, config.copying, before.budget if before else None)
         self._ends: dict[tuple[str, str], object] = {}
         self._places = Places()
         self.store = store if store is not None else self._store()
@@ -131,7 +135,7 @@ class Bridge:
             location=target.location,
             guard=self.config.guard,
             settle=self.config.settle,
-            registrations=self._buckets.at("vertex_uploads", target.place),
+            registrations=self.buckets.at("vertex_uploads", target.place),
             frozen=frozen_until,
             place=lambda: self._places.of(storage, f"{target.bucket}/", target.storage_endpoint),
             witness=self.audience,
@@ -217,7 +221,7 @@ class Bridge:
                 spec.api_key.read,
                 spec.organization,
                 per_host=self.config.copying.per_host,
-                limit=self._buckets.at("wandb", spec.base_url),
+                limit=self.buckets.at("wandb", spec.base_url),
             )
         from bridge.sources.mlflow.source import MlflowSource
 
@@ -229,7 +233,7 @@ class Bridge:
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
             per_host=self.config.copying.per_host,
-            limit=self._buckets.at("mlflow", spec.tracking_uri),
+            limit=self.buckets.at("mlflow", spec.tracking_uri),
         )
 
     def webhooks(self, connection: str, team: str | None = None) -> Webhooks:
@@ -270,8 +274,8 @@ class Bridge:
                 self.config.owner,
                 endpoint=target.endpoint,
                 insecure=target.insecure,
-                limit=self._buckets.at("vertex", target.place),
-                uploads=self._buckets.at("vertex_uploads", target.place),
+                limit=self.buckets.at("vertex", target.place),
+                uploads=self.buckets.at("vertex_uploads", target.place),
             )
 
         return self._end("registry", target.name, made)
@@ -295,9 +299,6 @@ class Bridge:
         from bridge.copying.copier import StreamingCopier
 
         return StreamingCopier(source, storage, self.store, self.store, self.clock, self.budget, self._watch)
-
-    def _bucket(self, api: str) -> TokenBucket:
-        return TokenBucket(*self.config.limits[api], self.clock, partial(self.audience.answered, api))
 
     def _watch(self, progress: Progress) -> None:
         self.audience.copied(progress)

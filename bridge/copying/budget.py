@@ -42,17 +42,25 @@ class Room:
 
 
 class Budget:
-    """The limits of all copies together, as `settings` say. `halted` makes all of them end within a second."""
+    """
+    The limits of all copies together, as `settings` say. `halted` makes all of them end within a second.
 
-    def __init__(self, clock: Clock, settings: CopySettings | None = None) -> None:
+    One that comes after another with the same settings shares all of that but the word to stop: copies that the other
+    has begun may still be under way.
+    """
+
+    def __init__(self, clock: Clock, settings: CopySettings | None = None, before: Budget | None = None) -> None:
         self.settings = settings or CopySettings()
         self.pace = Pace(self.settings.parallel_files)
         self.room = Room(self.settings.memory)
         self.throttle = Throttle(clock, self.settings.max_bandwidth)
+        self._versions = threading.Semaphore(self.settings.parallel_versions)
+        if before is not None and before.settings == self.settings:
+            self.pace, self.room, self.throttle = before.pace, before.room, before.throttle
+            self._versions = before._versions  # noqa: SLF001  its own kind
         self.halted = threading.Event()
         # Is held while a version waits for its turn, and while it is copied.
         self.aside: Callable[[], AbstractContextManager[None]] = nullcontext
-        self._versions = threading.Semaphore(self.settings.parallel_versions)
 
     @contextmanager
     def version(self) -> Iterator[None]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections import defaultdict
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bridge.run.queue import LANE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from datetime import datetime
 
     from bridge.core.ports import Clock
@@ -30,11 +32,8 @@ class TokenBucket:
     without another word of it.
     """
 
-    def __init__(
-        self, number: int, per: timedelta, clock: Clock, answered: Callable[[int | None], None] = lambda _status: None
-    ) -> None:
+    def __init__(self, number: int, per: timedelta, clock: Clock) -> None:
         self._clock = clock
-        self.answered = answered
         self._most = max(1, number // AT_ONCE)
         # What is there at once and what comes in while `per` passes is less than number + 1 together.
         self._pace = (number + 1 - self._most) / per.total_seconds()
@@ -81,17 +80,49 @@ class TokenBucket:
             self._filled = now
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A bucket that others may take from, too, for one who hears how his own requests are answered."""
+
+    bucket: TokenBucket
+    answered: Callable[[int | None], None]
+
+    def take(self) -> None:
+        """Return when one more request may be made."""
+        self.bucket.take()
+
+    def slow(self, after: float | None = None) -> None:
+        """Have all who take from it ask less often."""
+        self.bucket.slow(after)
+
+
 class Buckets:
-    """The buckets of a process, one for each API at each place, however many connections lead there."""
+    """
+    The buckets of a process, one for each API at each place, however many connections lead there.
 
-    def __init__(self, make: Callable[[str], TokenBucket]) -> None:
-        self._make = make
+    Those that were made `before`, of a limit that is the same, go on: whoever still takes from them shares them.
+    """
+
+    def __init__(
+        self,
+        limits: Mapping[str, tuple[int, timedelta]],
+        clock: Clock,
+        answered: Callable[[str, int | None], None],
+        before: Buckets | None = None,
+    ) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._answered = answered
         self._lock = threading.Lock()
-        self._made: dict[tuple[str, str], TokenBucket] = {}
+        self._made: dict[tuple[str, str, int, timedelta], TokenBucket] = {}
+        if before is not None:
+            self._lock, self._made = before._lock, before._made  # noqa: SLF001  its own kind
 
-    def at(self, kind: str, place: str) -> TokenBucket:
+    def at(self, kind: str, place: str) -> Heard:
         """Return the bucket of an API at a place, which is made when it is first asked for."""
+        number, per = self._limits[kind]
         with self._lock:
-            if (kind, place) not in self._made:
-                self._made[kind, place] = self._make(kind)
-            return self._made[kind, place]
+            key = (kind, place, number, per)
+            if key not in self._made:
+                self._made[key] = TokenBucket(number, per, self._clock)
+            return Heard(self._made[key], partial(self._answered, kind))

@@ -50,6 +50,7 @@ class Daemon:
         self._config = load()
         self._listener = Listener(self._config.service.host, self._config.service.port)
         self._retiring: dict[threading.Thread, Service] = {}
+        self._bridge: Bridge | None = None  # of the service in force
         try:
             self._service = self._make(self._config)
         except BaseException:
@@ -121,13 +122,15 @@ class Daemon:
         return {thread: service for thread, service in self._retiring.items() if thread.is_alive()}
 
     def _make(self, config: Config) -> Service:
-        bridge = Bridge(config, patience=NO_PATIENCE)
+        bridge = Bridge(config, patience=NO_PATIENCE, before=self._bridge)
         try:
             _refuse_to_be_open(config.service.host, bridge.store)
-            return Service(bridge, self.health, self.metrics, self.events, self._traces)
+            service = Service(bridge, self.health, self.metrics, self.events, self._traces)
         except BaseException:
             bridge.close()
             raise
+        self._bridge = bridge
+        return service
 
 
 def _refuse_to_be_open(host: str, tokens: Tokens) -> None:

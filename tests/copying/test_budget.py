@@ -146,6 +146,27 @@ def test_a_version_waits_for_its_turn_and_is_told_when_all_is_to_stop() -> None:
                 stopping.result(timeout=10)
 
 
+def test_a_budget_with_the_settings_of_one_before_shares_all_with_it_but_the_word_to_stop() -> None:
+    settings = CopySettings(parallel_versions=1)
+    before = Budget(FakeClock(), settings)
+    after = Budget(FakeClock(), settings, before)
+    other = Budget(FakeClock(), CopySettings(parallel_versions=2), before)
+    assert (after.pace, after.room, after.throttle) == (before.pace, before.room, before.throttle)
+    assert other.pace is not before.pace
+    assert other.room is not before.room
+    assert other.throttle is not before.throttle
+
+    with before.version():
+        with other.version():
+            pass
+        after.halted.set()
+        with pytest.raises(TryAgain, match="the copy was stopped"), after.version():
+            pass
+        assert not before.halted.is_set()
+    with after.version():
+        pass
+
+
 def test_who_waits_for_a_turn_or_has_it_is_aside() -> None:
     budget = Budget(FakeClock(), CopySettings(parallel_versions=1))
     told: list[str] = []

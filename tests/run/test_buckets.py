@@ -10,14 +10,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 
 from bridge.core.limits import UNLIMITED
-from bridge.run.buckets import Buckets, TokenBucket
+from bridge.run.buckets import Buckets, Heard, TokenBucket
 from bridge.run.queue import LANE
 from bridge.testing.clock import FakeClock
 
 MINUTE = timedelta(minutes=1)
 
 
-def taken(bucket: TokenBucket, clock: FakeClock, count: int) -> list[datetime]:
+def taken(bucket: TokenBucket | Heard, clock: FakeClock, count: int) -> list[datetime]:
     """Take one after the other; return when each was let pass."""
     times = []
     for _ in range(count):
@@ -174,10 +174,35 @@ def test_a_crowd_of_one_lane_does_not_hold_up_another() -> None:
 
 
 def test_an_api_has_one_budget_at_a_place_and_another_elsewhere() -> None:
-    buckets = Buckets(lambda _kind: TokenBucket(60, MINUTE, FakeClock()))
+    buckets = Buckets({"wandb": (60, MINUTE), "mlflow": (60, MINUTE)}, FakeClock(), lambda _api, _status: None)
 
-    assert buckets.at("wandb", "a") is buckets.at("wandb", "a")
-    assert len({id(buckets.at(kind, place)) for kind in ("wandb", "mlflow") for place in "ab"}) == 4
+    assert buckets.at("wandb", "a").bucket is buckets.at("wandb", "a").bucket
+    assert len({id(buckets.at(kind, place).bucket) for kind in ("wandb", "mlflow") for place in "ab"}) == 4
+
+
+def test_buckets_of_one_limit_are_shared_with_those_before_and_each_hears_its_own_answers() -> None:
+    clock = FakeClock()
+    heard: list[tuple[str, str, int | None]] = []
+
+    def made(name: str, wandb: int, before: Buckets | None = None) -> Buckets:
+        limits = {"wandb": (wandb, MINUTE), "mlflow": (60, MINUTE)}
+        return Buckets(limits, clock, lambda api, status: heard.append((name, api, status)), before)
+
+    first = made("first", 60)
+    second = made("second", 60, first)
+    third = made("third", 30, second)
+    times = taken(first.at("wandb", "a"), clock, 30) + taken(second.at("wandb", "a"), clock, 90)
+    assert most_in(times, MINUTE) <= 60, "of both together"
+    second.at("wandb", "a").slow(3600)
+    began = clock.now()
+    taken(third.at("wandb", "a"), clock, 1)
+    assert clock.now() == began, "another limit is another bucket"
+    assert third.at("mlflow", "a").bucket is first.at("mlflow", "a").bucket
+    taken(first.at("wandb", "a"), clock, 1)
+    assert clock.now() - began >= timedelta(hours=1), "what one is told counts for both"
+    first.at("wandb", "a").answered(200)
+    second.at("wandb", "a").answered(None)
+    assert heard == [("first", "wandb", 200), ("second", "wandb", None)]
 
 
 def test_no_limit_is_none() -> None:

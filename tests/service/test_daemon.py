@@ -25,6 +25,8 @@ from bridge.store.sql import open_store
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bridge.app import Bridge
+
 WAIT = 10
 OPEN = "store: sqlite:///bridge.db\nservice: {listen: '0.0.0.0:0', grace: 0s}\n"
 LOCAL = OPEN.replace("0.0.0.0", "127.0.0.1")  # noqa: S104  the point of these tests
@@ -82,6 +84,34 @@ def test_a_reload_over_http_takes_what_is_valid_and_says_what_is_not(config: Pat
     finally:
         daemon.stop()
     assert daemon.reload() is None, "there is nothing to reload any more"
+
+
+def test_a_reload_grants_no_second_budget_beside_what_is_still_under_way(config: Path) -> None:
+    config.write_text(LOCAL + CONNECTIONS)
+    daemon = Daemon(partial(load, config))
+    bridges: list[Bridge] = []
+
+    def reloaded() -> Bridge:
+        if bridges:
+            assert daemon.reload() is None
+        assert daemon._bridge is not None  # noqa: SLF001  it has no other window
+        bridges.append(daemon._bridge)  # noqa: SLF001  the same
+        return bridges[-1]
+
+    daemon.start()
+    try:
+        first, second = reloaded(), reloaded()
+        assert second is not first
+        for api in ("wandb", "mlflow", "vertex", "vertex_uploads"):
+            assert second.buckets.at(api, "there").bucket is first.buckets.at(api, "there").bucket
+        assert second.budget.room is first.budget.room
+        config.write_text(f"{LOCAL}{CONNECTIONS}limits: {{wandb: 30/m}}\ncopying: {{parallel_versions: 2}}\n")
+        third = reloaded()
+        assert third.buckets.at("wandb", "there").bucket is not first.buckets.at("wandb", "there").bucket
+        assert third.buckets.at("vertex", "there").bucket is first.buckets.at("vertex", "there").bucket
+        assert third.budget.room is not first.budget.room
+    finally:
+        daemon.stop()
 
 
 def test_a_mapping_that_is_gone_from_the_configuration_is_not_counted_any_more(config: Path) -> None:
