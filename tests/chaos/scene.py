@@ -32,6 +32,7 @@ from tests.chaos.doings import BY_PATTERN, COLLECTIONS, MLFLOW
 from tests.chaos.ledger import Rule
 from tests.chaos.processes import Group
 from tests.chaos.seen import Look, ModelRow, Registered, StoredObject
+from tests.store.databases import all_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -238,6 +239,8 @@ class Scene:
         """Search logs, store, argument lists, metrics and HTTP bodies for secrets."""
         places = {str(path.name): path.read_bytes() for path in self.desk.iterdir() if path.is_file()}
         places.pop("bridge.yaml")
+        if not self._store.startswith("sqlite"):  # which is one of the files
+            places["the store"] = all_rows(self._store).encode()
         for service in self.services:
             if (pid := service.pid) is not None:
                 places[f"arguments of service {service.number}"] = _arguments(pid)
