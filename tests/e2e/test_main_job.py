@@ -59,6 +59,15 @@ def test_a_second_sync_writes_nothing_and_does_not_ask_vertex(desk: Desk) -> Non
     assert desk.world.traffic.count("gcs") == 0
 
 
+def test_what_is_known_is_told_without_asking_anybody(desk: Desk) -> None:
+    desk.publish(b"weights", "production")
+    desk.bridge("sync")
+    desk.world.traffic.reset()
+    for command in ("status", "history"):
+        assert desk.bridge(command).code == 0
+    assert desk.world.traffic.count() == 0
+
+
 def test_commands_that_only_look_write_nothing(desk: Desk) -> None:
     desk.publish(b"weights", "production")
     desk.world.traffic.reset()

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from bridge.core.model import DEFAULT
 from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from tests.worlds import CONTAINER, FACTS, KEY, World
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 def test_a_read_only_copier_answers_as_the_one_behind_it() -> None:
@@ -55,22 +60,21 @@ def test_a_read_only_bucket_answers_as_the_one_behind_it() -> None:
 def test_what_would_write_stops_before_it_does() -> None:
     world = World()
     version = world.publish("production")
-    registry = ReadOnlyRegistry(world.registry)
+    registry, copier = ReadOnlyRegistry(world.registry), ReadOnlyCopier(world.reconciler(world.specs[0]).copier)
 
-    with pytest.raises(AssertionError, match="only looks"):
-        registry.register("fraud", "Fraud", version, "gs://b/f/", CONTAINER, facts=FACTS)
-    with pytest.raises(AssertionError, match="only looks"):
-        registry.move_alias("fraud", DEFAULT, "1")
-    with pytest.raises(AssertionError, match="only looks"):
-        registry.remove_alias("fraud", DEFAULT, "1")
-    with pytest.raises(AssertionError, match="only looks"):
-        registry.mark_ours("fraud", "1")
-    with pytest.raises(AssertionError, match="only looks"):
-        registry.delete("fraud", "1")
-    with pytest.raises(AssertionError, match="only looks"):
-        ReadOnlyCopier(world.reconciler(world.specs[0]).copier).adopt(version, "gs://b/f/", "gs://b/k/")
-    with pytest.raises(AssertionError, match="only looks"):
-        ReadOnlyCopier(world.reconciler(world.specs[0]).copier).remove(version, "gs://b/f/", lambda: None)
-    with pytest.raises(AssertionError, match="only looks"):
-        ReadOnlyCopier(world.reconciler(world.specs[0]).copier).copy(version, "gs://b/f/")
+    writes: tuple[Callable[[], object], ...] = (
+        lambda: registry.register("fraud", "Fraud", version, "gs://b/f/", CONTAINER, facts=FACTS),
+        lambda: registry.move_alias("fraud", DEFAULT, "1"),
+        lambda: registry.remove_alias("fraud", DEFAULT, "1"),
+        lambda: registry.mark_ours("fraud", "1"),
+        lambda: registry.mark_duplicate("fraud", "2", "1"),
+        lambda: registry.delete("fraud", "1"),
+        lambda: copier.adopt(version, "gs://b/f/", "gs://b/k/"),
+        lambda: copier.arrange(version, "gs://b/f/", "gs://b/k/", ()),
+        lambda: copier.remove(version, "gs://b/f/", lambda: None),
+        lambda: copier.copy(version, "gs://b/f/"),
+    )
+    for write in writes:
+        with pytest.raises(AssertionError, match="only looks"):
+            write()
     assert world.registry.versions("fraud") == {}
