@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bridge.copying.digesting import Digesting
@@ -33,18 +32,12 @@ def reread(
     Files are taken as there is room, in the caller's thread, and bytes as `throttle` lets them. When the caller has
     enough, or is interrupted, what is being read is given up at its next piece.
     """
-
-    @contextmanager
-    def throttled(uri: str) -> Iterator[Iterator[bytes]]:
-        with open_as_is(uri) as pieces:
-            yield throttle.passed(pieces)
-
     halted = threading.Event()
     ahead: deque[Future[tuple[StoredFile, StoredFile]]] = deque()
     with ThreadPoolExecutor(parallel, thread_name_prefix="reread") as pool:
         try:
             for file in files:
-                ahead.append(pool.submit(_read, throttled, folder, file, halted))
+                ahead.append(pool.submit(_read, open_as_is, folder, file, throttle, halted))
                 if len(ahead) == 2 * parallel:  # so that one large file does not keep the others waiting
                     yield ahead.popleft().result()
             while ahead:
@@ -54,11 +47,13 @@ def reread(
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _read(open_as_is: Open, folder: str, file: StoredFile, halted: threading.Event) -> tuple[StoredFile, StoredFile]:
+def _read(
+    open_as_is: Open, folder: str, file: StoredFile, throttle: Throttle, halted: threading.Event
+) -> tuple[StoredFile, StoredFile]:
     found = file
     for _ in range(2):  # the second time is for bytes that changed on their way
         with open_as_is(f"{folder}{file.path}") as pieces:
-            found = _digested(file, pieces, halted)
+            found = _digested(file, throttle.passed(pieces), halted)
         if found == file:
             break
     return file, found

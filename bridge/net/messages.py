@@ -9,7 +9,6 @@ here, and read by httptools; bodies are http.client's.
 from __future__ import annotations
 
 import re
-from http import HTTPStatus
 from http.client import HTTPException, HTTPResponse, RemoteDisconnected
 from typing import TYPE_CHECKING
 
@@ -25,16 +24,16 @@ LONGEST, MOST = 1 << 16, 100  # bytes of a line of an answer's head; such lines
 EARLY = 10  # answers before the one that counts, at most
 
 _FINAL = 200  # answers below are followed by others (RFC 9110, 15.2)
-_BODILESS = frozenset(map(int, (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED)))
+_BODILESS = (204, 304)
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.1
 _CHUNK = re.compile(rb"([0-9A-Fa-f]{1,16})[ \t]*(?:;.*)?\r?\n")  # RFC 9112, 7.1
-_LENIENT = (  # where the wire between only two can be read in one way, as http.client reads it too
-    "lenient_headers",
-    "lenient_chunked_length",
-    "lenient_transfer_encoding",
-    "lenient_version",
-    "lenient_optional_cr_before_lf",
-)
+_LENIENT = {  # where the wire between only two can be read in one way, as http.client reads it too
+    "lenient_headers": True,
+    "lenient_chunked_length": True,
+    "lenient_transfer_encoding": True,
+    "lenient_version": True,
+    "lenient_optional_cr_before_lf": True,
+}
 _ENDS = re.compile(r"[\r\n\0]")  # what would end a line
 
 
@@ -109,7 +108,7 @@ class _Head:
     def __init__(self, text: bytes) -> None:
         self.fields: dict[str, str] = {}
         self._parser = HttpResponseParser(self)
-        self._parser.set_dangerous_leniencies(**dict.fromkeys(_LENIENT, True))
+        self._parser.set_dangerous_leniencies(**_LENIENT)
         try:
             self._parser.feed_data(text)
         except (HttpParserError, HttpParserUpgrade) as torn:
