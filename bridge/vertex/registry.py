@@ -228,10 +228,13 @@ class VertexRegistry:
                 self._merge(model, other.id, f"-{alias}")
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
-        """See the port."""
-        if any(v.id == version_id and alias in v.aliases for v in self.observe(model).versions):
-            self._merge(model, version_id, f"-{alias}")
-        if any(v.id == version_id and alias in v.aliases for v in self.observe(model).versions):
+        """See the port. The version itself is asked, since a list may not show it yet."""
+        there = self.version(model, version_id)
+        if there is None or alias not in there.aliases:
+            return
+        self._merge(model, version_id, f"-{alias}")
+        there = self.version(model, version_id)
+        if there is not None and alias in there.aliases:
             raise TryAgain(f"alias {alias} was removed from @{version_id} of model {model}, but still shows there")
 
     def mark_ours(self, model: str, version_id: str) -> None:

@@ -479,6 +479,17 @@ def test_an_alias_is_found_and_moves_though_its_version_is_not_listed_yet(end: E
     assert end.registry.observe(end.model).versions == ()
 
 
+def test_an_alias_is_removed_from_a_version_that_is_not_listed_yet(end: End) -> None:
+    end.mood(list_lag=60.0)
+    version_id = end.add()
+    end.registry.move_alias(end.model, PRODUCTION, version_id)
+
+    end.registry.remove_alias(end.model, PRODUCTION, version_id)
+
+    assert end.registry.holder(end.model, PRODUCTION) is None
+    assert end.registry.observe(end.model).versions == ()
+
+
 def test_nobody_has_an_alias_of_a_model_that_is_not_there(end: End) -> None:
     assert end.registry.holder(end.model, PRODUCTION) is None
 
