@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bridge.core.model import (
+        Alias,
         ManifestHeader,
         MappingRecord,
         MappingSpec,
@@ -61,13 +62,18 @@ class Observer:
         return homes(self.base, self.model, version, self.spec.serving.layout, records)
 
     def observe(
-        self, desired: Sequence[SourceVersion], records: Sequence[MappingRecord], unfinished: Sequence[JournalEntry]
+        self,
+        desired: Sequence[SourceVersion],
+        records: Sequence[MappingRecord],
+        mirrored: Mapping[Alias, str],
+        unfinished: Sequence[JournalEntry],
     ) -> tuple[TargetState, Mapping[str, ManifestHeader]]:
         """
         Look at the model, and at the folders in question; return those that are whole, with what they hold.
 
-        A version of ours that Vertex's list does not show is asked for, since lists may lag: one that is desired, or
-        that may have got or lost an alias, or been deleted, by a change that was begun and never finished.
+        A version of ours that Vertex's list does not show is asked for, since lists may lag: one that is desired, that
+        we last set an alias on, or that may have got or lost an alias, or been deleted, by a change that was begun and
+        never finished.
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
@@ -75,7 +81,7 @@ class Observer:
         begun = [entry.change for entry in unfinished]
         meant |= {change.artifact_uri for change in begun if isinstance(change, MoveAlias)}
         moved = (change.previous for change in begun if isinstance(change, MoveAlias | RemoveAlias))
-        touched = {previous.version_id for previous in moved if previous}
+        touched = {*mirrored.values(), *(previous.version_id for previous in moved if previous)}
         touched |= {change.version_id for change in begun if isinstance(change, DeleteVersion)}
         asked_for = (r for r in records if r.artifact_uri in meant or r.version_id in touched)
         unlisted = [record for record in asked_for if record.version_id not in listed]

@@ -91,13 +91,13 @@ class Reconciler:
         key = order.key
         desired = desire(order.spec, order.state)
         unfinished = self.store.unfinished(key)
-        records = self.store.records(key)
+        records, mirrored = self.store.records(key), self.store.mirrored(key)
         observer = self._observer(order)
-        actual, manifests = observer.observe(desired.versions, records, unfinished)
+        actual, manifests = observer.observe(desired.versions, records, mirrored, unfinished)
         now = self.clock.now()
         known = Known(
             records,
-            self.store.mirrored(key),
+            mirrored,
             self.store.seen_before(key),
             self.store.holds(key, now),
             tuple(grave for grave in self.store.tombstones(key) if grave.files_removed is None),

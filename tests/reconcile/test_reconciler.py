@@ -623,6 +623,19 @@ def test_a_version_that_is_not_listed_yet_is_not_called_deleted_by_hand() -> Non
     assert [refusal for refusal in sight.plan.refusals if "deleted by hand" in refusal.reason] == []
 
 
+def test_an_alias_is_removed_from_a_version_that_is_not_listed_yet() -> None:
+    world = World()
+    world.registry.list_lag = 3600
+    world.publish("staging")
+    reconcile(world)
+    world.source.unalias(FRAUD, "staging")
+
+    reconcile(world)
+    reconcile(world)
+
+    assert "staging" not in world.names()
+
+
 def test_healing_does_not_register_a_version_twice_because_the_list_lags() -> None:
     world = World([replace(mapping(), drift=OnDrift.HEAL)])
     world.registry.list_lag = 40
