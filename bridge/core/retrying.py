@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ if TYPE_CHECKING:
 
 FIRST = 5.0  # seconds; twice as long after each further attempt
 LONGEST = 3600.0  # seconds
+LOOKS_EVERY = timedelta(minutes=1)  # while a change that was sent may still take effect
 SHARE = 0.5  # of the pause that chance decides, so that what failed together is not tried together
 
 
@@ -43,3 +45,11 @@ def why_now(fingerprint: str, before: Status | None, now: datetime) -> str | Non
     if before.next_try is None or datetime.fromisoformat(before.next_try) > now:
         return None
     return f"try {before.attempt + 1}" if before.attempt else "what held it has ended"
+
+
+def looks_on(status: Status, awaited: datetime | None, now: datetime) -> Status:
+    """Have a model looked at again until the time `awaited`, be it well or not; None if nothing is awaited."""
+    if awaited is None:
+        return status
+    held_until = datetime.fromisoformat(status.next_try) if status.next_try else awaited
+    return replace(status, fingerprint=None, next_try=min(held_until, awaited, now + LOOKS_EVERY).isoformat())

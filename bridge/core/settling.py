@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, assert_never
 
 from bridge.core.changes import (
@@ -22,6 +23,7 @@ from bridge.core.records import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+    from datetime import timedelta
 
     from bridge.core.changes import Change
     from bridge.core.deeds import Deed
@@ -37,15 +39,23 @@ class Settlement:
     landed: tuple[MappingRecord, ...]  # their intents are over
     mirrored: Mapping[Alias, str | None]  # aliases whose last setting changed; None: gone
     outcomes: Mapping[EntryId, Outcome]
-    still_open: Mapping[Change, EntryId] = field(default_factory=dict)  # registrations whose end is not known yet
+    still_open: Mapping[Change, EntryId] = field(default_factory=dict)  # those whose end is not known yet
     buried: tuple[Tombstone, ...] = ()  # whose versions Vertex has no more, since we deleted them
+    awaited: datetime | None = None  # until when a change of an alias that does not show may still take effect
 
 
 def settle(
-    known: Known, unfinished: Sequence[JournalEntry], intents: Sequence[Intent], actual: TargetState, now: str
+    known: Known,
+    unfinished: Sequence[JournalEntry],
+    intents: Sequence[Intent],
+    actual: TargetState,
+    now: datetime,
+    window: timedelta,
 ) -> Settlement:
     """
     Settle intents and journal entries that were never finished.
+
+    A request outlives the process that sent it: within `window` of its beginning, what does not show yet may come.
 
         open                 visible in Vertex  outcome
         intent               yes                a record: the lowest version id, if there are several
@@ -54,18 +64,21 @@ def settle(
         register             no                 stays open while its intent does, else abandoned
         adopt                a record is        applied: it is written last
         move, remove alias   yes                applied, and remembered as set by us
-        move alias           on nobody          abandoned, and forgotten as set: we may have taken it away ourselves
+        move, remove alias   no                 stays open within the window, then abandoned
+        move alias           on nobody          besides, forgotten as set: we may have taken it away ourselves
         delete version       gone               applied, and a tombstone in place of its record
         delete files         -                  applied if its tombstone says that they are removed, else abandoned
         anything else        no                 abandoned: the plan will say whether it is still wanted
     """
-    landed = tuple(record for intent in intents if (record := _record(intent, actual, now)) is not None)
+    at = now.isoformat()
+    landed = tuple(record for intent in intents if (record := _record(intent, actual, at)) is not None)
     landed_uris = {record.artifact_uri for record in landed}
     waiting = {intent.artifact_uri for intent in intents} - landed_uris
     outcomes: dict[EntryId, Outcome] = {}
     mirrored: dict[Alias, str | None] = {}
     still_open: dict[Change, EntryId] = {}
     buried: dict[str, Tombstone] = {}
+    awaited: list[datetime] = []
     for entry in unfinished:
         change = entry.change
         if isinstance(change, DeleteFiles):
@@ -78,11 +91,15 @@ def settle(
                 mirrored[change.alias] = holder.id if holder else None
             if isinstance(change, DeleteVersion):
                 of_it = (each for each in known.records if each.version_id == change.version_id)
-                buried |= {each.artifact_uri: Tombstone(each, now, gone_at_source(each.source)) for each in of_it}
+                buried |= {each.artifact_uri: Tombstone(each, at, gone_at_source(each.source)) for each in of_it}
         elif isinstance(change, RegisterVersion) and change.artifact_uri in waiting:
             still_open[change] = entry.id
         else:
-            outcomes[entry.id] = Outcome.ABANDONED
+            if isinstance(change, MoveAlias | RemoveAlias) and now < (end := _begun(entry) + window):
+                still_open[change] = entry.id
+                awaited.append(end)
+            else:
+                outcomes[entry.id] = Outcome.ABANDONED
             if isinstance(change, MoveAlias) and actual.holder(change.alias) is None:
                 mirrored[change.alias] = None
     replaced = landed_uris | buried.keys()
@@ -90,7 +107,8 @@ def settle(
     set_by_us = {alias: version for alias, version in {**known.mirrored, **mirrored}.items() if version is not None}
     graves = (*known.tombstones, *buried.values())
     settled = replace(known, records=records, mirrored=set_by_us, tombstones=graves)
-    return Settlement(settled, landed, mirrored, outcomes, still_open, tuple(buried.values()))
+    until = max(awaited, default=None)
+    return Settlement(settled, landed, mirrored, outcomes, still_open, tuple(buried.values()), until)
 
 
 def took_effect(change: Deed, actual: TargetState, records: Iterable[MappingRecord] = ()) -> bool:  # noqa: PLR0911  one kind a case
@@ -122,6 +140,10 @@ def took_effect(change: Deed, actual: TargetState, records: Iterable[MappingReco
 def gone_at_source(version: SourceVersion) -> str:
     """Say why a version was deleted in Vertex."""
     return f"{version} is gone at the source (on_source_delete: delete)"
+
+
+def _begun(entry: JournalEntry) -> datetime:
+    return datetime.fromisoformat(entry.begun)
 
 
 def _record(intent: Intent, actual: TargetState, now: str) -> MappingRecord | None:

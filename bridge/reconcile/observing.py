@@ -13,7 +13,6 @@ from bridge.core.changes import (
     Kind,
     MoveAlias,
     Refusal,
-    RemoveAlias,
 )
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import Facts, Fit, Layout, OnConflict
@@ -72,16 +71,14 @@ class Observer:
         Look at the model, and at the folders in question; return those that are whole, with what they hold.
 
         A version of ours that Vertex's list does not show is asked for, since lists may lag: one that is desired, that
-        we last set an alias on, or that may have got or lost an alias, or been deleted, by a change that was begun and
-        never finished.
+        we last set an alias on, or that may have got one, or been deleted, by a change that was begun and never finished.
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}
         meant = {folder for version in desired for folder in self.homes(version, records)}
         begun = [entry.change for entry in unfinished]
         meant |= {change.artifact_uri for change in begun if isinstance(change, MoveAlias)}
-        moved = (change.previous for change in begun if isinstance(change, MoveAlias | RemoveAlias))
-        touched = {*mirrored.values(), *(previous.version_id for previous in moved if previous)}
+        touched = set(mirrored.values())
         touched |= {change.version_id for change in begun if isinstance(change, DeleteVersion)}
         asked_for = (r for r in records if r.artifact_uri in meant or r.version_id in touched)
         unlisted = [record for record in asked_for if record.version_id not in listed]

@@ -16,7 +16,7 @@ from bridge.core.desired import desire
 from bridge.core.errors import NeedsPerson, TakenElsewhere, TryAgain
 from bridge.core.model import OnSourceDelete, State
 from bridge.core.policy import NONE, ends_at, is_behind, is_settled, looks_again, state_after
-from bridge.core.retrying import pause_after, why_now
+from bridge.core.retrying import looks_on, pause_after, why_now
 from bridge.reconcile.failing import Unexpected, is_news, known, status_of, well, world_has_moved
 from bridge.reconcile.fencing import fenced
 from bridge.reconcile.leasing import BUSY_FOR
@@ -237,8 +237,9 @@ class Passes:
         attempt = before.attempt if before and before.tried == self._fingerprint(order) else 0
         try:
             reconciler = fenced(self.reconciler(order.spec), store, lease, self.leases)
-            plan = reconciler.reconcile(order, checksum=checksum).plan
-            report = Report(self._after(order, plan, attempt), plan)
+            sight = reconciler.reconcile(order, checksum=checksum)
+            status = looks_on(self._after(order, sight.plan, attempt), sight.settlement.awaited, self.clock.now())
+            report = Report(status, sight.plan)
         except TakenElsewhere:
             raise
         except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
@@ -254,8 +255,7 @@ class Passes:
         status = self._status(order, State.FAILED, problem)
         next_try = None
         if isinstance(problem, TryAgain | Unexpected):
-            pause = pause_after(attempt, getattr(problem, "after", None), self.chance())
-            next_try = (self.clock.now() + pause).isoformat()
+            next_try = (self.clock.now() + pause_after(attempt, getattr(problem, "after", None), self.chance())).isoformat()
         return replace(status, attempt=attempt, next_try=next_try, tried=self._fingerprint(order))
 
     def _after(self, order: Order, plan: Plan, attempt: int) -> Status:

@@ -103,7 +103,7 @@ class Reconciler:
             tuple(grave for grave in self.store.tombstones(key) if grave.files_removed is None),
         )
         intents = self.store.intents(key)
-        settlement = settle_open(known, unfinished, intents, actual, now.isoformat())
+        settlement = settle_open(known, unfinished, intents, actual, now, self.settle)
         fits = observer.fits(desired.versions, settlement.known.records, actual, manifests, intents)
         wrong = observer.arranged_otherwise(desired.versions, fits, manifests)
         actual = replace(actual, committed=actual.committed - wrong)
@@ -201,9 +201,13 @@ class Reconciler:
         """
         Make one change between two journal lines; one whose end is unknown stays open: the next pass settles it.
 
-        `begun` is the line of an earlier attempt at the same change that is still open.
+        `begun` is the line of an earlier attempt at the same change that is still open: a registration's goes on, since
+        nothing is sent twice; any other change is sent again, and gets a line and a time of its own.
         """
         log.info("%s", change)
+        if begun and not isinstance(change, RegisterVersion):
+            self.store.finish(begun, Outcome.ABANDONED, "made anew", self.clock.now())
+            begun = None
         entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
         try:
             self._confirm(order, change, entry)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
 NOW = "2026-01-05T09:00:00+00:00"  # the time that builders.record() has, too
 SENT = "2026-01-05T08:59:00+00:00"
 ENTRY = EntryId(1)
+SETTLE = timedelta(minutes=10)
 
 
 def intent(label: str) -> Intent:
@@ -48,11 +50,14 @@ def begun(change: Change, entry: EntryId = ENTRY) -> JournalEntry:
 
 
 def settled(
-    *open_: JournalEntry | Intent, actual: TargetState | None = None, remembered: Known | None = None
+    *open_: JournalEntry | Intent,
+    actual: TargetState | None = None,
+    remembered: Known | None = None,
+    window: timedelta = timedelta(0),
 ) -> Settlement:
     entries = [each for each in open_ if isinstance(each, JournalEntry)]
     intents = [each for each in open_ if isinstance(each, Intent)]
-    return settle(remembered or known(), entries, intents, actual or vertex(), NOW)
+    return settle(remembered or known(), entries, intents, actual or vertex(), datetime.fromisoformat(NOW), window)
 
 
 # Intents
@@ -123,6 +128,33 @@ def test_what_is_not_visible_and_has_no_intent_is_abandoned(change: Change, actu
     assert settlement.known.mirrored == {"production": "6"}
 
 
+@pytest.mark.parametrize("change", [move("production", "v7", "v6"), remove("production", "v6")], ids=["move", "remove"])
+def test_a_change_of_an_alias_may_take_effect_until_the_window_is_over(change: Change) -> None:
+    actual, remembered = vertex(ours("v6", "production"), ours("v7")), known("v6", "v7", mirrored={"production": "6"})
+    begun_a_minute_ago = begun(change)
+
+    early = settled(begun_a_minute_ago, actual=actual, remembered=remembered, window=timedelta(minutes=2))
+    late = settled(begun_a_minute_ago, actual=actual, remembered=remembered, window=timedelta(minutes=1))
+
+    assert (early.outcomes, early.still_open) == ({}, {change: ENTRY})
+    assert early.awaited == datetime.fromisoformat("2026-01-05T09:01:00+00:00")
+    assert (late.outcomes, late.awaited) == ({ENTRY: Outcome.ABANDONED}, None)
+    assert early.known == late.known == remembered
+
+
+def test_what_is_awaited_longest_counts() -> None:
+    entries = [begun(move("production", "v7")), replace(begun(move("staging", "v7"), EntryId(2)), begun=NOW)]
+    settlement = settled(*entries, actual=vertex(ours("v7")), remembered=known("v7"), window=timedelta(minutes=2))
+    assert settlement.awaited == datetime.fromisoformat(NOW) + timedelta(minutes=2)
+    assert settlement.outcomes == {}
+
+
+@pytest.mark.parametrize("change", [copy("v7"), delete("v6"), adopt("v7")], ids=["copy", "delete", "adopt"])
+def test_nothing_but_aliases_is_waited_for(change: Change) -> None:
+    settlement = settled(begun(change), actual=vertex(ours("v6")), remembered=known("v6"), window=timedelta(minutes=2))
+    assert (settlement.outcomes, settlement.awaited) == ({ENTRY: Outcome.ABANDONED}, None)
+
+
 def test_an_adoption_that_is_recorded_was_applied() -> None:
     remembered = Known(records=(record("v7", "90", "gs://elsewhere/90/"),))
     settlement = settled(begun(adopt("v7")), actual=vertex(foreign("90", marked=True)), remembered=remembered)
@@ -168,6 +200,14 @@ def test_a_move_that_left_the_alias_on_nobody_is_abandoned_and_forgotten_as_set(
     assert settlement.outcomes == {ENTRY: Outcome.ABANDONED}
     assert settlement.mirrored == {"production": None}
     assert settlement.known.mirrored == {"staging": "6"}
+
+
+def test_a_move_that_left_the_alias_on_nobody_is_forgotten_as_set_though_it_may_still_come() -> None:
+    remembered = known("v6", "v7", mirrored={"production": "6"})
+    change = begun(move("production", "v7", "v6"))
+    nobody, late = vertex(ours("v6"), ours("v7")), vertex(ours("v6"), ours("v7", "production"))
+    assert settled(change, actual=nobody, remembered=remembered, window=SETTLE).known.mirrored == {}
+    assert settled(change, actual=late, remembered=known("v6", "v7"), window=SETTLE).known.mirrored == {"production": "7"}
 
 
 def test_a_removal_that_took_effect_is_forgotten() -> None:

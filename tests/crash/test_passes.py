@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import pytest
 
 from bridge.core.errors import TryAgain
-from bridge.core.model import Facts, Layout, ModelKey, OnDrift, OnSourceDelete, Serving, VersionRule
+from bridge.core.model import Facts, Layout, ModelKey, OnDrift, OnSourceDelete, Serving, State, VersionRule
 from tests.stateful import SOAK
 from tests.worlds import CONTAINER, FRAUD, KEY, REGISTRY, World, mapping
 
@@ -245,6 +245,70 @@ def test_an_alias_that_was_set_before_a_death_is_known_as_ours_though_the_list_l
         world.sync(full=True)
         world.sync(full=True)
         assert "staging" not in world.names(), f"died at point {point}"
+
+
+def sent_by_the_dead(world: World, change: str) -> None:
+    """Have a pass end at a change that was sent and does not show; whoever calls lets it show when they like."""
+    world.registry.problems[change] = TryAgain("Vertex AI is unwell")
+    world.sync()
+    world.registry.problems.clear()
+    assert len(world.store.unfinished(KEY)) == 1
+
+
+def looked_at(world: World) -> int:
+    """Let a pass be due a minute later; return how often Vertex was asked for the model in it."""
+    world.registry.calls.clear()
+    world.clock.advance(timedelta(minutes=1))
+    world.sync()
+    return world.registry.calls.count("observe")
+
+
+@pytest.mark.parametrize("passes", range(4))
+def test_an_alias_that_is_set_after_its_process_has_died_is_known_as_ours(passes: int) -> None:
+    world = World()
+    world.publish("staging", "production")
+    world.sync()
+    newer = world.publish("staging")
+    sent_by_the_dead(world, "move_alias")
+
+    world.source.unalias(FRAUD, "staging")
+    for _ in range(passes):
+        world.sync()
+    (sent_to,) = (record for record in world.store.records(KEY) if record.source == newer)
+    world.registry.move_by_hand("fraud", "staging", sent_to.version_id)
+
+    looked_at(world)
+    looked_at(world)
+    assert "staging" not in world.names()
+
+
+def test_an_alias_that_is_taken_away_after_its_process_has_died_comes_back() -> None:
+    world = World()
+    version = world.publish("staging", "production")
+    world.sync()
+    world.source.unalias(FRAUD, "staging")
+    world.sync()
+    sent_by_the_dead(world, "remove_alias")
+
+    world.source.alias(version, "staging")
+    (report,) = world.sync()
+    assert report.status.state is State.SYNCED
+    world.registry.move_by_hand("fraud", "staging", None)
+
+    looked_at(world)
+    assert world.names()["staging"] == "v0"
+
+
+def test_what_the_dead_have_sent_is_waited_for_no_longer_than_the_settle_window() -> None:
+    world = World()
+    world.publish("staging")
+    world.sync()
+    world.publish("staging")
+    sent_by_the_dead(world, "move_alias")
+    world.source.alias(world.store.records(KEY)[0].source, "staging")
+
+    assert [looked_at(world) for _ in range(15)] == [1] * 10 + [0] * 5
+    assert world.store.unfinished(KEY) == ()
 
 
 def test_an_alias_that_was_to_move_from_a_version_that_no_list_shows_is_not_forgotten() -> None:

@@ -353,6 +353,7 @@ def test_a_change_whose_end_is_unknown_and_that_did_not_happen_is_abandoned_and_
     reconcile(world)
 
     assert told(world)[-2:] == [("move-alias", Outcome.ABANDONED), ("move-alias", Outcome.APPLIED)]
+    assert world.store.unfinished(KEY) == ()
 
 
 def test_a_removal_whose_reply_was_lost_is_settled() -> None:
