@@ -49,6 +49,7 @@ def settle(
     unfinished: Sequence[JournalEntry],
     intents: Sequence[Intent],
     actual: TargetState,
+    *,
     now: datetime,
     window: timedelta,
 ) -> Settlement:

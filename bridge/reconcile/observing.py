@@ -71,7 +71,7 @@ class Observer:
         Look at the model, and at the folders in question; return those that are whole, with what they hold.
 
         A version of ours that Vertex's list does not show is asked for, since lists may lag: one that is desired, that
-        we last set an alias on, or that may have got one, or been deleted, by a change that was begun and never finished.
+        we last set an alias on, or that may have got one or been deleted by a change that was begun and never finished.
         """
         actual = self.registry.observe(self.model)
         listed = {version.id for version in actual.versions}

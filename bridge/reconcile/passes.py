@@ -225,10 +225,9 @@ class Passes:
             sight = self.reconciler(order.spec).plan(order)
         except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
             return Report(self._status(order, State.FAILED, known(problem, order.key)))
-        plan = sight.plan
-        status = self._after(order, plan, 0)
-        waits = bool(plan.changes) and status.state is State.SYNCED
-        return Report(replace(status, state=State.PENDING) if waits else status, plan, sight)
+        status = self._after(order, sight.plan, 0)
+        waits = bool(sight.plan.changes) and status.state is State.SYNCED
+        return Report(replace(status, state=State.PENDING) if waits else status, sight.plan, sight)
 
     def _under(self, lease: Lease, order: Order, checksum: str | None) -> Report:
         store = self.store.fenced(lease)
@@ -238,11 +237,11 @@ class Passes:
         try:
             reconciler = fenced(self.reconciler(order.spec), store, lease, self.leases)
             sight = reconciler.reconcile(order, checksum=checksum)
-            status = looks_on(self._after(order, sight.plan, attempt), sight.settlement.awaited, self.clock.now())
-            report = Report(status, sight.plan)
+            status = self._after(order, sight.plan, attempt)
+            report = Report(looks_on(status, sight.settlement.awaited, self.clock.now()), sight.plan)
         except TakenElsewhere:
             raise
-        except Exception as problem:  # noqa: BLE001  one broken model, or bug, does not hold up another
+        except Exception as problem:  # noqa: BLE001  the same
             report = Report(self._failed(order, known(problem, order.key), attempt + 1))
         store.save_status(report.status)
         if store.holds(order.key, self.clock.now()) != holds:  # whoever changed them may have written before this did
@@ -255,7 +254,8 @@ class Passes:
         status = self._status(order, State.FAILED, problem)
         next_try = None
         if isinstance(problem, TryAgain | Unexpected):
-            next_try = (self.clock.now() + pause_after(attempt, getattr(problem, "after", None), self.chance())).isoformat()
+            after = pause_after(attempt, getattr(problem, "after", None), self.chance())
+            next_try = (self.clock.now() + after).isoformat()
         return replace(status, attempt=attempt, next_try=next_try, tried=self._fingerprint(order))
 
     def _after(self, order: Order, plan: Plan, attempt: int) -> Status:

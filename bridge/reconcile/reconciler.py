@@ -103,7 +103,7 @@ class Reconciler:
             tuple(grave for grave in self.store.tombstones(key) if grave.files_removed is None),
         )
         intents = self.store.intents(key)
-        settlement = settle_open(known, unfinished, intents, actual, now, self.settle)
+        settlement = settle_open(known, unfinished, intents, actual, now=now, window=self.settle)
         fits = observer.fits(desired.versions, settlement.known.records, actual, manifests, intents)
         wrong = observer.arranged_otherwise(desired.versions, fits, manifests)
         actual = replace(actual, committed=actual.committed - wrong)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from bridge.core.ports import Clock
 
 
+LATE = timedelta(seconds=20)
+
+
 class MemoryRegistry:
     """
     The Registry port over dicts: models of one project and location, as one owner sees them.
@@ -30,6 +33,8 @@ class MemoryRegistry:
 
     - `lost_replies["register"] = 2`: the next two calls take effect, and then raise TryAgain; also for
       "move_alias" and "remove_alias",
+    - `late["move_alias"] = 1`: the next call raises TryAgain at once, and takes effect LATE seconds after it, unless
+      the same is asked for and done before; also for "remove_alias". `arrive` has it take effect now,
     - `problems["observe"] = TryAgain("...")`: every call of that method raises it, and nothing happens,
     - `failing`: how the next uploads end instead of with a version, each an `Operation` with an error,
     - `failing_deletions`: how the next deletions end, without deleting anything,
@@ -53,6 +58,7 @@ class MemoryRegistry:
         self.list_lag = list_lag
         self.lists_operations = lists_operations  # False: `running` never tells anything
         self.lost_replies: Counter[str] = Counter()
+        self.late: Counter[str] = Counter()
         self.problems: dict[str, BridgeError] = {}
         self.failing: list[Operation] = []
         self.failing_deletions: list[Operation] = []
@@ -63,6 +69,7 @@ class MemoryRegistry:
         self._models: dict[str, HeldModel] = {}
         self._uploads: dict[str, HeldUpload] = {}
         self._deletions: dict[str, Operation] = {}  # those that failed
+        self._under_way: dict[tuple[str, str, Alias, str], datetime] = {}  # method, model, alias, version -> its time
         self._asked = 0
         self._lock = threading.RLock()
 
@@ -227,6 +234,7 @@ class MemoryRegistry:
         """See the port. A version that is not there leaves the alias where it is."""
         with self._lock:
             self._begin("move_alias")
+            self._delay("move_alias", model, alias, version_id)
             there = self._models.get(model)
             version = self._find(model, version_id)
             if there is None or version is None:
@@ -241,6 +249,7 @@ class MemoryRegistry:
         """See the port."""
         with self._lock:
             self._begin("remove_alias")
+            self._delay("remove_alias", model, alias, version_id)
             version = self._find(model, version_id)
             if version is not None and alias in version.aliases:
                 if alias == DEFAULT:
@@ -309,8 +318,31 @@ class MemoryRegistry:
         )
         return TargetState(model, exists=True, versions=tuple(listed))
 
+    def _delay(self, method: str, model: str, alias: Alias, version_id: str) -> None:
+        asked = (method, model, alias, version_id)
+        self._under_way.pop(asked, None)
+        if self.late[method] > 0:
+            self.late[method] -= 1
+            self._under_way[asked] = self._clock.now() + LATE
+            raise TryAgain(f"there was no reply to {method}")
+
+    def arrive(self, until: datetime | None = None) -> None:
+        """Let changes of aliases that are under way take effect: all, or those whose time has come by then."""
+        with self._lock:
+            for asked, at in tuple(self._under_way.items()):
+                if until is not None and at > until:
+                    continue
+                del self._under_way[asked]
+                method, model, alias, version_id = asked
+                version = self._find(model, version_id)
+                if version is not None and method == "move_alias":
+                    self._models[model].give(alias, version)
+                elif version is not None:
+                    version.aliases.discard(alias)
+
     def _settle(self) -> None:
-        """Let every upload take effect whose time has come, in the order of the times."""
+        """Let everything take effect whose time has come; uploads in the order of the times."""
+        self.arrive(self._clock.now())
         waiting = [upload for upload in self._uploads.values() if upload.end is None]
         for upload in sorted(waiting, key=lambda upload: upload.commits_at):
             if upload.commits_at <= self._clock.now():

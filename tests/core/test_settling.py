@@ -57,7 +57,9 @@ def settled(
 ) -> Settlement:
     entries = [each for each in open_ if isinstance(each, JournalEntry)]
     intents = [each for each in open_ if isinstance(each, Intent)]
-    return settle(remembered or known(), entries, intents, actual or vertex(), datetime.fromisoformat(NOW), window)
+    return settle(
+        remembered or known(), entries, intents, actual or vertex(), now=datetime.fromisoformat(NOW), window=window
+    )
 
 
 # Intents
@@ -207,7 +209,8 @@ def test_a_move_that_left_the_alias_on_nobody_is_forgotten_as_set_though_it_may_
     change = begun(move("production", "v7", "v6"))
     nobody, late = vertex(ours("v6"), ours("v7")), vertex(ours("v6"), ours("v7", "production"))
     assert settled(change, actual=nobody, remembered=remembered, window=SETTLE).known.mirrored == {}
-    assert settled(change, actual=late, remembered=known("v6", "v7"), window=SETTLE).known.mirrored == {"production": "7"}
+    later = settled(change, actual=late, remembered=known("v6", "v7"), window=SETTLE)
+    assert later.known.mirrored == {"production": "7"}
 
 
 def test_a_removal_that_took_effect_is_forgotten() -> None:

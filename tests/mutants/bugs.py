@@ -111,11 +111,12 @@ BUGS = (
         "P5",
         "what a process sent before it died is given up while it may still come",
         "bridge/reconcile/reconciler.py",
-        "actual, now, self.settle)",
-        "actual, now, self.settle * 0)",
+        "window=self.settle)",
+        "window=self.settle * 0)",
         (
             CRASH + "test_an_alias_that_is_set_after_its_process_has_died_is_known_as_ours[2]",
             CRASH + "test_an_alias_that_is_taken_away_after_its_process_has_died_comes_back",
+            STATEFUL,
         ),
     ),
     Bug(

@@ -102,6 +102,17 @@ class Convergence(RuleBasedStateMachine):
         """Lose the reply to the next such call, whenever it comes."""
         self.world.registry.lost_replies[lost] = 1
 
+    @rule(pause=PAUSE, what=st.sampled_from(["move_alias", "remove_alias"]), goes_on=st.booleans())
+    def be_late(self, pause: int, what: str, *, goes_on: bool) -> None:
+        """Have such a request take effect when nobody waits for it any more; meanwhile the source goes on."""
+        self.world.registry.late[what] = 1
+        self.run(pause, full=True)
+        self.world.registry.late.clear()
+        if goes_on:
+            for alias in tuple(self.known.aliases):
+                self.remove(alias)
+            self.run(1, full=True)
+
     @rule(pause=PAUSE, what=st.sampled_from(["source", "storage", "failing", *CALLS]))
     def be_unwell(self, pause: int, what: str) -> None:
         world, registry = self.world, self.world.registry
@@ -159,6 +170,7 @@ class Convergence(RuleBasedStateMachine):
             self.known.foreign.pop(version_id, None)
 
     def _move_by_hand(self, alias: str, version_id: str | None) -> None:
+        self.world.registry.arrive()  # what comes after it would undo what a person did, which nobody can help
         self.world.registry.move_by_hand("fraud", alias, version_id)
         self.known.edit(alias, version_id)
 
