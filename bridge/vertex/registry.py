@@ -220,8 +220,7 @@ class VertexRegistry:
             except (NeedsPerson, TryAgain):
                 self._merge(model, has_it.id, alias)
                 raise
-        there = self.version(model, version_id)
-        if there is None or alias not in there.aliases:
+        if not self._has(model, version_id, alias):
             raise TryAgain(f"alias {alias} of model {model} was set on @{version_id}, but does not show there yet")
         for other in self.observe(model).versions:
             if alias in other.aliases and other.id != version_id:
@@ -229,13 +228,14 @@ class VertexRegistry:
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """See the port. The version itself is asked, since a list may not show it yet."""
+        if self._has(model, version_id, alias):
+            self._merge(model, version_id, f"-{alias}")
+            if self._has(model, version_id, alias):
+                raise TryAgain(f"alias {alias} was removed from @{version_id} of model {model}, but still shows there")
+
+    def _has(self, model: str, version_id: str, alias: Alias) -> bool:
         there = self.version(model, version_id)
-        if there is None or alias not in there.aliases:
-            return
-        self._merge(model, version_id, f"-{alias}")
-        there = self.version(model, version_id)
-        if there is not None and alias in there.aliases:
-            raise TryAgain(f"alias {alias} was removed from @{version_id} of model {model}, but still shows there")
+        return there is not None and alias in there.aliases
 
     def mark_ours(self, model: str, version_id: str) -> None:
         """See the port."""
