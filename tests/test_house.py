@@ -15,6 +15,7 @@ LONGER = {
     "bridge/core/ports.py": "mostly docstrings: every method is a promise",
     "bridge/testing/store.py": "one port, all of it",
     "bridge/testing/registry.py": "one port with all its moods, and what people do by hand",
+    "bridge/vertex/registry.py": "one port, and what is known of each answer beside it",
     "bridge/sandbox/wandb/runs.py": "one topic; its fields are the schema's",
 }
 
