@@ -30,7 +30,7 @@ from bridge.reconcile.placing import Places
 from bridge.reconcile.read_only import ReadOnlyBucket, ReadOnlyCopier, ReadOnlyRegistry
 from bridge.reconcile.reconciler import Reconciler
 from bridge.reconcile.verifying import Verifier
-from bridge.run.buckets import Buckets
+from bridge.run.buckets import Buckets, Heard
 from bridge.run.clock import SystemClock
 from bridge.run.repeating import repeating
 from bridge.run.threads import ThreadRunner
@@ -221,7 +221,7 @@ class Bridge:
                 spec.api_key.read,
                 spec.organization,
                 per_host=self.config.copying.per_host,
-                limit=self.buckets.at("wandb", spec.base_url),
+                limit=self._limit(spec),
             )
         from bridge.sources.mlflow.source import MlflowSource
 
@@ -233,8 +233,19 @@ class Bridge:
             stores=spec.artifact_stores,
             gcs=lambda: self._objects(spec),
             per_host=self.config.copying.per_host,
-            limit=self.buckets.at("mlflow", spec.tracking_uri),
+            limit=self._limit(spec),
         )
+
+    def _limit(self, spec: WandbConnection | MlflowConnection) -> Heard:
+        if isinstance(spec, WandbConnection):
+            return self.buckets.at("wandb", spec.base_url)
+        return self.buckets.at("mlflow", spec.tracking_uri)
+
+    def pause(self, connection: str) -> float:
+        """Return the seconds until a source connection may be asked without waiting for its budget."""
+        spec = self.config.connections[connection]
+        assert not isinstance(spec, VertexConnection)  # noqa: S101  the caller's check
+        return self._limit(spec).pause()
 
     def webhooks(self, connection: str, team: str | None = None) -> Webhooks:
         """Build what sets up webhooks at a source whose connection takes some; at W&B, `team` has them."""

@@ -58,6 +58,14 @@ class TokenBucket:
             if ready > now:
                 self._clock.sleep((ready - now).total_seconds())
 
+    def pause(self) -> float:
+        """Return the seconds until a request would not have to wait, if no other is made meanwhile."""
+        with self._lock:
+            now = self._clock.now()
+            self._fill(now)
+            missing = max(0.0, 1 - self._tokens) / (self._pace * self._share)
+            return missing + max(0.0, (self._filled - now).total_seconds())
+
     def slow(self, after: float | None = None) -> None:
         """Halve the pace, and let nothing pass for `after` seconds."""
         with self._lock:
@@ -90,6 +98,10 @@ class Heard:
     def take(self) -> None:
         """Return when one more request may be made."""
         self.bucket.take()
+
+    def pause(self) -> float:
+        """Return the seconds until a request would not have to wait, if no other is made meanwhile."""
+        return self.bucket.pause()
 
     def slow(self, after: float | None = None) -> None:
         """Have all who take from it ask less often."""

@@ -23,12 +23,20 @@ class Hints:
     """
     Names of collections to look at soon, by connection.
 
-    However often one is given while a look is under way, it is looked at once after that. Nothing is lost but by the
-    end of the process, after which everything is looked at anyway. All that comes of a look has its id as the cause.
+    However often one is given while a look is under way, it is looked at once after that. A look begins when its
+    connection may be asked, `pause` seconds from now, and takes up all that was given until then. Nothing is lost but
+    by the end of the process, after which everything is looked at anyway. All that comes of a look has its id as the
+    cause.
     """
 
-    def __init__(self, connections: Iterable[str], glance: Callable[[str, frozenset[str] | None], None]) -> None:
+    def __init__(
+        self,
+        connections: Iterable[str],
+        glance: Callable[[str, frozenset[str] | None], None],
+        pause: Callable[[str], float] = lambda _connection: 0.0,
+    ) -> None:
         self._glance = glance
+        self._pause = pause
         self._change = threading.Condition()
         self._names: dict[str, set[str]] = {connection: set() for connection in connections}
         self._ids = {connection: new_id() for connection in self._names}  # of the next look
@@ -93,6 +101,8 @@ class Hints:
         """Return the id of a look, and what to look at, nothing for all of it; None at the end."""
         with self._change:
             self._change.wait_for(lambda: self._ending or connection in self._whole or bool(self._names[connection]))
+            while not self._ending and (seconds := self._pause(connection)) > 0:
+                self._change.wait(seconds)
             if self._ending:
                 return None
             names = frozenset(self._names[connection])

@@ -61,7 +61,7 @@ class Service:
         self._queue = KeyQueue(self._work, settings.keys, self.following.lane)
         self.following.queue = self._queue
         bridge.budget.aside = self._queue.aside
-        self._hints = Hints(self.following.connections, self.following.glance)
+        self._hints = Hints(self.following.connections, self.following.glance, bridge.pause)
         self.doors = {name: door for name in self.following.connections if (door := self._door(name)) is not None}
         self._looks = KeyQueue(self._look, LOOKS)
         self.in_force = InForce(

@@ -53,6 +53,27 @@ def test_a_sixth_of_the_budget_passes_at_once_and_the_rest_evenly() -> None:
     assert gaps[9:] == pytest.approx([60 / 51] * 52, abs=1e-4)
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.integers(1, 200), st.lists(st.floats(0, 90) | st.none(), max_size=30), st.none() | st.floats(0, 90))
+def test_the_pause_is_just_what_a_request_would_wait(
+    number: int, doings: list[float | None], slowed: float | None
+) -> None:
+    clock = FakeClock()
+    bucket = TokenBucket(number, MINUTE, clock)
+    for pause in doings:
+        if pause is None:
+            bucket.take()
+        else:
+            clock.advance(pause)
+    if slowed is not None:
+        bucket.slow(slowed)
+
+    now, seconds = clock.now(), bucket.pause()
+    bucket.take()
+
+    assert (clock.now() - now).total_seconds() == pytest.approx(seconds, abs=1e-3)
+
+
 def test_what_was_not_used_is_not_saved_beyond_what_passes_at_once() -> None:
     clock = FakeClock()
     bucket = TokenBucket(60, MINUTE, clock)

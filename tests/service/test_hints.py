@@ -64,6 +64,39 @@ def test_what_is_given_during_a_look_is_looked_at_once_after_it(looks: Looks, hi
     assert CAUSE.get() is None
 
 
+def test_a_look_waits_until_it_may_ask_and_takes_up_what_comes_meanwhile(looks: Looks) -> None:
+    asked, may_ask = threading.Event(), threading.Event()
+
+    def pause(connection: str) -> float:
+        assert connection == "acme"
+        asked.set()
+        return 0.0 if may_ask.is_set() else 0.01
+
+    hints = Hints(["acme"], looks.glance, pause)
+    hints.start()
+    hints.give("acme", "a")
+    assert asked.wait(WAIT)
+    hints.give("acme", "b")
+    assert looks.all == []
+
+    may_ask.set()
+    looks.go.set()
+    assert hints.wait(WAIT)
+    hints.stop()
+    assert looks.all == [("acme", frozenset("ab"))]
+
+
+def test_a_look_that_may_not_ask_ends_with_the_service(looks: Looks) -> None:
+    hints = Hints(["acme"], looks.glance, lambda _: 3600.0)
+    hints.start()
+    hints.give("acme", "a")
+
+    hints.stop()
+
+    hints.threads[0].join(WAIT)
+    assert (hints.threads[0].is_alive(), looks.all) == (False, [])
+
+
 def test_one_connection_does_not_hold_up_another(looks: Looks, hints: Hints) -> None:
     hints.give("acme", "a")
     hints.give("ml", "m")
