@@ -1,8 +1,8 @@
 """
 From a tag in W&B to the alias in Vertex: 100 moves in a minute, by polling and by webhook; small models.
 
-Each model's alias goes to and fro between two versions that are registered already, and once to each that is not. A
-move counts from when the SDK's `save` was called; Vertex is asked for the alias every 20 ms or so.
+Each model's alias goes to and fro between two versions: in the first minute once to each that is not registered, later
+they all are. A move counts from when the SDK's `save` was called; Vertex is asked for the alias every 20 ms or so.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any
 
+import requests
+
 from benchmarks.service import stage
 from bridge.sandbox.address import TEAM, environment
 
@@ -28,6 +30,8 @@ MODELS, MOVES = 25, 100
 MINUTE = 60.0
 POLL = 5  # seconds
 LIMITS = "limits: {wandb: 20/s, vertex: 10000/m, vertex_uploads: 10000/m}\n"
+WEBHOOK = ", webhook: {token: {env: BRIDGE_BENCH_TOKEN}}"
+ANSWERS = 500
 TOKEN = "a-token-of-the-benchmark"  # noqa: S105  made up
 
 
@@ -37,15 +41,18 @@ def measure(folder: Path) -> list[Row]:
     rows: list[Row] = []
     with stage.sandbox(folder / "sandbox", "--no-mlflow"):
         for by, settings, webhook, goal in (
-            ("polling every 5 s", f"poll_every: {POLL}s\n", "", POLL + 2),
-            ("webhook", "poll_every: 1h\n", ", webhook: {token: {env: BRIDGE_BENCH_TOKEN}}", 2),
+            ("polling every 5 s", f"poll_every: {POLL}s\n{LIMITS}", "", POLL + 2),
+            ("webhook", f"poll_every: 1h\n{LIMITS}", WEBHOOK, 2),
+            ("webhook, default limits", "poll_every: 1h\n", WEBHOOK, 2),
         ):
-            stage.write_config(folder, stage.one_mapping("moved-.*"), settings + LIMITS, webhook)
+            stage.write_config(folder, stage.one_mapping("moved-.*"), settings, webhook)
             with stage.Service(folder) as service:
                 stage.until(lambda service=service: service.metric("bridge_models", state="SYNCED") == MODELS)  # type: ignore[misc]  # mypy infers no default of a lambda
                 if webhook:
                     _let_wandb_tell(folder, service.url)
                 seconds = _moved()
+                if webhook == WEBHOOK and LIMITS in settings:
+                    rows += _answers(service.url)
             ordered = sorted(seconds)
             rows += [
                 (f"tag to alias by {by}, median", "-", "s", [statistics.median(ordered)]),
@@ -94,6 +101,23 @@ def _moved() -> list[float]:
     over.set()
     watching.join()
     return arrived
+
+
+def _answers(url: str) -> list[Row]:
+    """Say how long a webhook waits for its answer, one after the other on one connection: all of one collection."""
+    body = {"event": "ADD_ARTIFACT_ALIAS", "project": "wandb-registry-model", "collection": "moved-00000"}
+    seconds: list[float] = []
+    with requests.Session() as session:
+        session.headers["Authorization"] = f"Bearer {TOKEN}"
+        for _ in range(ANSWERS):
+            begun = time.monotonic()
+            session.post(f"{url}/hooks/wandb/acme", json=body, timeout=60).raise_for_status()
+            seconds.append(time.monotonic() - begun)
+    ordered = sorted(1000 * each for each in seconds)
+    return [
+        ("webhook to its answer, median", "-", "ms", [statistics.median(ordered)]),
+        ("webhook to its answer, 99 of 100", "-", "ms", [ordered[int(0.99 * len(ordered)) - 1]]),
+    ]
 
 
 def _let_wandb_tell(folder: Path, url: str) -> None:
