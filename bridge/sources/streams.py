@@ -90,14 +90,20 @@ class Answered:
 
 
 def open_url(
-    lines: Lines, url: Callable[[bool], str], what: str, start: int = 0, *, source: str | None = None
+    lines: Lines,
+    url: Callable[[bool], str],
+    what: str,
+    start: int = 0,
+    *,
+    checked: bool = False,
+    source: str | None = None,
 ) -> AbstractContextManager[Iterator[bytes]]:
     """
     Stream what lies at a URL, from byte `start` on; no credentials go along.
 
     `url(renew)` gives the address, a new one if `renew`; it is asked again when the server says 400, 401 or 403.
     Redirects are followed, as far as `led_by_peer` lets them. `source` is the URL of who gave the address, if it is not
-    ours. `what` names the file in messages. Raises TryAgain or NeedsPerson.
+    ours. `what` names the file in messages; for `checked` see open_stream. Raises TryAgain or NeedsPerson.
     """
 
     def ask(headers: Mapping[str, str], *, renew: bool) -> Answer:
@@ -114,7 +120,7 @@ def open_url(
             check = led_by_peer(first, what)
         raise NeedsPerson(f"{what} cannot be read: its address leads in circles", "look where the source keeps it")
 
-    return open_stream(ask, what, start)
+    return open_stream(ask, what, start, checked=checked)
 
 
 def fetch(lines: Lines, url: str, headers: Mapping[str, str], what: str, check: Check | None = None) -> Reply:
@@ -132,14 +138,19 @@ def _spelled(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def open_stream(ask: Ask, what: str, start: int = 0, *, renews: bool = True) -> Iterator[Iterator[bytes]]:
+def open_stream(
+    ask: Ask, what: str, start: int = 0, *, checked: bool = False, renews: bool = True
+) -> Iterator[Iterator[bytes]]:
     """
     Stream what `ask` is answered, from byte `start` on; without `renews`, 401 and 403 are believed at once.
 
-    Where ranges are ignored, the new answer is read from its beginning and what was passed on before is left
-    out, once its checksum has shown that it is the same. Raises TryAgain or NeedsPerson.
+    Say that it is `checked` if all of it is compared with a digest in the end. What is not, and has no strong ETag
+    either, is asked for whole after a break, as nobody would notice that its rest is another file's.
+
+    Where ranges are ignored or not asked for, the new answer is read from its beginning and what was passed on before
+    is left out, once its checksum has shown that it is the same. Raises TryAgain or NeedsPerson.
     """
-    stream = _Stream(ask, what, start, renews=renews)
+    stream = _Stream(ask, what, start, checked=checked, renews=renews)
     try:
         yield stream.pieces()
     finally:
@@ -156,9 +167,10 @@ class _Unwell(Exception):
 
 
 class _Stream:
-    def __init__(self, ask: Ask, what: str, start: int, *, renews: bool) -> None:
+    def __init__(self, ask: Ask, what: str, start: int, *, checked: bool, renews: bool) -> None:
         self._ask = ask
         self._what = what
+        self._checked = checked
         self._renews = renews
         self._start = start
         self._offset = start  # of the next byte to pass on
@@ -235,7 +247,8 @@ class _Stream:
     def _get(self, *, renew: bool) -> Answer:
         # "identity": a compressed body would have other bytes, and other offsets, than the file.
         headers = {"Accept-Encoding": "identity"}
-        if self._offset:
+        is_first = self._offset == self._start
+        if self._offset and (is_first or self._checked or self._etag is not None):
             headers["Range"] = f"bytes={self._offset}-"
             if self._etag is not None:
                 headers["If-Range"] = self._etag

@@ -43,8 +43,8 @@ class ShelfSource(MemorySource):
 
     @contextmanager
     def open(self, version: SourceVersion, file: ArtifactFile, start: int = 0) -> Iterator[Iterator[bytes]]:
-        url = f"{self._url}/{file.path}"
-        with open_url(self.lines, lambda _: url, f"{file.path!a} of {version}", start) as pieces:
+        url, checked = f"{self._url}/{file.path}", file.digest is not None
+        with open_url(self.lines, lambda _: url, f"{file.path!a} of {version}", start, checked=checked) as pieces:
             yield pieces
 
 

@@ -69,7 +69,8 @@ class Source(MemorySource):
     @contextmanager
     def open(self, version: SourceVersion, file: ArtifactFile, start: int = 0) -> Iterator[Iterator[bytes]]:
         if self.url is not None:
-            with open_url(self.lines, self.url, f"{file.path!a} of {version}", start) as pieces:
+            what, checked = f"{file.path!a} of {version}", file.digest is not None
+            with open_url(self.lines, self.url, what, start, checked=checked) as pieces:
                 yield pieces
         else:
             with super().open(version, file, start) as pieces:
@@ -221,7 +222,7 @@ def expiring(content: bytes, cut: int, *, renews: bool) -> Callable[[Asked], Rep
     def script(asked: Asked) -> Reply:
         if asked.start and (not renews or "signature=1" in asked.path):
             return Reply(403, b"<Code>ExpiredToken</Code>")
-        return whole(asked)
+        return replace(whole(asked), headers={"ETag": '"v1"'})
 
     return script
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 CONTENT = bytes(range(256)) * 1000
+OTHER = CONTENT[:50] + b"!" + CONTENT[51:]
 LARGE = bytes(range(256)) * (3 * PIECE // 256)  # three pieces
 
 
@@ -27,7 +28,7 @@ def lines() -> Iterator[Lines]:
 
 
 @contextmanager
-def opened(lines: Lines, server: ScriptedServer, start: int = 0) -> Iterator[Iterator[bytes]]:
+def opened(lines: Lines, server: ScriptedServer, start: int = 0, *, checked: bool = True) -> Iterator[Iterator[bytes]]:
     """Open the server's only file; the URL that a renewal gives says how many there were."""
     renewals = 0
 
@@ -36,12 +37,12 @@ def opened(lines: Lines, server: ScriptedServer, start: int = 0) -> Iterator[Ite
         renewals += renew
         return f"{server.url}/file?renewed={renewals}"
 
-    with open_url(lines, url, "'model.bin' of fraud:v7", start) as pieces:
+    with open_url(lines, url, "'model.bin' of fraud:v7", start, checked=checked) as pieces:
         yield pieces
 
 
-def read(lines: Lines, server: ScriptedServer, start: int = 0) -> bytes:
-    with opened(lines, server, start) as pieces:
+def read(lines: Lines, server: ScriptedServer, start: int = 0, *, checked: bool = True) -> bytes:
+    with opened(lines, server, start, checked=checked) as pieces:
         return b"".join(pieces)
 
 
@@ -228,6 +229,33 @@ def test_a_rest_of_another_file_is_not_taken_where_the_server_does_not_know_the_
 
     with ScriptedServer(script) as server, pytest.raises(TryAgain, match=r"^'model\.bin' of fraud:v7 changed while"):
         read(lines, server)
+
+
+@pytest.mark.parametrize("start", [0, 5])
+@pytest.mark.parametrize("etag", [None, 'W/"v1"'])
+def test_without_digest_and_strong_etag_no_rest_is_joined_to_what_came_before(
+    lines: Lines, etag: str | None, start: int
+) -> None:
+    headers = {"ETag": etag} if etag else {}
+
+    def script(asked: Asked) -> Reply:
+        content, cut = (CONTENT, 100) if len(server.asked) == 1 else (OTHER, None)
+        return Reply(206 if asked.start else 200, content[asked.start :], headers, cut=cut)
+
+    with ScriptedServer(script) as server:
+        with pytest.raises(TryAgain, match=r"^'model\.bin' of fraud:v7 changed while it was read$"):
+            read(lines, server, start, checked=False)
+        assert [asked.start for asked in server.asked] == [start, 0]
+
+    with ScriptedServer(script) as server:
+        read(lines, server, start)
+        assert [asked.start for asked in server.asked] == [start, 100 + start], "a digest tells, so the rest will do"
+
+
+@pytest.mark.parametrize("start", [0, 5])
+def test_without_digest_and_strong_etag_what_has_not_changed_is_read_on(lines: Lines, start: int) -> None:
+    with ScriptedServer(serving(CONTENT, 100, 200)) as server:
+        assert read(lines, server, start, checked=False) == CONTENT[start:]
 
 
 def test_a_file_that_has_become_shorter_has_changed(lines: Lines) -> None:

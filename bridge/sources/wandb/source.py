@@ -201,7 +201,7 @@ class WandbSource:
             return self._session.call(contents)[0] if renew else url
 
         def read() -> Packed[ArtifactFile]:
-            with open_url(self._lines, signed, what, source=self._base_url) as pieces:
+            with open_url(self._lines, signed, what, checked=True, source=self._base_url) as pieces:
                 return read_manifest(version, pieces)
 
         files = within(self._patience, read, what)
@@ -223,7 +223,8 @@ class WandbSource:
                 raise NeedsPerson(f"W&B gives no URL for {file.path!a} of {version}", "log the version again")
             return given
 
-        return open_url(self._lines, url, f"{file.path!a} of {version}", start, source=self._base_url)
+        what, checked = f"{file.path!a} of {version}", file.digest is not None
+        return open_url(self._lines, url, what, start, checked=checked, source=self._base_url)
 
     def is_gone(self, collection: str, alias: str, selector: CollectionSelector | None = None) -> bool:
         """See the port. `artifact_exists()` is no proof: it says False for 401, 403, 429 and 500 too."""

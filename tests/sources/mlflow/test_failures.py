@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 PAGE = b"<!doctype html><title>Sign in</title><form>top secret</form>"
 JSON = {"Content-Type": "application/json"}
+ETAG = {"ETag": '"as-s3-gives-it"'}
 SECRET = "hunter2"
 CHURN = SourceVersion("acme", "models:/churn", "1", "1@1000-00000000", None, "http://x")
 
@@ -349,8 +350,8 @@ def test_a_signed_url_that_has_expired_is_signed_again_and_gets_no_credentials(
         assert "authorization" not in asked.headers
         assert asked.headers["x-mine"] == "yes"
         if asked.start == 0:
-            return Reply(200, content, cut=100)
-        return Reply(206, content[asked.start :]) if asked.path.endswith("=2") else Reply(403)
+            return Reply(200, content, ETAG, cut=100)
+        return Reply(206, content[asked.start :], ETAG) if asked.path.endswith("=2") else Reply(403)
 
     with (
         ScriptedServer(script) as server,
