@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.sandbox
 
+PROMISED = b"second, and longer"
+
 
 @pytest.mark.parametrize(
     ("fault", "told"),
@@ -57,6 +59,33 @@ def test_what_cannot_be_copied_is_told_and_not_registered_until_it_can(desk: Des
     desk.world.traffic.faults.disarm()
     assert desk.bridge_json("status")[0]["state"] == "FAILED"
     not_made(desk, second)
+    assert desk.bridge("sync").code == 0
+    assert desk.aliases() == {"default": "2", "production": "2"}
+
+
+@pytest.mark.parametrize(
+    ("served", "told"),
+    [
+        pytest.param(b"second, and", "promises 18 bytes, and its bytes have 11; the version", id="fewer bytes"),
+        pytest.param(
+            b"second, and longer than that", "promises 18 bytes, and its bytes have more than 18; the", id="more bytes"
+        ),
+        pytest.param(b"second, or another", "promises md5 GDEIiBzbp5m7LTa98Iv4", id="other bytes, as many"),
+        pytest.param(b"", "promises 18 bytes, and its bytes have 0; the version", id="none"),
+    ],
+)
+def test_what_the_source_does_not_hold_as_promised_is_told_until_it_does(desk: Desk, served: bytes, told: str) -> None:
+    desk.publish(b"first", "production")
+    desk.bridge("sync")
+    second = desk.publish(PROMISED, "production")
+    desk.world.wandb.replace_file(f"{desk.path}:{second}", "model.pkl", served)
+    done = desk.bridge("sync")
+
+    assert done.code == 1
+    assert told in done.out
+    assert desk.bridge_json("status")[0]["state"] == "FAILED"
+    not_made(desk, second)
+    desk.world.wandb.replace_file(f"{desk.path}:{second}", "model.pkl", PROMISED)
     assert desk.bridge("sync").code == 0
     assert desk.aliases() == {"default": "2", "production": "2"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from typing import TYPE_CHECKING
 
 from bridge.sandbox.serving import HttpServer
@@ -165,6 +166,16 @@ class WandbServer:
 
         Raises LookupError if there is no such version or file, ValueError if the file ends before `offset`.
         """
+        self._gateway.blobs.flip(self._blob(version, path), offset)
+
+    def replace_file(self, version: str, path: str, content: bytes) -> None:
+        """
+        Serve these bytes as one file of `entity/project/collection:alias`, whatever was promised of it.
+
+        Raises LookupError if there is no such version or file.
+        """
+        self._gateway.blobs.write(self._blob(version, path), io.BytesIO(content))
+
+    def _blob(self, version: str, path: str) -> str:
         with self._store.reading() as database:
-            blob = seeding.blob_of(seeding.seeder(self._gateway, database), version, path)
-        self._gateway.blobs.flip(blob, offset)
+            return seeding.blob_of(seeding.seeder(self._gateway, database), version, path)
