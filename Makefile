@@ -32,11 +32,12 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports
 
-# What is measured, and how: benchmarks/README.md.
+# What is measured, and how: benchmarks/README.md. Half an hour; of a quiet service, a few cycles.
 bench: $(READY)
 	$(BIN)/python -m benchmarks.run --json benchmarks/results.json
+	$(BIN)/python -m benchmarks.service --json benchmarks/results-service.json
 
-# An hour and more; as many cycles as benchmarks/README.md tells of.
+# An hour and more: as many cycles as benchmarks/README.md tells of.
 bench-service: $(READY)
 	$(BIN)/python -m benchmarks.service --cycles 200
 

@@ -136,7 +136,7 @@ def _bucket(folder: Path) -> Iterator[tuple[str, Counting]]:
 def copying(job: Job, store: Path, settings: CopySettings | None = None) -> subprocess.Popen[bytes]:
     """Start a copy in a fresh process; `told` says what came of it."""
     chosen = {name: getattr(settings or CopySettings(), name) for name in CHOSEN}
-    asked = {"job": asdict(job), "store": str(store), "settings": chosen}
+    asked = {"job": asdict(replace(job, settings=chosen)), "store": str(store)}
     command = [sys.executable, "-m", "benchmarks.killed", "--copy", json.dumps(asked)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, cwd=HOUSE)  # noqa: S603  our own words
 
@@ -151,10 +151,10 @@ def told(process: subprocess.Popen[bytes]) -> Told:
 def copy(asked: dict[str, Any]) -> Told:
     """Copy, here."""
     job = Job(**asked["job"])
-    source, settings = Counted(job), CopySettings(**asked["settings"])
+    source = Counted(job)
     with (
         closing(open_store(f"sqlite:///{asked['store']}")) as store,
-        engine(job, source=source, store=store, settings=settings) as copier,
+        engine(job, source=source, store=store) as copier,
     ):
         idle = held("VmRSS")
         copier.copy(FIRST, FOLDER)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from benchmarks.copying import thresholds
 from benchmarks.copying.measuring import measure
 from benchmarks.table import conditions, say_table, write_json
 
@@ -14,9 +15,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.copying")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--quick", action="store_true", help="smaller shapes, once: shows only that it works")
+    parser.add_argument("--thresholds", action="store_true", help="instead, compare the ways that settings choose from")
     said = parser.parse_args()
     under = conditions()
-    rows = measure(quick=said.quick)
+    rows = thresholds.measure() if said.thresholds else measure(quick=said.quick)
     say_table(rows, under)
     if said.json:
         write_json(said.json, rows, under)

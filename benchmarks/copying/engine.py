@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from bridge.copying.budget import Budget
 from bridge.copying.copier import StreamingCopier
 from bridge.copying.gcs import GcsStorage
 from bridge.core.model import ArtifactFile, Description, Digest, Facts, SourceVersion
 from bridge.core.packed import pack_files
+from bridge.core.settings import CopySettings
 from bridge.net.lines import Lines
 from bridge.run.clock import SystemClock
 from bridge.sources.streams import open_url
@@ -22,19 +24,17 @@ if TYPE_CHECKING:
     from benchmarks.copying.job import Job
     from bridge.core.model import CollectionSelector, Sweep
     from bridge.core.ports import Copier, Source, Store
-    from bridge.core.settings import CopySettings
 
 PROJECT = "bench"
 FIRST, SECOND = (SourceVersion("bench", "acme/bench/model", f"v{n}", f"id-{n}", f"digest-{n}", "") for n in (0, 1))
 
 
 @contextmanager
-def engine(
-    job: Job, *, source: Source | None = None, store: Store | None = None, settings: CopySettings | None = None
-) -> Iterator[Copier]:
+def engine(job: Job, *, source: Source | None = None, store: Store | None = None) -> Iterator[Copier]:
     """Make what copies from the job's source to its target."""
     clock, store = SystemClock(), store or MemoryStore()
-    budget = Budget(clock, settings)
+    chosen: dict[str, Any] = dict(job.settings)
+    budget = Budget(clock, replace(CopySettings(), **chosen))
     with closing(GcsStorage(PROJECT, job.sink, clock=clock, uploads=store, budget=budget)) as there:
         yield StreamingCopier(source or Slices(job), there, store, store, clock, budget, lambda _progress: None)
 
@@ -60,7 +60,7 @@ class Slices:
     ) -> AbstractContextManager[Iterator[bytes]]:
         """See the port."""
         url = self._job.url(self._slice(version, int(file.path[1:])))
-        return open_url(self._lines, lambda _: url, file.path, start)
+        return open_url(self._lines, lambda _: url, file.path, start, checked=file.digest is not None)
 
     def is_deleted(self, version: SourceVersion, selector: CollectionSelector) -> bool:
         """Is not asked for."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +21,7 @@ class Job:
     source: str  # URL
     sink: str  # URL
     tools: str  # the folder where phys is built, and where the files are listed for it
+    settings: Mapping[str, int] = field(default_factory=dict)  # of CopySettings, that are not its defaults
 
     @property
     def name(self) -> str:
