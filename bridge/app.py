@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.config.model import Config
-    from bridge.core.model import Manifest, MappingRecord, MappingSpec, ModelKey
+    from bridge.core.model import Manifest, MappingRecord, MappingSpec, ModelKey, Scan, SourceVersion
     from bridge.core.ports import Bucket, Clock, Copier, ObjectStore, Registry, Runner, Source, Storage, Store, Webhooks
     from bridge.core.records import Progress
 
@@ -137,9 +137,15 @@ class Bridge:
             settle=self.config.settle,
             registrations=self.buckets.at("vertex_uploads", target.place),
             frozen=frozen_until,
+            scan=self._scan(spec.scan, storage) if spec.scan else None,
             place=lambda: self._places.of(storage, f"{target.bucket}/", target.storage_endpoint),
             witness=self.audience,
         )
+
+    def _scan(self, program: Scan, storage: Storage) -> Callable[[SourceVersion, str], None]:
+        from bridge.copying.scanning import Scanner
+
+        return Scanner(ReadOnlyBucket(storage), self.budget, program).scan
 
     def registry(self, connection: str) -> Registry:
         """Build what a Vertex connection reaches, as it may be looked at."""

@@ -37,7 +37,7 @@ from bridge.testing.storage import MemoryStorage
 from bridge.testing.store import MemoryStore
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from datetime import datetime
 
     from bridge.core.changes import Plan
@@ -176,6 +176,7 @@ class World:
     runner: Runner = field(default_factory=InlineRunner)
     owner: str = "the process"  # of leases; one that died and came back has the same
     frozen_until: datetime | None = None
+    scan: Callable[[SourceVersion, str], None] | None = None
     places: Places = field(default_factory=Places)
     audience: Audience = field(default_factory=Audience)
     serial: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -211,6 +212,7 @@ class World:
             guard=self.guard,
             settle=self.settle,
             frozen=lambda _spec, _now: self.frozen_until,
+            scan=self.scan,
             place=lambda: self.places.of(self.storage, f"{self.base}/"),
             witness=self.audience,
         )

@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
-from bridge.config.schema_models import Name, Plain, Strict, by_type, refers_to
+from bridge.config.schema_models import Duration, Name, Plain, Strict, by_type, refers_to
 from bridge.config.schema_service import FreezeYaml  # noqa: TC001  pydantic reads it at run time
 from bridge.config.schema_serving import ServingYaml  # noqa: TC001  pydantic reads it at run time
 from bridge.config.schema_source import (
@@ -32,6 +32,13 @@ class NewestYaml(Strict):
     """Besides the versions with a mirrored alias, the newest few."""
 
     latest: int = Field(ge=1)
+
+
+class ScanYaml(Strict):
+    """A program that reads a tar of a version's files on its stdin, and ends with 0 if they are clean."""
+
+    command: list[Plain] = Field(min_length=1)
+    within: Duration = "1h"
 
 
 _POLICIES = (
@@ -76,6 +83,7 @@ class MappingYaml(Strict):
     drift: Literal["report", "heal"] = "report"
     on_conflict: Literal["hold", "overwrite", "adopt"] = "hold"
     on_source_delete: Literal["retain", "unalias", "delete"] = "retain"
+    scan: ScanYaml | None = None
 
 
 class MappingsYaml(Strict, Generic[Item]):

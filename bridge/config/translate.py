@@ -31,6 +31,7 @@ from bridge.core.model import (
     OnSourceDelete,
     Policy,
     RemovalGuard,
+    Scan,
     Serving,
     Target,
     VersionRule,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bridge.config.schema_bridge import BridgeYaml, MlflowWebhookYaml, NotifyYaml, SecretYaml, VertexYaml
-    from bridge.config.schema_mapping import MappingYaml
+    from bridge.config.schema_mapping import MappingYaml, ScanYaml
     from bridge.config.schema_service import ServiceYaml
     from bridge.config.schema_serving import ServingYaml
     from bridge.core.errors import Position
@@ -99,7 +100,12 @@ def to_spec(said: MappingYaml, origin: Position) -> MappingSpec:
         on_conflict=OnConflict(said.on_conflict),
         on_source_delete=OnSourceDelete(said.on_source_delete),
         freezes=tuple(Freeze(each.cron, units.duration(each.for_), each.timezone) for each in said.freeze),
+        scan=None if said.scan is None else _scan(said.scan),
     )
+
+
+def _scan(said: ScanYaml) -> Scan:
+    return Scan(tuple(said.command), units.duration(said.within).total_seconds())
 
 
 def _connection(

@@ -173,6 +173,14 @@ class Freeze:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """A program that each version's files have to pass before it is registered."""
+
+    command: tuple[str, ...]  # and its arguments
+    within: float  # seconds
+
+
+@dataclass(frozen=True, slots=True)
 class MappingSpec:
     """One rule of mappings/*.yaml."""
 
@@ -189,6 +197,7 @@ class MappingSpec:
     on_conflict: OnConflict = OnConflict.HOLD
     on_source_delete: OnSourceDelete = OnSourceDelete.RETAIN
     freezes: tuple[Freeze, ...] = ()
+    scan: Scan | None = None
 
     @property
     def wish(self) -> MappingSpec:

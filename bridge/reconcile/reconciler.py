@@ -83,6 +83,7 @@ class Reconciler:
     settle: timedelta
     registrations: Limit = UNLIMITED  # how many registrations are begun
     frozen: Callable[[MappingSpec, datetime], datetime | None] = lambda _spec, _now: None  # until when
+    scan: Callable[[SourceVersion, str], None] | None = None  # a folder, before it is registered; raises if unclean
     place: Callable[[], BucketPlace | None] = lambda: None  # of the bucket; only asked before something is put there
     witness: Witness = field(default_factory=Witness)
 
@@ -274,7 +275,9 @@ class Reconciler:
 
     def _registrar(self, order: Order) -> Registrar:
         joins = order.spec.on_conflict is OnConflict.OVERWRITE
-        return Registrar(self.registry, self.store, self.clock, self.settle, self.registrations, joins=joins)
+        return Registrar(
+            self.registry, self.store, self.clock, self.settle, self.registrations, scan=self.scan, joins=joins
+        )
 
     def _facts(self, folder: str) -> Facts:
         header = self.copier.header(folder)

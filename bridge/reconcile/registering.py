@@ -26,8 +26,10 @@ from bridge.core.model import MappingRecord
 from bridge.core.records import Intent
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bridge.core.changes import AdoptVersion, RegisterVersion
-    from bridge.core.model import Container, Facts, ModelKey
+    from bridge.core.model import Container, Facts, ModelKey, SourceVersion
     from bridge.core.ports import Clock, Copier, Limit, Registry, Store
     from bridge.core.records import Operation
 
@@ -48,6 +50,7 @@ class Registrar:
     clock: Clock
     settle: timedelta
     registrations: Limit = UNLIMITED
+    scan: Callable[[SourceVersion, str], None] | None = None  # a folder; raises unless it is clean
     joins: bool = False  # also a model that holds versions and none of ours
 
     def register(self, key: ModelKey, change: RegisterVersion, name: str, facts: Facts) -> MappingRecord:
@@ -57,7 +60,7 @@ class Registrar:
         `name` is the model's, for display.
 
         Raises StillUnderWay while it cannot be known whether an earlier attempt will yet succeed, NeedsPerson if
-        Vertex refuses the version for good, TryAgain.
+        the version is not clean or Vertex refuses it for good, TryAgain.
         """
         uri = change.artifact_uri
         intent = self.store.intent(key, uri)
@@ -111,6 +114,7 @@ class Registrar:
         return str(min(ids)) if ids else None
 
     def _send(self, intent: Intent, container: Container, name: str, facts: Facts) -> str:
+        self._refuse_unclean(intent)  # it may take hours, so what may change is asked after it
         self._refuse_foreign(intent)
         self.registrations.take()  # it may take minutes, and `settle` counts from what is written down
         sent = replace(intent, sent_at=self.clock.now().isoformat(), operation=None)
@@ -135,6 +139,15 @@ class Registrar:
             raise self._given_up(intent, operation)
         # A second version, from a reply that was lost beyond the settle window, loses to the lowest id.
         return self._look(intent) or operation.version_id
+
+    def _refuse_unclean(self, intent: Intent) -> None:
+        if self.scan is None:
+            return
+        try:
+            self.scan(intent.version, intent.artifact_uri)
+        except NeedsPerson:
+            self.store.close_intent(intent.key, intent.artifact_uri)
+            raise
 
     def _refuse_foreign(self, intent: Intent) -> None:
         """Refuse to add to a model that holds versions and none of ours: a person made it since the plan was."""

@@ -16,6 +16,7 @@ from bridge.core.model import (
     OnDrift,
     OnSourceDelete,
     Policy,
+    Scan,
     Serving,
     Target,
     VersionRule,
@@ -62,6 +63,7 @@ def test_a_pattern_with_tags_and_everything_else_is_translated(folder: Folder) -
         drift="heal",
         on_conflict="adopt",
         on_source_delete="retain",
+        scan="{command: [modelscan, --tar, '-'], within: 90s}",
     )
     (spec,) = folder.load().mappings
     assert spec.source == CollectionSelector(
@@ -72,6 +74,7 @@ def test_a_pattern_with_tags_and_everything_else_is_translated(folder: Folder) -
         tags=frozenset({"approved", "2024"}),
     )
     assert spec.on_conflict is OnConflict.ADOPT
+    assert spec.scan == Scan(("modelscan", "--tar", "-"), 90.0)
     assert spec.serving == Serving(image="img", ports=(1, 2), predict_route="/p", health_route="/h", env={"K": "no"})
     assert (spec.policy, spec.drift) == (Policy.UPSERT_ONLY, OnDrift.HEAL)
     assert (spec.aliases, spec.default_from) == (AliasRules({}, "slug"), "production")
@@ -141,7 +144,7 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
             {"zzz": "1"},
             (
                 "7:5: unknown key 'zzz'; known keys: name, source, target, policy, aliases, alias_style, default_from, "
-                "versions, serving, freeze, drift, on_conflict, on_source_delete"
+                "versions, serving, freeze, drift, on_conflict, on_source_delete, scan"
             ),
         ),
         ({"policy": None}, f"2:5: missing key 'policy'; {POLICIES}"),
@@ -256,6 +259,11 @@ def test_a_null_where_nothing_is_needed_is_as_good_as_nothing(folder: Folder) ->
             {"on_source_delete": "remove"},
             "7:23: expected retain, unalias or delete, found 'remove'; write one of retain, unalias, delete",
         ),
+        ({"scan": "modelscan"}, "7:11: expected a mapping, found a text"),
+        ({"scan": "{within: 1h}"}, "7:11: missing key 'command'"),
+        ({"scan": "{command: modelscan -}"}, "7:21: expected a list, found a text"),
+        ({"scan": "{command: []}"}, "7:21: expected at least one entry, found none"),
+        ({"scan": "{command: [a], within: 5}"}, "7:34: expected a duration such as 90s, 10m, 2h or 1d, found a number"),
         ({"drift": "fix"}, "7:12: expected report or heal, found 'fix'; write one of report, heal"),
         ({"drift": "false"}, "7:12: expected report or heal, found false; write one of report, heal"),
         ({"versions": "newest"}, "7:15: expected aliased or all, found 'newest'; write one of aliased, all"),

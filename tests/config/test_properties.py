@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _KEYS = (
     "name source target policy aliases alias_style default_from versions serving drift on_conflict on_source_delete "
+    "scan command within "
     "mappings from registry entity project collection regex where tags to model image port ports env layout latest * "
     "connections kind base_url api_key file bucket location endpoint insecure storage_endpoint store owner guards "
     "max_removals settle poll_every copying memory one_request part parallel_files max_bandwidth leftovers_after "

@@ -90,6 +90,24 @@ def test_what_the_source_does_not_hold_as_promised_is_told_until_it_does(desk: D
     assert desk.aliases() == {"default": "2", "production": "2"}
 
 
+def test_a_version_that_its_scanner_does_not_call_clean_is_told_and_not_registered_until_it_does(desk: Desk) -> None:
+    desk.publish(b"first", "production")
+    desk.bridge("sync")
+    second = desk.publish(b"second, with os.system", "production")
+    looks = "import sys; sys.exit('found os.system' if b'os.system' in sys.stdin.buffer.read() else 0)"
+    desk.write_mapping("policy: sync", "default_from: production", f"scan: {{command: [python3, -c, {looks!r}]}}")
+    done = desk.bridge("sync")
+
+    assert done.code == 1
+    assert "the scanner 'python3' did not call it clean: it ended with 1 and said 'found os.system'" in done.out
+    assert desk.bridge_json("status")[0]["state"] == "FAILED"
+    not_made(desk, second, is_whole=True)
+    desk.publish(b"third, without", "production")
+    assert desk.bridge("sync").code == 0
+    assert desk.aliases() == {"default": "2", "production": "2"}
+    assert len(desk.versions()) == 2
+
+
 def test_other_bytes_under_its_name_are_told_and_stay(desk: Desk) -> None:
     desk.publish(b"first", "production")
     desk.bridge("sync")
@@ -111,8 +129,9 @@ def test_other_bytes_under_its_name_are_told_and_stay(desk: Desk) -> None:
     assert desk.aliases() == {"default": "2", "production": "2"}
 
 
-def not_made(desk: Desk, label: str) -> None:
-    """See that a version was not registered, and its folder is not called whole."""
+def not_made(desk: Desk, label: str, *, is_whole: bool = False) -> None:
+    """See that a version was not registered, and that its folder is called whole only if it is."""
     assert desk.aliases() == {"default": "1", "production": "1"}
     assert len(desk.versions()) == 1
-    assert not [name for name in desk.objects() if f"/{label}-" in name and name.endswith(MANIFEST_NAME)]
+    manifests = [name for name in desk.objects() if f"/{label}-" in name and name.endswith(MANIFEST_NAME)]
+    assert bool(manifests) == is_whole

@@ -18,6 +18,7 @@ from tests.worlds import BASE, CONTAINER, FRAUD, KEY, World, mapping
 
 if TYPE_CHECKING:
     from bridge.core.changes import Change
+    from bridge.core.model import SourceVersion
     from bridge.core.records import JournalEntry
     from bridge.reconcile.orders import Sight
 
@@ -662,6 +663,60 @@ def test_an_alias_that_a_person_put_on_a_version_that_is_not_listed_yet_is_not_s
     assert world.registry.aliases("fraud")["staging"] == theirs
     world.clock.advance(40)
     assert [refusal.kind for refusal in reconcile(world).plan.refusals] == [Kind.CONFLICT]
+
+
+# what has to be clean
+
+
+def test_a_version_that_is_not_clean_is_not_registered_and_moves_no_alias_until_it_is() -> None:
+    world = World()
+    world.publish("production")
+    reconcile(world)
+    world.publish("production")
+    scanned: list[str] = []
+
+    def scan(version: SourceVersion, folder: str) -> None:
+        scanned.append(version.label)
+        assert folder in world.storage.manifests
+        raise NeedsPerson("a virus", "log it again")
+
+    world.scan = scan
+    refusal = reconcile(world).plan.refusals[-1]
+    assert (refusal.kind, refusal.reason, refusal.remedy) == (Kind.FAILED, "a virus", "log it again")
+    assert (scanned, world.names()["production"], world.store.intents(KEY)) == (["v1"], "v0", ())
+
+    world.scan = lambda version, _folder: scanned.append(version.label)
+    sight = reconcile(world)
+    assert (scanned, world.names()["production"]) == (["v1", "v1"], "v1")
+    assert [type(change) for change in sight.plan.changes] == [RegisterVersion, MoveAlias], "nothing is copied again"
+
+
+def test_what_was_sent_before_a_death_is_not_scanned_again() -> None:
+    world = World()
+    scanned: list[str] = []
+    world.scan = lambda version, _folder: scanned.append(version.label)
+    world.publish("production")
+    world.registry.lost_replies["register"] = 1
+    with pytest.raises(TryAgain):
+        reconcile(world)
+
+    reconcile(world)
+
+    assert (scanned, world.names()["production"]) == (["v0"], "v0")
+
+
+def test_a_model_that_a_person_makes_while_a_version_is_scanned_is_not_joined() -> None:
+    world = World()
+    world.publish("production")
+
+    def scan(_version: SourceVersion, _folder: str) -> None:
+        world.registry.add_by_hand("fraud")
+
+    world.scan = scan
+
+    refusal = reconcile(world).plan.refusals[-1]
+
+    assert refusal.reason == "Vertex model 'fraud' has come to exist, and is not this bridge's"
 
 
 # what happens while files are copied, which may take hours
