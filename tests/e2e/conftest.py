@@ -5,29 +5,37 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+import grpc
 import pytest
 import wandb
+from google.api_core.exceptions import NotFound
+from google.cloud import aiplatform_v1 as v1  # noqa: TID251  what people look with
+from google.cloud.aiplatform_v1.services.model_service.transports.grpc import (  # noqa: TID251  the same
+    ModelServiceGrpcTransport,
+)
 
 from bridge.cli.main import run
 from bridge.sandbox.address import API_KEY, BUCKET, LOCATION, ORG_ENTITY, PROJECT
-from bridge.vertex.registry import VertexRegistry
 from tests.sources.mlflow_people import mlflow_people
 from tests.store.databases import VARIABLE, all_rows, has_tables, lose_tables, postgres_schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from bridge.core.model import ModelVersion
     from bridge.sandbox.mlflow.server import MlflowServer
     from bridge.sandbox.traffic import Traffic
     from bridge.sandbox.world import World
     from tests.sources.mlflow_people import MlflowPublisher
 
 _numbers = count(1)
+
+PARENT = f"projects/{PROJECT}/locations/{LOCATION}"
+WAIT = 30  # seconds after which Vertex has not answered
 
 SECRET_KEY = "BRIDGE_SECRET_KEY"  # a variable
 # Variables whose values may show nowhere, in any test: see Desk.leaks.
@@ -44,6 +52,16 @@ class Outcome:
     code: int
     out: str
     err: str
+
+
+@dataclass(frozen=True)
+class Version:
+    """A version in Vertex as Google's own client shows it: nothing of it has gone through the bridge's registry."""
+
+    id: str
+    artifact_uri: str
+    aliases: frozenset[str]
+    labels: Mapping[str, str]
 
 
 @dataclass
@@ -120,15 +138,32 @@ class Desk:
     def api(self) -> wandb.Api:
         return wandb.Api(overrides={"base_url": self.world.wandb.url}, api_key=API_KEY)
 
-    def registry(self, owner: str = "registry-bridge") -> VertexRegistry:
-        return VertexRegistry(PROJECT, LOCATION, owner, endpoint=self.world.vertex.grpc_address, insecure=True)
+    @cached_property
+    def vertex(self) -> v1.ModelServiceClient:
+        """Google's own client; the fixture closes it."""
+        channel = grpc.insecure_channel(self.world.vertex.grpc_address)
+        return v1.ModelServiceClient(transport=ModelServiceGrpcTransport(channel=channel))
 
-    def versions(self) -> tuple[ModelVersion, ...]:
-        registry = self.registry()
+    @property
+    def in_vertex(self) -> str:
+        """The resource name of the model."""
+        return f"{PARENT}/models/{self.model}"
+
+    def versions(self) -> tuple[Version, ...]:
+        """Say what Vertex has of the model, oldest first."""
         try:
-            return registry.observe(self.model).versions
-        finally:
-            registry.close()
+            listed = list(self.vertex.list_model_versions(name=self.in_vertex, timeout=WAIT))
+        except NotFound:
+            return ()
+        found = (
+            Version(each.version_id, each.artifact_uri, frozenset(each.version_aliases), dict(each.labels))
+            for each in listed
+        )
+        return tuple(sorted(found, key=lambda version: int(version.id)))
+
+    def alias_by_hand(self, alias: str, version_id: str) -> None:
+        """Set an alias in Vertex, as a person does."""
+        self.vertex.merge_version_aliases(name=f"{self.in_vertex}@{version_id}", version_aliases=[alias], timeout=WAIT)
 
     def aliases(self) -> dict[str, str]:
         """Say which Vertex version each alias is on."""
@@ -193,6 +228,8 @@ def desk(
     made.write_mapping()
     yield made
     world.traffic.faults.disarm()  # those of a test that has failed spoil no other
+    if "vertex" in vars(made):
+        made.vertex.transport.close()
     assert made.leaks() == []
 
 

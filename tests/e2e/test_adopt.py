@@ -9,7 +9,9 @@ import pytest
 from google.cloud import aiplatform_v1 as v1  # noqa: TID251  a person's own client
 
 from bridge.copying.gcs import GcsObjects
+from bridge.core.naming import OWNER_LABEL
 from bridge.sandbox.address import BUCKET, PROJECT
+from tests.e2e.conftest import PARENT
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Desk
@@ -24,19 +26,16 @@ def by_hand(desk: Desk, content: bytes, *aliases: str, owner: str | None = None)
     name = f"team/{desk.model}/{len(desk.versions())}"
     with closing(GcsObjects(PROJECT, endpoint=desk.world.gcs.url)) as gcs:
         gcs._client.bucket(BUCKET).blob(f"{name}/model.pkl").upload_from_string(content)  # noqa: SLF001  a person's client is the same as ours
-    with closing(desk.registry()) as registry:
-        client, parent = registry._client, registry._parent  # noqa: SLF001  the same
-        labels = {"team": "fraud"} | ({"bridge-owner": owner} if owner else {})
-        model = v1.Model(
-            display_name="by hand",
-            artifact_uri=f"gs://{BUCKET}/{name}",
-            container_spec=v1.ModelContainerSpec(image_uri=IMAGE),
-            version_aliases=list(aliases),
-            labels=labels,
-        )
-        whole = f"{parent}/models/{desk.model}"
-        place = {"parent_model": whole} if desk.versions() else {"model_id": desk.model}
-        client.upload_model(v1.UploadModelRequest(parent=parent, model=model, **place)).result()
+    labels = {"team": "fraud"} | ({"bridge-owner": owner} if owner else {})
+    model = v1.Model(
+        display_name="by hand",
+        artifact_uri=f"gs://{BUCKET}/{name}",
+        container_spec=v1.ModelContainerSpec(image_uri=IMAGE),
+        version_aliases=list(aliases),
+        labels=labels,
+    )
+    place = {"parent_model": desk.in_vertex} if desk.versions() else {"model_id": desk.model}
+    desk.vertex.upload_model(v1.UploadModelRequest(parent=PARENT, model=model, **place)).result()
     return f"gs://{BUCKET}/{name}/"
 
 
@@ -99,9 +98,7 @@ def test_its_labels_stay_and_nothing_is_written_into_its_folder(desk: Desk) -> N
     desk.publish(b"weights", "production")
     folder = by_hand(desk, b"weights")
     assert desk.bridge("adopt", f"{desk.model}@1").code == 0
-    with closing(desk.registry()) as registry:
-        made = registry._client.get_model(name=f"{registry._parent}/models/{desk.model}@1")  # noqa: SLF001  nothing else shows labels
-    assert dict(made.labels) == {"team": "fraud", "bridge-owner": "registry-bridge"}
+    assert desk.versions()[0].labels == {"team": "fraud", "bridge-owner": "registry-bridge"}
     inside = folder.removeprefix(f"gs://{BUCKET}/")
     assert desk.world.gcs.object_names(BUCKET, inside) == [f"{inside}model.pkl"]
     assert [name.rpartition("/")[2] for name in desk.objects()] == [".bridge-manifest.json"]
@@ -125,7 +122,7 @@ def test_other_bytes_are_never_adopted(desk: Desk) -> None:
     assert (told.code, named.code) == (1, 1)
     assert told.out.startswith(f"!!  {desk.model}@1  no version of {desk.path} has the files of {folder}; ")
     assert f"{folder} has other bytes in 'model.pkl' than the version (md5 " in named.out
-    assert not any(version.marked for version in desk.versions())
+    assert not any(OWNER_LABEL in version.labels for version in desk.versions())
 
 
 def test_all_versions_of_a_model_are_looked_at_and_machines_are_told(desk: Desk) -> None:
@@ -173,7 +170,7 @@ def test_an_overwriting_mapping_takes_the_alias_and_says_so(desk: Desk) -> None:
     assert done.code == 0, done.out
     assert f"~ alias    production (@1 -> {label}; on_conflict: overwrite)" in done.out
     assert desk.aliases() == {"default": "1", "beta": "1", "production": "2"}
-    assert not desk.versions()[0].marked
+    assert OWNER_LABEL not in desk.versions()[0].labels
     assert "on_conflict: overwrite" in desk.bridge("history").out
 
 

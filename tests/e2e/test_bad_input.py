@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.cloud import aiplatform_v1 as v1  # noqa: TID251  a person's own upload
 
-from bridge.sandbox.address import LOCATION, PROJECT
+from tests.e2e.conftest import PARENT
 
 if TYPE_CHECKING:
     from tests.e2e.conftest import Desk
@@ -153,15 +153,13 @@ def test_two_aliases_that_land_on_one_are_both_shown(desk: Desk) -> None:
 
 
 def test_a_vertex_model_that_is_not_ours_is_left_alone(desk: Desk) -> None:
-    registry = desk.registry()
-    registry._client.upload_model(  # noqa: SLF001  a person's client is the same as ours
+    desk.vertex.upload_model(
         v1.UploadModelRequest(
-            parent=f"projects/{PROJECT}/locations/{LOCATION}",
+            parent=PARENT,
             model_id=desk.model,
             model=v1.Model(display_name="by hand", artifact_uri="gs://elsewhere/model", version_aliases=["production"]),
         )
     )
-    registry.close()
     desk.publish(b"weights", "production")
     done = desk.bridge("sync")
     assert done.code == 1
@@ -170,7 +168,7 @@ def test_a_vertex_model_that_is_not_ours_is_left_alone(desk: Desk) -> None:
         f"! conflict model {desk.model}: Vertex model '{desk.model}' exists, and none of its versions was registered "
         "by this bridge's store; choose another target model (mappings/fraud.yaml:2:5), or have its "
     ) in done.out
-    assert [version.artifact_uri for version in desk.versions()] == ["gs://elsewhere/model/"]
+    assert [version.artifact_uri for version in desk.versions()] == ["gs://elsewhere/model"]
     assert desk.objects() == []
 
 
@@ -179,9 +177,7 @@ def test_an_alias_that_somebody_moved_in_vertex_is_reported_not_stolen(desk: Des
     desk.bridge("sync")
     desk.publish(b"second", "production")
     desk.bridge("sync")
-    registry = desk.registry()
-    registry.move_alias(desk.model, "production", "1")  # type: ignore[arg-type]  # a person's doing
-    registry.close()
+    desk.alias_by_hand("production", "1")
     assert desk.bridge("sync").out == "0 changes (1 model)\n"
     done = desk.bridge("sync", "--full")
     assert done.code == 1

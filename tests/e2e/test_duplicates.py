@@ -13,7 +13,6 @@ from bridge.sandbox.vertex.switches import NextCalls, VertexSwitches
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Any
 
     from tests.e2e.conftest import Desk
 
@@ -56,7 +55,8 @@ def test_it_is_found_and_marked_in_one_pass_and_never_has_an_alias(doubled: Desk
     assert "  + mark     @3 (a duplicate of @2)\n" in found.out
     writes = {call.method: count for call, count in desk.world.traffic.counts().items() if call.write}
     assert writes == {"UpdateModel": 1}
-    assert desk.versions() == (*before[:2], replace(before[2], duplicate=True))
+    marked = replace(before[2], labels={**before[2].labels, DUPLICATE_LABEL: "2"})
+    assert desk.versions() == (*before[:2], marked)
     assert marks(desk) == {"3": "2"}
     [row] = desk.bridge_json("status")
     assert row["state"] == "SYNCED"
@@ -81,14 +81,7 @@ def test_it_is_planned_and_explained_and_nothing_is_written(doubled: Desk) -> No
     assert marks(desk) == {}
 
 
-def marks(desk: Desk) -> dict[str, Any]:
+def marks(desk: Desk) -> dict[str, str]:
     """Say of which version each one in Vertex is called a duplicate."""
-    registry, found = desk.registry(), {}
-    try:
-        for each in ("1", "2", "3"):
-            model = registry._model(f"{registry._name(desk.model)}@{each}", "looking")  # noqa: SLF001  a person's client is the same as ours
-            if model is not None and DUPLICATE_LABEL in model.labels:
-                found[each] = model.labels[DUPLICATE_LABEL]
-    finally:
-        registry.close()
-    return found
+    labels = {version.id: version.labels for version in desk.versions()}
+    return {each: of[DUPLICATE_LABEL] for each, of in labels.items() if DUPLICATE_LABEL in of}

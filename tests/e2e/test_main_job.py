@@ -89,9 +89,7 @@ def test_default_stays_where_it_is_unless_the_mapping_moves_it(desk: Desk) -> No
 def test_vertex_is_told_whose_version_it_is_and_where_it_came_from(desk: Desk) -> None:
     desk.publish(b"weights", "production")
     desk.bridge("sync")
-    registry = desk.registry()
-    model = registry._client.get_model(name=f"{registry._parent}/models/{desk.model}@1")  # noqa: SLF001  nothing else shows labels
-    registry.close()
+    model = desk.vertex.get_model(name=f"{desk.in_vertex}@1")
     assert model.labels["bridge-owner"] == "registry-bridge"
     assert desk.collection in model.labels["bridge-source"]
     assert f"{desk.path}:v0 {desk.world.wandb.url}/orgs/acme/registry/model" in model.version_description

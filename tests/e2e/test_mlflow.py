@@ -176,9 +176,7 @@ def test_vertex_is_told_the_run_its_metrics_and_the_flavor(churn: Desk, mlflow: 
     label = mlflow.register(name_of(churn), f"runs:/{run}/model")
     mlflow.alias(name_of(churn), label, "champion")
     assert churn.bridge("sync").code == 0
-    registry = churn.registry()
-    model = registry._client.get_model(name=f"{registry._parent}/models/{churn.model}@1")  # noqa: SLF001  nothing else shows labels
-    registry.close()
+    model = churn.vertex.get_model(name=f"{churn.in_vertex}@1")
 
     assert model.version_description.startswith(f"models:/{name_of(churn)}/1 http://")
     assert model.version_description.endswith(f"; xgboost 2.1.4; python 3.11.7; run {run}; auc 0.93")

@@ -138,8 +138,7 @@ def test_a_manifest_that_somebody_wrote_is_not_believed(desk: Desk) -> None:
 def test_an_alias_that_was_moved_in_vertex_is_told_with_where_it_is(desk: Desk, label: str) -> None:
     desk.publish(b"second", "staging")
     assert desk.bridge("sync").code == 0
-    with closing(desk.registry()) as registry:
-        registry.move_alias(desk.model, "production", "2")  # type: ignore[arg-type]  # a person's doing
+    desk.alias_by_hand("production", "2")
     desk.world.traffic.reset()
     done = desk.bridge("verify")
     moved = (
@@ -159,10 +158,8 @@ def test_an_alias_that_was_moved_in_vertex_is_told_with_where_it_is(desk: Desk, 
 def test_a_version_that_was_deleted_in_vertex_is_told(desk: Desk) -> None:
     desk.publish(b"second", "staging")
     assert desk.bridge("sync").code == 0
-    with closing(desk.registry()) as registry:
-        registry.move_alias(desk.model, "default", "2")  # type: ignore[arg-type]  # a person's doing
-        name = f"{registry._parent}/models/{desk.model}@1"  # noqa: SLF001  a person's client is the same as ours
-        registry._client.delete_model_version(name=name).result()  # noqa: SLF001  the same
+    desk.alias_by_hand("default", "2")
+    desk.vertex.delete_model_version(name=f"{desk.in_vertex}@1").result()
     assert found(desk) == (
         f"Vertex has no version {desk.model}@1 any longer; "
         "if an alias at the source still names it, this registers it again: bridge sync --full"
