@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from apscheduler.events import EVENT_JOB_EXECUTED
 
 from bridge.core.errors import TryAgain
 from bridge.run.clock import SystemClock
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WAIT = 20  # seconds after which a test has failed
-SOON, NEVER = timedelta(milliseconds=20), timedelta(days=1)
+SOON, HOUR, NEVER = timedelta(milliseconds=20), timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
@@ -57,6 +58,29 @@ def test_first_calls_are_spread_over_the_interval_with_a_little_chance() -> None
     assert begin == [15, 30, 45, 60]
     assert {job.trigger.jitter for job in jobs.values()} == {3.0}
     assert {job.trigger.interval for job in jobs.values()} == {timedelta(minutes=1)}
+
+
+def test_every_job_is_called_once_for_all_times_that_were_missed_however_late_and_never_beside_itself(
+    schedule: Schedule,
+) -> None:
+    for number in (1, 2):
+        schedule.every(NEVER, f"sweep {number}", lambda: None)
+    schedule.start()  # until then APScheduler gives a job no defaults
+    jobs = schedule._scheduler.get_jobs()  # noqa: SLF001  it has no other window
+
+    assert [(job.coalesce, job.max_instances, job.misfire_grace_time) for job in jobs] == [(True, 1, None)] * 2
+
+
+def test_times_that_were_missed_count_once(schedule: Schedule) -> None:
+    called, done = [], threading.Event()
+    schedule.every(HOUR, "sweep", lambda: called.append(1))
+    scheduler = schedule._scheduler  # noqa: SLF001  it has no other window
+    scheduler.add_listener(lambda _: done.set(), EVENT_JOB_EXECUTED)  # is told when all calls that were due have ended
+    schedule.start()
+    scheduler.modify_job("sweep", next_run_time=SystemClock().now() - 5.5 * HOUR)  # as of a machine that has slept
+
+    assert done.wait(WAIT)
+    assert len(called) == 1
 
 
 def test_what_is_still_running_is_not_called_a_second_time_and_holds_up_nothing_else(schedule: Schedule) -> None:

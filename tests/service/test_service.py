@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -19,6 +20,7 @@ from bridge.service.health import Health
 from bridge.service.metrics import Metrics
 from bridge.service.service import Service
 from bridge.service.tracing import Traces
+from bridge.testing.clock import FakeClock
 from bridge.testing.store import MemoryStore
 
 if TYPE_CHECKING:
@@ -55,6 +57,67 @@ def config_of(folder: Path) -> Config:
     (folder / "mappings").mkdir()
     (folder / "mappings" / "none.yaml").write_text("mappings: []\n")
     return load(folder / "bridge.yaml")
+
+
+def jobs_of(service: Service) -> dict[str, Any]:
+    """Return what APScheduler was given, by name."""
+    return {job.id: job for job in service._schedule._scheduler.get_jobs()}  # noqa: SLF001  they have no other window
+
+
+def test_the_sweeps_of_many_connections_are_spread_over_the_interval_and_every_job_has_a_little_chance(
+    tmp_path: Path,
+) -> None:
+    config_of(tmp_path)
+    names = ("a", "b", "c", "d")
+    sources = [f"  {name}: {{kind: mlflow, tracking_uri: 'http://127.0.0.1:1'}}\n" for name in names]
+    target = "  prod: {kind: vertex, project: acme, location: europe-west1, bucket: gs://acme/registry}\n"
+    path = tmp_path / "bridge.yaml"
+    path.write_text(path.read_text().replace("connections: {}\n", f"connections:\n{''.join(sources)}{target}"))
+    mappings = [
+        f"  - {{name: {name}, source: {{from: {name}, model: m}}, target: {{to: prod, model: m-{name}}}, "
+        "policy: sync, serving: {image: 'europe-docker.pkg.dev/acme/serve/sklearn:1', port: 8080}}\n"
+        for name in names
+    ]
+    (tmp_path / "mappings" / "none.yaml").write_text(f"mappings:\n{''.join(mappings)}")
+    bridge, health = Bridge(load(path), clock=FakeClock()), Health()
+    service = Service(bridge, health, Metrics(bridge.clock, health), Events(), Traces())
+    jobs = jobs_of(service)
+    sweeps = [jobs[f"sweep of {name}"].trigger for name in names]
+    bridge.close()
+
+    assert {trigger.interval for trigger in sweeps} == {timedelta(minutes=1)}
+    assert [(trigger.start_date - bridge.clock.now()).total_seconds() for trigger in sweeps] == [15, 30, 45, 60]
+    assert jobs.keys() == {*(f"sweep of {name}" for name in names), "comparing", "leases", "leftovers", "retries"}
+    for job in jobs.values():
+        assert 0 < job.trigger.jitter <= job.trigger.interval.total_seconds() / 10, job.id
+
+
+def test_leases_are_renewed_for_as_long_as_a_service_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bridge.service.service.RENEWED_EVERY", timedelta(milliseconds=20))
+    bridge, health = Bridge(config_of(tmp_path)), Health()
+    service = Service(bridge, health, Metrics(bridge.clock, health), Events(), Traces())
+    beats = jobs_of(service)["leases"]
+    renewed = threading.Event()
+
+    def is_renewed(lease: Lease, until: datetime) -> bool:
+        done = renew(lease, until)
+        renewed.set()
+        return done
+
+    service.start()
+    with bridge.leases.of(ModelKey("fraud", "fraud")):
+        [before] = held(bridge)
+        renew = bridge.store.renew_lease
+        monkeypatch.setattr(bridge.store, "renew_lease", is_renewed)
+        assert renewed.wait(WAIT)
+        [after] = held(bridge)
+    assert after.until > before.until
+    assert beats.trigger.interval == timedelta(milliseconds=20)
+    assert service.stop(WAIT)
+
+
+def held(bridge: Bridge) -> list[Lease]:
+    return [lease for lease in bridge.store.leases() if lease.key != NO_MODEL]
 
 
 @pytest.mark.parametrize("problem", [TryAgain("the store is busy"), NeedsPerson("the store is full", "make room")])
