@@ -7,18 +7,21 @@ from contextlib import closing
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 from sqlalchemy import Engine, event
 
 from bridge.config.load import load
+from bridge.copying.gcs import objects, storage
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import State
+from bridge.net import lines
 from bridge.sandbox.faults import Fault
 from bridge.service.daemon import Daemon
 from bridge.store.sql import open_store
+from bridge.vertex import registry
 from tests.e2e.conftest import in_a_file
 from tests.e2e.test_run import WAIT, until
 from tests.store.databases import made_by_a_newer_bridge
@@ -35,6 +38,7 @@ pytestmark = pytest.mark.sandbox
 SETTINGS = (
     "poll_every: 1s\nlimits: {wandb: 1000/s}\nservice: {listen: '127.0.0.1:0', grace: 1s}\ncopying: {memory: 16MiB}\n"
 )
+SILENCE = 0.2  # seconds that are waited for an API that says nothing
 
 
 @pytest.fixture
@@ -65,6 +69,18 @@ def read_only() -> Iterator[threading.Event]:
 @pytest.fixture
 def quick_beats(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bridge.service.service.RENEWED_EVERY", timedelta(seconds=0.5))
+
+
+@pytest.fixture
+def little_patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have what is not answered given up, and tried again, soon."""
+    monkeypatch.setattr(registry, "TIMEOUT", SILENCE)
+    monkeypatch.setattr(lines, "WAIT", SILENCE)
+    for module in (objects, storage):
+        monkeypatch.setattr(module, "TIMEOUT", SILENCE)
+    monkeypatch.setattr("google.cloud.storage.retry.DEFAULT_RETRY._timeout", SILENCE)
+    monkeypatch.setattr("bridge.core.retrying.FIRST", SILENCE)
+    monkeypatch.setattr("bridge.service.service.RETRIES_EVERY", timedelta(seconds=SILENCE))
 
 
 def has(desk: Desk, alias: str, version: str) -> bool:
@@ -134,6 +150,35 @@ def test_a_store_that_cannot_be_written_is_told_until_it_can_be_and_the_service_
     read_only.clear()
     until(lambda: has(desk, "production", "2"), "what was tagged meanwhile arrives")
     until(lambda: daemon.health.report()["ready"], "it is ready again")
+
+
+@pytest.mark.usefixtures("little_patience")
+@pytest.mark.parametrize("api", ["vertex", "gcs"])
+def test_a_model_whose_target_hangs_fails_until_that_answers_and_the_service_stays_ready(
+    desk: Desk, api: str, daemon: Daemon
+) -> None:
+    desk.publish(b"first", "production")
+    daemon.start()
+    until(lambda: model(daemon)["state"] == "SYNCED", "it is followed")
+    desk.world.traffic.faults.arm(Fault(api, "timeout_before", seconds=10 * SILENCE, count=None))
+    desk.tag(desk.publish(b"second"), "production")
+    until(lambda: model(daemon)["attempt"] >= 2, "it is tried in vain, again and again")
+    failed = model(daemon)
+    assert (failed["state"], failed["next_try"] is None) == ("FAILED", False)
+    until(lambda: f"api {api}" in requests.get(f"{daemon.url}/readyz", timeout=WAIT).json()["degraded"], "it is missed")
+    readyz = requests.get(f"{daemon.url}/readyz", timeout=WAIT)
+    assert (readyz.status_code, readyz.json()["ready"]) == (200, True)
+    assert requests.get(f"{daemon.url}/livez", timeout=WAIT).status_code == 200
+    desk.world.traffic.faults.disarm()
+    until(lambda: model(daemon)["state"] == "SYNCED", "it is tried again, by itself")
+    assert desk.aliases() == {"default": "2", "production": "2"}
+    assert daemon.health.report() == {"ready": True, "unready": {}, "degraded": {}}
+
+
+def model(daemon: Daemon) -> dict[str, Any]:
+    """Return what the API says of the one model that there is; of none, before the first sweep, that it is nothing."""
+    found = requests.get(f"{daemon.url}/v1/models", timeout=WAIT).json()["models"]
+    return dict(found[0]) if found else {"state": None}
 
 
 def test_a_copy_that_is_under_way_is_broken_off_and_its_lease_given_back(desk: Desk, daemon: Daemon) -> None:

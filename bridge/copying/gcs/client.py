@@ -7,7 +7,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import urllib3
 from google.api_core import exceptions as api
@@ -16,12 +16,15 @@ from google.auth.credentials import AnonymousCredentials
 from google.cloud import storage  # no py.typed  # noqa: TID251  this is its room
 from google.cloud.storage.exceptions import DataCorruption, InvalidResponse  # noqa: TID251  the same
 from requests import RequestException
+from requests.adapters import BaseAdapter
 
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.naming import MAX_PATH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+    from requests import PreparedRequest, Response
 
 TIMEOUT = 60  # seconds per request
 SCHEME = "gs://"
@@ -65,6 +68,34 @@ def connect(project: str, endpoint: str | None) -> storage.Client:
         if endpoint:
             return storage.Client(project, AnonymousCredentials(), client_options={"api_endpoint": endpoint})
         return storage.Client(project)
+
+
+def listen(client: storage.Client, answered: Callable[[int | None], None]) -> None:
+    """Have `answered` told the status of every answer to the client, and None of every request that had none."""
+    session = client._http  # noqa: SLF001  it has no public name
+    for prefix, adapter in tuple(session.adapters.items()):
+        session.mount(prefix, _Heard(adapter, answered))
+
+
+class _Heard(BaseAdapter):
+    """Passes requests on. A session's own hooks are called for answers alone, and a server that hangs has none."""
+
+    def __init__(self, adapter: BaseAdapter, answered: Callable[[int | None], None]) -> None:
+        super().__init__()
+        self._adapter = adapter
+        self._answered = answered
+
+    def send(self, request: PreparedRequest, *args: Any, **more: Any) -> Response:  # noqa: ANN401  passed on
+        try:
+            answer = self._adapter.send(request, *args, **more)
+        except RequestException:
+            self._answered(None)
+            raise
+        self._answered(answer.status_code)
+        return answer
+
+    def close(self) -> None:
+        self._adapter.close()
 
 
 def split(uri: str) -> tuple[str, str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from google.api_core import exceptions as api
 
 from bridge.copying.gcs.agreeing import agreed
-from bridge.copying.gcs.client import TIMEOUT, Place, aside, place_in, split, translated
+from bridge.copying.gcs.client import TIMEOUT, Place, aside, listen, place_in, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.placing import lacking_rights, place_of
@@ -67,9 +67,7 @@ class GcsStorage(GcsObjects):
         super().__init__(project, endpoint)
         self._settings, self._halted, self._throttle = budget.settings, budget.halted, budget.throttle
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
-        self._client._http.hooks["response"].append(  # noqa: SLF001  the same; the connections of all its requests
-            lambda answer, **_: answered(answer.status_code)
-        )
+        listen(self._client, answered)
         self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, answered)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
         self._parts = PartsUploader(self._uploader)
