@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import queue
 import signal
@@ -9,12 +10,13 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import requests
 
+from bridge.reconcile.leasing import NO_MODEL
 from bridge.sandbox.faults import Fault
 from bridge.store.schema import HEAD
 from bridge.store.sql import open_store
@@ -24,6 +26,8 @@ from tests.store.databases import made_by_a_newer_bridge
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bridge.core.records import Lease
+    from tests.copying.conftest import Receive, Scope, Send
     from tests.e2e.conftest import Desk
 
 pytestmark = pytest.mark.sandbox
@@ -195,6 +199,7 @@ def test_a_service_that_is_told_to_stop_in_the_middle_of_a_copy_ends_in_time_and
         assert service.end() == 0
         assert time.monotonic() - began < WAIT / 2
     assert desk.versions() == ()
+    assert leases(desk) == ()
     sent = arriving.bytes
     write_config(desk)
     with running(desk) as service:
@@ -202,6 +207,56 @@ def test_a_service_that_is_told_to_stop_in_the_middle_of_a_copy_ends_in_time_and
         assert desk.aliases() == {"default": "1", "production": "1"}
         assert 0 < arriving.bytes - sent < len(CONTENT), "what was sent is not sent again"
         assert service.end() == 0
+
+
+class Holding:
+    """Holds up the uploads of files until they are let go."""
+
+    def __init__(self, desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.some = threading.Event()  # one is held up
+        self.let_go = threading.Event()
+        self._pass_on = desk.world.gcs.front.before_answer
+        monkeypatch.setattr(desk.world.gcs.front, "before_answer", self._before_answer)
+
+    async def _before_answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"].startswith("/upload/"):
+            self.some.set()
+            await asyncio.to_thread(self.let_go.wait, WAIT)
+        await self._pass_on(scope, receive, send)
+
+
+def leases(desk: Desk) -> tuple[Lease, ...]:
+    with closing(open_store(desk.store)) as store:
+        return store.leases()
+
+
+def test_a_service_that_is_told_to_stop_ends_its_copy_in_the_grace_is_not_ready_and_begins_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(desk)
+    mapping = desk.folder / "mappings" / "fraud.yaml"
+    text = mapping.read_text().replace("name: fraud", "name: other")
+    other = text.replace(desk.collection, f"{desk.collection}-2").replace(desk.model, f"{desk.model}-2")
+    (desk.folder / "mappings" / "other.yaml").write_text(other)
+    desk.publish(b"first", "production")
+    holding = Holding(desk, monkeypatch)
+    with running(desk) as service:
+        assert holding.some.wait(WAIT)
+        until(lambda: service.readyz()[0] == 200, "it is ready")
+        assert [lease.key.mapping for lease in leases(desk) if lease.key != NO_MODEL] == ["fraud"]
+        service.tell(signal.SIGTERM)
+        until(lambda: service.readyz()[0] == 503, "it is not ready any more")
+        assert service.readyz()[1]["unready"] == {"service": "it is stopping"}
+        assert requests.get(f"{service.url}/livez", timeout=WAIT).status_code == 200
+        desk.world.wandb.seed_version(f"{desk.path}-2", {"model.pkl": b"other"}, aliases=["production"])
+        requests.post(f"{service.url}/v1/mappings/other/sync", timeout=WAIT)
+        holding.let_go.set()
+        assert service.end() == 0
+    assert desk.aliases() == {"default": "1", "production": "1"}
+    assert leases(desk) == ()
+    assert {entry["mapping"] for entry in desk.bridge_json("history")} == {"fraud"}
+    done = desk.bridge("sync")
+    assert (done.code, "other -> model" in done.out) == (0, True), "what it left is for the next"
 
 
 def test_an_upstream_that_is_away_is_degraded_and_what_it_had_stays(desk: Desk) -> None:
