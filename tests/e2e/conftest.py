@@ -39,7 +39,14 @@ WAIT = 30  # seconds after which Vertex has not answered
 
 SECRET_KEY = "BRIDGE_SECRET_KEY"  # a variable
 # Variables whose values may show nowhere, in any test: see Desk.leaks.
-SECRETS = ("WANDB_API_KEY", SECRET_KEY, "BRIDGE_WEBHOOK_TOKEN", "BRIDGE_WEBHOOK_SECRET", "BRIDGE_NOTIFY_URL")
+SECRETS = (
+    "WANDB_API_KEY",
+    SECRET_KEY,
+    "BRIDGE_WEBHOOK_TOKEN",
+    "BRIDGE_WEBHOOK_SECRET",
+    "BRIDGE_NOTIFY_URL",
+    "BRIDGE_SLACK_URL",
+)
 IN_A_FILE = "sqlite:///bridge.db"
 # For a test that looks at the file, or at what is said of it.
 in_a_file = pytest.mark.parametrize("store_url", [IN_A_FILE])

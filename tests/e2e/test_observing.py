@@ -73,6 +73,43 @@ def test_a_move_is_measured_and_told_once_even_over_a_restart(desk: Desk, monkey
     assert SECRET not in str(service.seen) + str(again.seen)
 
 
+def test_what_happens_is_told_once_in_every_channel(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    with ScriptedServer(lambda _: Reply(204)) as people:
+        monkeypatch.setenv("BRIDGE_NOTIFY_URL", f"{people.url}/webhook")
+        monkeypatch.setenv("BRIDGE_SLACK_URL", f"{people.url}/slack")
+        write_config(desk)
+        with (desk.folder / "bridge.yaml").open("a") as file:
+            file.write("notify: {webhook: {url: {env: BRIDGE_NOTIFY_URL}}, slack: {url: {env: BRIDGE_SLACK_URL}}}\n")
+        first = desk.publish(b"first", "production")
+        with running(desk) as service:
+            service.await_event("is SYNCED")
+            desk.tag(first, "no_alias_of_vertex")
+            service.await_event("is BLOCKED")
+            requests.post(f"{service.url}/v1/mappings/fraud/sync?full=true", timeout=WAIT)
+            service.await_event("is BLOCKED")
+            desk.untag(first, "no_alias_of_vertex")
+            service.await_event("is SYNCED")
+            desk.publish(b"x", "production", references={"big.bin": "s3://bucket/big.bin"})
+            service.await_event("is FAILED")
+            requests.post(f"{service.url}/v1/mappings/fraud/sync?full=true", timeout=WAIT)
+            service.await_event("is FAILED")
+            desk.tag(first, "production")
+            service.await_event("is SYNCED")
+            desk.publish(b"second", "production")
+            service.await_event("is SYNCED")
+            assert service.end() == 0, "what waits is told before"
+
+    told = [json.loads(asked.body) for asked in people.asked if asked.path == "/webhook"]
+    in_slack = [json.loads(asked.body)["text"] for asked in people.asked if asked.path == "/slack"]
+    events = [each["event"] for each in told]
+    assert events == ["moved", "moved", "blocked", "recovered", "failed", "recovered", "moved", "moved"]
+    assert sorted(each["text"] for each in told[:2]) == ["alias default moved to v0", "alias production moved to v0"]
+    assert "'no_alias_of_vertex' is not a legal" in told[2]["text"]
+    assert "is a reference to 's3://bucket/big.bin'" in told[4]["text"]
+    assert sorted(each["alias"] for each in told[6:]) == ["default", "production"]
+    assert [text.partition(" ")[0] for text in in_slack] == [f"[{event}]" for event in events]
+
+
 def test_work_is_traced_where_the_standard_variable_says(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     with ScriptedServer(lambda _: Reply()) as collector:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.url)
