@@ -184,10 +184,11 @@ def bucket_at(
     uploads: Uploads | None = None,
     settings: CopySettings | None = None,
     clock: FakeClock | None = None,
+    answered: Callable[[int | None], None] = lambda _status: None,
 ) -> GcsStorage:
     """Make what stores files at a URL, with everything else in memory."""
-    clock = clock or FakeClock()
-    return GcsStorage(PROJECT, url, clock=clock, uploads=uploads or MemoryStore(), budget=Budget(clock, settings))
+    clock, uploads = clock or FakeClock(), uploads or MemoryStore()
+    return GcsStorage(PROJECT, url, clock=clock, uploads=uploads, budget=Budget(clock, settings), answered=answered)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ from bridge.sandbox.address import BUCKET
 from bridge.testing.clock import FakeClock
 from tests.copying.conftest import bucket_at
 from tests.readers import reader_of, reading
-from tests.sources.servers import Asked, Reply, ScriptedServer
+from tests.sources.servers import HANG_UP, Asked, Reply, ScriptedServer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,6 +67,21 @@ def manifest_of(*files: StoredFile, source_id: str = "id-1") -> Manifest:
 
 
 STORED = StoredFile("model.bin", 1, "AAAAAA==")
+
+
+def test_every_answer_to_googles_client_is_told_of_and_every_request_that_had_none(folder: str) -> None:
+    heard: list[int | None] = []
+    replies = iter([Reply(404), Reply(503)])
+    with (
+        ScriptedServer(lambda _: next(replies, HANG_UP)) as server,
+        closing(bucket_at(server.url, answered=heard.append)) as storage,
+    ):
+        assert storage.manifest(folder) is None
+        with pytest.raises(TryAgain):
+            storage.manifest(folder)
+
+    assert heard[:3] == [404, 503, None]
+    assert len(heard) == len(server.asked)
 
 
 # sizes
