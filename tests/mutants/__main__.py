@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ FAILED = 1  # pytest's exit code: tests ran, and some failed
 
 
 def main(words: list[str]) -> int:
-    """Return 0 if every bug is found by every test that must find it; only bugs that hold a word, if there is one."""
+    """Return 0 if every bug is found by every test that must find it; only bugs that hold all the words."""
     chosen = [bug for bug in BUGS if all(word in f"{bug.promise} {bug.what}" for word in words)]
     with TemporaryDirectory(prefix="bridge-mutants-") as folder:
         house = Path(folder)
@@ -62,7 +63,9 @@ def _failures(house: Path, tests: tuple[str, ...] | list[str]) -> set[str]:
         text=True,
         check=False,
     )
-    found = {line.split()[1] for line in done.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))}
+    told = (line.partition(" ") for line in done.stdout.splitlines())
+    # Ids of parameters have spaces in them; what follows a dash is why.
+    found = {rest.partition(" - ")[0] for word, _, rest in told if word in ("FAILED", "ERROR")}
     if done.returncode not in (0, FAILED):
         return {f"pytest ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}"}
     return found
@@ -74,4 +77,6 @@ def _say(line: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    parser = argparse.ArgumentParser(prog="python -m tests.mutants", description=__doc__)
+    parser.add_argument("words", nargs="*", metavar="WORD", help="only bugs in whose promise and text all of these are")
+    sys.exit(main(parser.parse_args().words))
