@@ -1,4 +1,8 @@
-"""The bugs, as small changes of the product's text, and the tests that find them."""
+"""
+The bugs, as small changes of the product's text, and the tests that find them.
+
+Two are of what judges the product: of the oracle of the storms, and of the search for secrets.
+"""
 
 from __future__ import annotations
 
@@ -19,11 +23,21 @@ LEASING = "tests/reconcile/test_leasing.py::"
 LEADING = "tests/sources/test_leading.py::"
 SEALING = "tests/store/test_sealing.py::"
 KILLED = "tests/e2e/test_killed.py::"
+ORACLE = "tests/chaos/test_oracle.py::"
+PACE = "tests/copying/test_pace.py::"
+BUDGET = "tests/copying/test_budget.py::"
+REBUILD = "tests/e2e/test_rebuild.py::"
+LOOKED = "test_who_looks_is_told_what_is_there_or_that_it_cannot_be_known"
+REMOVED = "test_what_is_removed_is_gone_in_the_end_and_nothing_else_is"
+SOURCE_FAULTS = f"tests/sources/test_faults.py::{LOOKED}"
+COPY_FAULTS = "tests/copying/test_faults.py::test_a_fault_ends_in_a_whole_folder_or_in_none"
+OTHER_FAULTS = "tests/copying/test_other_faults.py::"
+VERTEX_FAULTS = "tests/crash/test_vertex_faults.py::test_whatever_goes_wrong_once_a_quiet_pass_converges"
 
 
 @dataclass(frozen=True, slots=True)
 class Bug:
-    """One change of a file of the product, and the tests of which each must fail on it."""
+    """One change of a file of the house, and the tests of which each must fail on it."""
 
     promise: str
     what: str
@@ -238,6 +252,26 @@ BUGS = (
         ),
     ),
     Bug(
+        "P2",
+        "a lease that another process has is given to whoever asks",
+        "bridge/store/leases.py",
+        """    free = or_(leases.c.owner.in_(("", owner)), leases.c.until <= _time(now))
+    changed = {"owner": owner, "epoch": leases.c.epoch + 1, "until": _time(until)}
+""",
+        """    free = or_(leases.c.owner == owner, leases.c.owner != owner)
+    changed = {"until": _time(until)}
+""",
+        ("tests/e2e/test_racing.py::",),
+    ),
+    Bug(
+        "P2",
+        "a registration is sent again where no answer came",
+        "bridge/vertex/registry.py",
+        "self._client.upload_model(request, timeout=TIMEOUT)",
+        "self._client.upload_model(request, timeout=TIMEOUT, retry=self._retry)",
+        (VERTEX_FAULTS + "[UploadModel-timeout_after-503]",),
+    ),
+    Bug(
         "P3",
         "a version is registered without its files",
         "bridge/core/planner.py",
@@ -288,6 +322,14 @@ BUGS = (
         "for record in self.store.records(key) if record.artifact_uri == folder)",
         "for record in self.store.records(key))",
         (STATEFUL, SCHEDULES),
+    ),
+    Bug(
+        "P4",
+        "the oracle of the storms does not look at where the source had an alias",
+        "tests/chaos/oracle.py",
+        "not ledger.pointed(collection, alias, files, look.at)",
+        "not collection",
+        (ORACLE + "test_an_alias_on_bytes_that_it_never_had_at_the_source_is_found_at_every_moment",),
     ),
     Bug(
         "P5",
@@ -373,6 +415,14 @@ BUGS = (
         (RECONCILER + "test_an_alias_that_a_person_put_on_a_version_that_is_not_listed_yet_is_not_stolen",),
     ),
     Bug(
+        "P6",
+        "what somebody else has put into a folder is removed with it",
+        "bridge/copying/gcs/removing.py",
+        "filter(is_ours, blobs)",
+        "iter(blobs)",
+        (OTHER_FAULTS + REMOVED + "[a version: objects.delete status 403]",),
+    ),
+    Bug(
         "P7",
         "a request waits for no budget",
         "bridge/run/buckets.py",
@@ -405,6 +455,70 @@ BUGS = (
         ("tests/sources/test_streams.py::",),
     ),
     Bug(
+        "P7",
+        "an MLflow that is unwell needs a person",
+        "bridge/sources/mlflow/failures.py",
+        "        if status in UNWELL:\n",
+        "        if status in UNWELL - {503}:\n",
+        (SOURCE_FAULTS + "[mlflow: gone: registered-models/get: status 503]",),
+    ),
+    Bug(
+        "P7",
+        "an upload that broke is asked after, and never gone on with",
+        "bridge/copying/gcs/uploading.py",
+        "                at = kept\n",
+        "                at = size\n",
+        (COPY_FAULTS + "[large: resumable.put 1: half_body ]",),
+    ),
+    Bug(
+        "P7",
+        "an object that may not be removed counts as removed",
+        "bridge/copying/gcs/removing.py",
+        "    except (api.NotFound, api.PreconditionFailed):\n",
+        "    except (api.NotFound, api.PreconditionFailed, api.Forbidden):\n",
+        (OTHER_FAULTS + REMOVED + "[what is left of a copy: objects.delete status 403]",),
+    ),
+    Bug(
+        "P7",
+        "a manifest that may not be read counts as missing",
+        "bridge/copying/gcs/storage.py",
+        "except api.NotFound:\n                return None\n            except NotAManifest",
+        "except (api.NotFound, api.Forbidden):\n                return None\n            except NotAManifest",
+        (OTHER_FAULTS + LOOKED + "[manifest: status 403]",),
+    ),
+    Bug(
+        "P7",
+        "bytes that were to wait pass at once",
+        "bridge/copying/throttle.py",
+        "        if wait > 0:\n",
+        "        if wait < 0:\n",
+        ("tests/copying/test_throttle.py::test_bytes_take_their_time[1000]",),
+    ),
+    Bug(
+        "P7",
+        "a bucket that refuses is asked for as many files at a time as before",
+        "bridge/copying/pace.py",
+        "                self._limit = max(1, self._limit // 2)\n",
+        "                self._limit = max(1, self._limit)\n",
+        (PACE + "test_a_bucket_that_refuses_again_and_again_is_asked_for_one_file_at_a_time_in_the_end",),
+    ),
+    Bug(
+        "P7",
+        "memory for bytes that are on their way has no end",
+        "bridge/copying/budget.py",
+        "self._taken + size <= self._size or not self._taken",
+        "True",
+        (BUDGET + "test_there_is_never_more_on_its_way_than_there_is_room_for",),
+    ),
+    Bug(
+        "P7",
+        "a service that follows another has a budget for copies beside it",
+        "bridge/copying/budget.py",
+        "        if before is not None and before.settings == self.settings:\n",
+        "        if False and before is not None:\n",
+        (BUDGET + "test_a_budget_with_the_settings_of_one_before_shares_all_with_it_but_the_word_to_stop",),
+    ),
+    Bug(
         "P8",
         "a rebuilt store does not know which aliases it had set",
         "bridge/core/rebuilding.py",
@@ -419,6 +533,14 @@ BUGS = (
         "    if not version.marked:\n",
         "    if False:\n",
         ("tests/core/test_rebuilding.py::",),
+    ),
+    Bug(
+        "P8",
+        "which aliases are known again is told, and not written down",
+        "bridge/reconcile/rebuilding.py",
+        "                store.save_mirrored(key, alias, version_id)\n",
+        "                _ = alias, version_id\n",
+        (REBUILD + "test_a_lost_store_is_made_again_without_a_write_or_a_byte",),
     ),
     Bug(
         "P9",
@@ -480,6 +602,22 @@ BUGS = (
         (LEADING + "test_a_redirect_does_not_lead_inside",),
     ),
     Bug(
+        "P10",
+        "the doctor shows the secrets that it has found",
+        "bridge/doctor/rounds.py",
+        """f"it is in {f'the variable {ref.env}' if ref.env else f'the file {ref.file}'}")""",
+        """f"it is {secret}")""",
+        ("tests/e2e/test_doctor.py::test_nothing_is_written_anywhere",),
+    ),
+    Bug(
+        "P10",
+        "what commands say is not searched for secrets",
+        "tests/e2e/conftest.py",
+        """        places["output"] = "\\n".join(self.said).encode()\n""",
+        "",
+        ("tests/e2e/test_leaks.py::",),
+    ),
+    Bug(
         "P11",
         "one listing is enough to believe an absence",
         "bridge/core/departures.py",
@@ -518,6 +656,14 @@ BUGS = (
         "        if not self.source.is_deleted(version, self.selector):\n",
         "        if False:\n",
         ("tests/reconcile/test_deletions.py::",),
+    ),
+    Bug(
+        "P11",
+        "a version of W&B counts as deleted when it may not be read",
+        "bridge/sources/wandb/deleted.py",
+        "    except NoSuchVersion:\n",
+        "    except (NoSuchVersion, NeedsPerson):\n",
+        (SOURCE_FAULTS + "[wandb: deleted: ArtifactMembershipByName: status 403]",),
     ),
     Bug(
         "P11",
