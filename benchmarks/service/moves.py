@@ -32,6 +32,7 @@ POLL = 5  # seconds
 LIMITS = "limits: {wandb: 20/s, vertex: 10000/m, vertex_uploads: 10000/m}\n"
 WEBHOOK = ", webhook: {token: {env: BRIDGE_BENCH_TOKEN}}"
 ANSWERS = 500
+REFILLS = 15  # seconds in which what the start has spent of the budgets is there again
 TOKEN = "a-token-of-the-benchmark"  # noqa: S105  made up
 
 
@@ -50,6 +51,7 @@ def measure(folder: Path) -> list[Row]:
                 stage.until(lambda service=service: service.metric("bridge_models", state="SYNCED") == MODELS)  # type: ignore[misc]  # mypy infers no default of a lambda
                 if webhook:
                     _let_wandb_tell(folder, service.url)
+                    threading.Event().wait(REFILLS)
                 seconds = _moved()
                 if webhook == WEBHOOK and LIMITS in settings:
                     rows += _answers(service.url)

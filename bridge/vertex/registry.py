@@ -220,11 +220,11 @@ class VertexRegistry:
             except (NeedsPerson, TryAgain):
                 self._merge(model, has_it.id, alias)
                 raise
-        if not self._has(model, version_id, alias):
+        holders = {version.id for version in self.observe(model).versions if alias in version.aliases}
+        if version_id not in holders and not self._has(model, version_id, alias):  # which may be listed later
             raise TryAgain(f"alias {alias} of model {model} was set on @{version_id}, but does not show there yet")
-        for other in self.observe(model).versions:
-            if alias in other.aliases and other.id != version_id:
-                self._merge(model, other.id, f"-{alias}")
+        for other in sorted(holders - {version_id}):
+            self._merge(model, other, f"-{alias}")
 
     def remove_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """See the port. The version itself is asked, since a list may not show it yet."""
