@@ -10,6 +10,7 @@ import time
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -51,8 +52,9 @@ class KeyQueue:
     At most `workers` keys at a time, never one twice at a time, each as often as will do: see the port.
 
     Keys have lanes, such as the connection that they come from. The next key is of the lane with the fewest at work,
-    so that one with hundreds waiting does not hold up another. A key whose work is `aside` counts for neither, so that
-    hours of copying hold up no other key; but of all keys `workers` and BESIDE are at work at most.
+    and of those, the one whose turn was longest ago, so that a lane with hundreds waiting does not hold up another. A
+    key whose work is `aside` counts for neither, so that hours of copying hold up no other key; but `workers` and BESIDE
+    keys are at work at most.
     """
 
     def __init__(
@@ -68,6 +70,8 @@ class KeyQueue:
         self._waiting: dict[str, dict[ModelKey, Submission]] = {}  # by lane, oldest first
         self._at_work: dict[ModelKey, str] = {}  # lanes
         self._aside: set[ModelKey] = set()  # of those at work
+        self._takes = count(1)
+        self._taken: dict[str, int] = {}  # by lane: when it last had a key taken, in takes of all
         self._again: dict[ModelKey, Submission] = {}  # submitted while they were at work
         self._threads = 0
         self._begun = False
@@ -175,7 +179,9 @@ class KeyQueue:
 
     def _take(self) -> Submission:
         busy = Counter(lane for key, lane in self._at_work.items() if key not in self._aside)
-        lane = min((lane for lane, line in self._waiting.items() if line), key=lambda lane: busy[lane])
+        waiting = (lane for lane, line in self._waiting.items() if line)
+        lane = min(waiting, key=lambda lane: (busy[lane], self._taken.get(lane, 0)))
+        self._taken[lane] = next(self._takes)
         key = next(iter(self._waiting[lane]))
         self._at_work[key] = lane
         return self._waiting[lane].pop(key)

@@ -235,6 +235,23 @@ def test_a_lane_is_not_held_up_for_its_keys_aside(start: Callable[..., KeyQueue]
     assert gate.keys()[-1] == B
 
 
+def test_where_keys_aside_have_all_threads_the_next_is_of_a_lane_that_has_none(
+    start: Callable[..., KeyQueue], gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "BESIDE", 2)
+    queue = start(1, lambda key: "acme" if key in LARGE else "other")
+    for key in LARGE:
+        queue.submit(key, "a sweep")
+    gate.await_arrivals(3)
+    queue.submit(A, "a sweep")
+
+    gate.let_aside_through()
+    gate.let_through()
+    gate.await_arrivals(2)
+
+    assert gate.keys() == [*LARGE[:3], A]
+
+
 def test_who_is_aside_twice_or_at_no_key_of_the_queue_lets_nobody_begin() -> None:
     both, seen = threading.Event(), list[tuple[int, int]]()
 
