@@ -53,8 +53,8 @@ class KeyQueue:
 
     Keys have lanes, such as the connection that they come from. The next key is of the lane with the fewest at work,
     and of those, the one whose turn was longest ago, so that a lane with hundreds waiting does not hold up another. A
-    key whose work is `aside` counts for neither, so that hours of copying hold up no other key; but `workers` and BESIDE
-    keys are at work at most.
+    key whose work is `aside` counts for neither, so that hours of copying hold up no other key; but `workers` and
+    BESIDE keys are at work at most.
     """
 
     def __init__(
