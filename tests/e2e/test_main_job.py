@@ -65,7 +65,8 @@ def test_what_is_known_is_told_without_asking_anybody(desk: Desk) -> None:
     desk.world.traffic.reset()
     for command in ("status", "history"):
         assert desk.bridge(command).code == 0
-    assert desk.world.traffic.count() == 0
+    # What W&B's SDK tells W&B about itself comes when it likes, from a process of its own.
+    assert {call.method for call in desk.world.traffic.counts()} <= {"telemetry"}
 
 
 def test_commands_that_only_look_write_nothing(desk: Desk) -> None:
