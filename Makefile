@@ -47,7 +47,8 @@ bench-service: $(READY)
 SOAK_SEED ?= $(shell date +%Y%m%d)
 SOAK_MINUTES ?= 30
 soak: $(READY)
-	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(JOBS) -s tests/stateful tests/crash/test_passes.py
+	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(JOBS) -s tests/stateful tests/crash/test_passes.py \
+		tests/crash/test_upload_protocol.py
 	HYPOTHESIS_PROFILE=long $(BIN)/python -m pytest -n $(JOBS) tests/sources/test_faults.py tests/e2e/test_killed.py
 	BRIDGE_RACES=200 $(BIN)/python -m pytest tests/e2e/test_racing.py
 	$(BIN)/python -m tests.chaos --seed $(SOAK_SEED) --minutes $(SOAK_MINUTES) --services 2

@@ -78,13 +78,19 @@ class Ledger:
         self.moves = [replace(move, ended=min(move.ended, ended)) for move in self.moves]
 
     def withdraw(self, collection: str, label: str, begun: float) -> None:
-        """Note that a version is about to be deleted with its aliases, also those of what it was called before."""
+        """
+        Note that a version is about to be deleted with its aliases, also those of what it was called before.
+
+        Of those, the bridge may never have seen the last move: then they are in Vertex where they were before it.
+        """
         self.withdrawn.add((collection, label))
-        name: str | None = collection
+        for alias, named in self.current(collection).items():
+            if named == label:
+                self.point(collection, alias, None, begun)
+        name = self.before.get(collection)
         while name is not None:
-            for alias, named in self.current(name).items():
-                if named == label:
-                    self.point(name, alias, None, begun)
+            for alias in sorted({move.alias for move in self.moves if (move.collection, move.label) == (name, label)}):
+                self.point(name, alias, None, begun)
             name = self.before.get(name)
 
     def rename(self, old: str, new: str, model: str, begun: float) -> None:

@@ -416,6 +416,18 @@ def test_a_removal_because_a_version_was_deleted_under_its_collections_new_name_
     assert "P11: remove-alias" not in "".join(planted.verdict())
 
 
+def test_a_removal_is_true_of_an_alias_whose_last_move_under_the_old_name_was_not_followed() -> None:
+    planted = case()
+    before = planted.ledger.current("alpha")["staging"]
+    (after,) = planted.ledger.labels("alpha") - {before}
+    planted.ledger.point("alpha", "staging", after, 48.0)
+    planted.ledger.rename("alpha", "beta", "credit", 50.0)
+    planted.ledger.settle(51.0)
+    planted.journal("remove-alias", "applied", 55.0, alias="staging")
+    planted.ledger.withdraw("beta", before, 54.0)
+    assert "P11: remove-alias" not in "".join(planted.verdict())
+
+
 def test_a_source_that_was_changed_is_found() -> None:
     planted = case()
     planted.quiet = replace(planted.quiet, sources={"alpha": {}}, labels={"alpha": frozenset({"v1"})})

@@ -18,6 +18,7 @@ from bridge.core.changes import RegisterVersion
 from bridge.core.errors import TryAgain
 from bridge.core.naming import artifact_uri
 from bridge.reconcile.registering import Registrar
+from tests.stateful import SOAK
 from tests.worlds import BASE, CONTAINER, FACTS, KEY, Crash, World
 
 if TYPE_CHECKING:
@@ -58,7 +59,13 @@ def in_turn(weathers: Iterable[Weather]) -> list[Weather]:
     return turned
 
 
-WEATHERS = in_turn(
+def all_of_them(weathers: Iterable[Weather]) -> list[Weather]:
+    """Give each weather every character."""
+    each = itertools.product(weathers, CHARACTERS)
+    return [replace(weather, alias_conflict=conflict, label_scope=scope) for weather, (conflict, scope) in each]
+
+
+WEATHERS = (all_of_them if SOAK else in_turn)(
     Weather(*moods) for moods in itertools.product(COMMIT_DELAYS, LIST_LAGS, LOST_REPLIES, (2, 31), (True, False))
 )
 FEW_WEATHERS = WEATHERS[::11]
