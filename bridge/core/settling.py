@@ -66,7 +66,8 @@ def settle(
         adopt                a record is        applied: it is written last
         move, remove alias   yes                applied, and remembered as set by us
         move, remove alias   no                 stays open within the window, then abandoned
-        move alias           on nobody          besides, forgotten as set: we may have taken it away ourselves
+        move alias           on nobody          besides, forgotten as set, unless we have set it elsewhere since: we
+                                                may have taken it away ourselves
         delete version       gone               applied, and a tombstone in place of its record
         delete files         -                  applied if its tombstone says that they are removed, else abandoned
         anything else        no                 abandoned: the plan will say whether it is still wanted
@@ -101,7 +102,7 @@ def settle(
                 awaited.append(end)
             else:
                 outcomes[entry.id] = Outcome.ABANDONED
-            if isinstance(change, MoveAlias) and actual.holder(change.alias) is None:
+            if isinstance(change, MoveAlias) and actual.holder(change.alias) is None and _last_set(change, known):
                 mirrored[change.alias] = None
     replaced = landed_uris | buried.keys()
     records = (*(record for record in known.records if record.artifact_uri not in replaced), *landed)
@@ -141,6 +142,13 @@ def took_effect(change: Deed, actual: TargetState, records: Iterable[MappingReco
 def gone_at_source(version: SourceVersion) -> str:
     """Say why a version was deleted in Vertex."""
     return f"{version} is gone at the source (on_source_delete: delete)"
+
+
+def _last_set(change: MoveAlias, known: Known) -> bool:
+    """Tell whether an alias was last set where this change took it from, or was to set it."""
+    was_set = known.mirrored.get(change.alias)
+    ends = {record.version_id for record in known.records if record.artifact_uri == change.artifact_uri}
+    return was_set in ends or (change.previous is not None and was_set == change.previous.version_id)
 
 
 def _begun(entry: JournalEntry) -> datetime:

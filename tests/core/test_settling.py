@@ -213,6 +213,15 @@ def test_a_move_that_left_the_alias_on_nobody_is_forgotten_as_set_though_it_may_
     assert later.known.mirrored == {"production": "7"}
 
 
+def test_an_alias_that_was_set_elsewhere_since_and_then_removed_was_removed_by_a_person() -> None:
+    remembered = known("v6", "v7", "v8", mirrored={"production": "8"})
+    change = begun(move("production", "v7", "v6"))
+    settlement = settled(
+        change, actual=vertex(ours("v6"), ours("v7"), ours("v8")), remembered=remembered, window=SETTLE
+    )
+    assert (settlement.mirrored, settlement.known.mirrored) == ({}, {"production": "8"})
+
+
 def test_a_removal_that_took_effect_is_forgotten() -> None:
     remembered = known("v6", mirrored={"production": "6", "staging": "6"})
     settlement = settled(begun(remove("production", "v6")), actual=vertex(ours("v6")), remembered=remembered)
