@@ -89,8 +89,7 @@ class Ledger:
                 self.point(collection, alias, None, begun)
         name = self.before.get(collection)
         while name is not None:
-            for alias in sorted({move.alias for move in self.moves if (move.collection, move.label) == (name, label)}):
-                self.point(name, alias, None, begun)
+            self._release(name, {label}, begun)
             name = self.before.get(name)
 
     def rename(self, old: str, new: str, model: str, begun: float) -> None:
@@ -106,6 +105,12 @@ class Ledger:
                 self.withdrawn |= {key} if (old, label) in self.withdrawn else set()
         for alias, label in self.current(old).items():
             self.point(new, alias, label, begun)
+        self._release(old, {label for collection, label in self.withdrawn if collection == old}, begun)
+
+    def _release(self, gone: str, labels: set[str], begun: float) -> None:
+        """Note that aliases which were ever on these deleted versions may go, of a collection of an old name."""
+        for alias in sorted({move.alias for move in self.moves if move.collection == gone and move.label in labels}):
+            self.point(gone, alias, None, begun)
 
     # what follows
 
