@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.chaos import ledger as ledgers, oracle, seen as seens
 from tests.chaos.ledger import Edit, Files, Ledger, Rule
 from tests.chaos.oracle import judge
