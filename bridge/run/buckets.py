@@ -50,21 +50,17 @@ class TokenBucket:
             turn = self._turns[LANE.get()]
         with turn:
             with self._lock:
-                now = self._clock.now()
-                self._mend(now)
-                self._fill(now)
+                now = self._brought_up()
                 self._tokens -= 1
-                ready = self._filled + timedelta(seconds=max(0.0, -self._tokens) / (self._pace * self._share))
+                ready = self._ready(self._tokens)
             if ready > now:
                 self._clock.sleep((ready - now).total_seconds())
 
     def pause(self) -> float:
         """Return the seconds until a request would not have to wait, if no other is made meanwhile."""
         with self._lock:
-            now = self._clock.now()
-            self._fill(now)
-            missing = max(0.0, 1 - self._tokens) / (self._pace * self._share)
-            return missing + max(0.0, (self._filled - now).total_seconds())
+            now = self._brought_up()
+            return max(0.0, (self._ready(self._tokens - 1) - now).total_seconds())
 
     def slow(self, after: float | None = None) -> None:
         """Halve the pace, and let nothing pass for `after` seconds."""
@@ -75,6 +71,17 @@ class TokenBucket:
             self._filled = max(self._filled, now + timedelta(seconds=after or 0.0))
             self._share = max(self._share / 2, SLOWEST)
             self._changed = now
+
+    def _brought_up(self) -> datetime:
+        """Bring pace and tokens up to now; return that."""
+        now = self._clock.now()
+        self._mend(now)
+        self._fill(now)
+        return now
+
+    def _ready(self, tokens: float) -> datetime:
+        """Return when a request may be made that leaves so many tokens."""
+        return self._filled + timedelta(seconds=max(0.0, -tokens) / (self._pace * self._share))
 
     def _mend(self, now: datetime) -> None:
         if self._share < 1 and now - self._changed >= MENDS_AFTER:
