@@ -23,6 +23,9 @@ if TYPE_CHECKING:
             """Return the digest of all that was taken in."""
 
 
+WRONG_IN_BUCKET = "see how many are wrong: bridge verify --deep; an older generation of the object may be right"
+
+
 class Digesting:
     """Size and digests of some bytes, by the algorithms that a file has digests by."""
 

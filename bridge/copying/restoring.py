@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bridge.copying.digesting import Digesting
+from bridge.copying.digesting import WRONG_IN_BUCKET, Digesting
 from bridge.copying.parallel import in_parallel, stopped
 from bridge.copying.progress import Meter
 from bridge.core.errors import IntegrityError, NeedsPerson
@@ -255,7 +255,7 @@ def _other_bytes(job: _Job, found: StoredFile) -> IntegrityError:
     return IntegrityError(
         f"{job.folder}{job.file.path}: its bytes have the {what} {has}, and the manifest says {promised}, "
         f"so the version is not restored",
-        "see how many are wrong: bridge verify --deep; an older generation of the object may be right",
+        WRONG_IN_BUCKET,
     )
 
 

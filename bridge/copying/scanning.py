@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from tempfile import TemporaryDirectory
 from typing import IO, TYPE_CHECKING, cast
 
-from bridge.copying.digesting import Digesting
+from bridge.copying.digesting import WRONG_IN_BUCKET, Digesting
 from bridge.copying.parallel import stopped
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bridge.core.ports import Bucket
 
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "TZ", "TMPDIR")  # of our environment: nothing that may hold a secret
+PIECE = 1 << 20  # bytes that a bucket's pieces have, at most
 KEPT = 4096  # bytes of what the program says
 LISTENS_FOR = 1.0  # seconds after its end, should something that it has started hold its output open
 SHOWN = 200  # characters of its last line
@@ -50,7 +51,9 @@ class Scanner:
             raise TryAgain(f"{folder} has no manifest any more, so there is nothing to scan")
         with self._run(version) as run:
             try:
-                with tarfile.open(fileobj=run.input, mode="w|", format=tarfile.PAX_FORMAT) as tar:
+                # What tarfile buffers it slices anew for each block, so its blocks are as large as what comes.
+                with tarfile.open(fileobj=run.input, mode="w|", bufsize=PIECE, format=tarfile.PAX_FORMAT) as tar:
+                    tar.copybufsize = PIECE  # type: ignore[attr-defined]  # typeshed does not know it
                     for file in manifest.files:
                         self._add(tar, folder, file)
                 run.input.close()
@@ -189,5 +192,5 @@ class _Reader:
     def _wrong(self) -> IntegrityError:
         return IntegrityError(
             f"{self._uri}: its bytes are not those that the manifest tells of, so the version is not registered",
-            "see how many are wrong: bridge verify --deep; an older generation of the object may be right",
+            WRONG_IN_BUCKET,
         )
