@@ -97,7 +97,9 @@ def settle(
         elif isinstance(change, RegisterVersion) and change.artifact_uri in waiting:
             still_open[change] = entry.id
         else:
-            if isinstance(change, MoveAlias | RemoveAlias) and now < (end := _begun(entry) + window):
+            if isinstance(change, MoveAlias | RemoveAlias) and now < (
+                end := datetime.fromisoformat(entry.begun) + window
+            ):
                 still_open[change] = entry.id
                 awaited.append(end)
             else:
@@ -149,10 +151,6 @@ def _last_set(change: MoveAlias, known: Known) -> bool:
     was_set = known.mirrored.get(change.alias)
     ends = {record.version_id for record in known.records if record.artifact_uri == change.artifact_uri}
     return was_set in ends or (change.previous is not None and was_set == change.previous.version_id)
-
-
-def _begun(entry: JournalEntry) -> datetime:
-    return datetime.fromisoformat(entry.begun)
 
 
 def _record(intent: Intent, actual: TargetState, now: str) -> MappingRecord | None:

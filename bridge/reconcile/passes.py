@@ -254,8 +254,8 @@ class Passes:
         status = self._status(order, State.FAILED, problem)
         next_try = None
         if isinstance(problem, TryAgain | Unexpected):
-            after = pause_after(attempt, getattr(problem, "after", None), self.chance())
-            next_try = (self.clock.now() + after).isoformat()
+            pause = pause_after(attempt, getattr(problem, "after", None), self.chance())
+            next_try = (self.clock.now() + pause).isoformat()
         return replace(status, attempt=attempt, next_try=next_try, tried=self._fingerprint(order))
 
     def _after(self, order: Order, plan: Plan, attempt: int) -> Status:
