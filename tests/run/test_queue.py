@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
@@ -58,9 +59,15 @@ class Gate:
         return [submission.key for submission in self.begun]
 
 
-def await_load(queue: KeyQueue, load: tuple[int, int]) -> None:
-    while queue.load != load:
+def await_that(it_is_so: Callable[[], bool]) -> None:
+    end = time.monotonic() + WAIT
+    while not it_is_so():
+        assert time.monotonic() < end
         threading.Event().wait(0.001)
+
+
+def await_load(queue: KeyQueue, load: tuple[int, int]) -> None:
+    await_that(lambda: queue.load == load)
 
 
 @pytest.fixture
@@ -213,8 +220,8 @@ def test_threads_end_that_were_only_needed_for_keys_aside(start: Callable[..., K
     assert len(set(gate.threads)) == 5
     gate.let_through(5)
     gate.let_aside_through(5)
-    while sum(thread.is_alive() for thread in gate.threads) > 2:
-        threading.Event().wait(0.001)
+    await_load(queue, (0, 0))
+    await_that(lambda: sum(thread.is_alive() for thread in gate.threads) == 2)
 
     for key in (*LARGE, A):
         queue.submit(key, "another sweep")
@@ -261,6 +268,7 @@ def test_who_is_aside_twice_or_at_no_key_of_the_queue_lets_nobody_begin() -> Non
             return
         with queue.aside(), queue.aside():
             assert both.wait(WAIT)
+        await_load(queue, (0, 1))
         with other.aside():
             queue.submit(B, "A asks for it")
             seen.append(queue.load)
