@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from bridge.core.model import ModelKey, State
 from bridge.core.records import Status
-from bridge.core.retrying import LONGEST, pause_after, why_now
+from bridge.core.retrying import LONGEST, LOOKS_EVERY, looks_on, pause_after, why_now
 
 NINE = datetime(2026, 1, 5, 9, tzinfo=UTC)
 BEFORE, AFTER = (NINE - timedelta(seconds=1)).isoformat(), (NINE + timedelta(seconds=1)).isoformat()
@@ -57,3 +57,30 @@ def test_chance_takes_up_to_half_of_a_pause_away(attempt: int, chance: float) ->
 @given(st.integers(1, 50), st.floats(0, 86_400), st.floats(0, 1, exclude_max=True))
 def test_a_pause_is_never_shorter_than_a_service_asked_for(attempt: int, asked: float, chance: float) -> None:
     assert pause_after(attempt, asked, chance) >= timedelta(seconds=asked)
+
+
+@pytest.mark.parametrize(
+    ("next_try", "awaited", "then"),
+    [
+        pytest.param(None, timedelta(hours=1), LOOKS_EVERY, id="well"),
+        pytest.param(None, timedelta(seconds=5), timedelta(seconds=5), id="soon over"),
+        pytest.param(timedelta(seconds=1), timedelta(hours=1), timedelta(seconds=1), id="tried sooner"),
+        pytest.param(timedelta(hours=2), timedelta(hours=1), LOOKS_EVERY, id="held for longer"),
+    ],
+)
+def test_a_model_of_which_something_is_awaited_is_looked_at_again_whatever_its_state(
+    next_try: timedelta | None, awaited: timedelta, then: timedelta
+) -> None:
+    before = status("now", "now", (NINE + next_try).isoformat() if next_try else None)
+
+    looked = looks_on(before, NINE + awaited, NINE)
+
+    assert looked.next_try == (NINE + then).isoformat()
+    assert why_now("now", looked, NINE) is None
+    assert why_now("now", looked, NINE + then) is not None
+
+
+def test_a_model_of_which_nothing_is_awaited_is_left_as_it_is() -> None:
+    before = status("now", "now")
+
+    assert looks_on(before, None, NINE) is before
