@@ -12,7 +12,6 @@ import secrets
 import socket
 import threading
 from contextlib import ExitStack, contextmanager
-from functools import partial
 from typing import TYPE_CHECKING, Protocol, Self, TypeVar, cast
 
 from bridge.config.choosing import chosen, store_url
@@ -270,7 +269,7 @@ class Bridge:
     def _objects(self, spec: MlflowConnection) -> ObjectStore:
         from bridge.copying.gcs import GcsObjects
 
-        return self._opening(GcsObjects(spec.name, spec.storage_endpoint))
+        return self._opening(GcsObjects(spec.name, spec.storage_endpoint, self.buckets.at("gcs", spec.name)))
 
     def _store(self) -> Store:
         url, secret = store_url(self.config), self.config.secret_key
@@ -307,7 +306,7 @@ class Bridge:
                 clock=self.clock,
                 uploads=self.store,
                 budget=self.budget,
-                answered=partial(self.audience.answered, "gcs"),
+                limit=self.buckets.at("gcs", target.bucket_name),
             )
 
         return self._end("storage", target.name, made)

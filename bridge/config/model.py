@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlsplit
 
 from bridge.core.errors import NeedsPerson
 
@@ -96,6 +97,11 @@ class VertexConnection:
     def place(self) -> str:
         """What Vertex counts quotas for: project and location."""
         return f"{self.project} {self.location}"
+
+    @property
+    def bucket_name(self) -> str:
+        """What Cloud Storage counts requests for."""
+        return urlsplit(self.bucket).netloc
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ def test_what_is_not_said_has_a_default(folder: Folder) -> None:
             "mlflow": (20, timedelta(seconds=1)),
             "vertex": (480, timedelta(minutes=1)),
             "vertex_uploads": (60, timedelta(minutes=1)),
+            "gcs": (5000, timedelta(seconds=1)),
         },
         notify={},
         connections={

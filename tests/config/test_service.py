@@ -18,7 +18,7 @@ SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 def test_everything_can_be_said_of_the_service_and_its_limits(folder: Folder) -> None:
     folder.bridge(
         "service: {listen: '[::1]:0', keys: 2, full_every: 1d, grace: 0s}\n"
-        "limits: {wandb: 5/s, mlflow: 100/m, vertex: 60/m, vertex_uploads: 30/m}\n"
+        "limits: {wandb: 5/s, mlflow: 100/m, vertex: 60/m, vertex_uploads: 30/m, gcs: 7/s}\n"
     )
     config = folder.load()
 
@@ -28,6 +28,7 @@ def test_everything_can_be_said_of_the_service_and_its_limits(folder: Folder) ->
         "mlflow": (100, MINUTE),
         "vertex": (60, MINUTE),
         "vertex_uploads": (30, MINUTE),
+        "gcs": (7, SECOND),
     }
 
 

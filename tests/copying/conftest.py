@@ -16,6 +16,7 @@ from google.api_core.retry import retry_base, retry_unary
 
 from bridge.copying.budget import Budget
 from bridge.copying.gcs import GcsStorage
+from bridge.core.limits import UNLIMITED
 from bridge.sandbox.address import BUCKET, PROJECT
 from bridge.testing.clock import FakeClock
 from bridge.testing.store import MemoryStore
@@ -23,7 +24,7 @@ from bridge.testing.store import MemoryStore
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bridge.core.ports import Uploads
+    from bridge.core.ports import Limit, Uploads
     from bridge.core.settings import CopySettings
     from bridge.sandbox.world import World
 
@@ -184,11 +185,11 @@ def bucket_at(
     uploads: Uploads | None = None,
     settings: CopySettings | None = None,
     clock: FakeClock | None = None,
-    answered: Callable[[int | None], None] = lambda _status: None,
+    limit: Limit = UNLIMITED,
 ) -> GcsStorage:
     """Make what stores files at a URL, with everything else in memory."""
     clock, uploads = clock or FakeClock(), uploads or MemoryStore()
-    return GcsStorage(PROJECT, url, clock=clock, uploads=uploads, budget=Budget(clock, settings), answered=answered)
+    return GcsStorage(PROJECT, url, clock=clock, uploads=uploads, budget=Budget(clock, settings), limit=limit)
 
 
 @pytest.fixture

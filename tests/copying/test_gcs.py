@@ -24,6 +24,7 @@ from bridge.core.settings import CopySettings
 from bridge.sandbox.address import BUCKET
 from bridge.testing.clock import FakeClock
 from tests.copying.conftest import bucket_at
+from tests.limits import Counting
 from tests.readers import reader_of, reading
 from tests.sources.servers import HANG_UP, Asked, Reply, ScriptedServer
 
@@ -69,19 +70,19 @@ def manifest_of(*files: StoredFile, source_id: str = "id-1") -> Manifest:
 STORED = StoredFile("model.bin", 1, "AAAAAA==")
 
 
-def test_every_answer_to_googles_client_is_told_of_and_every_request_that_had_none(folder: str) -> None:
-    heard: list[int | None] = []
+def test_a_budget_lets_every_request_of_googles_client_pass_and_hears_how_it_was_answered(folder: str) -> None:
+    limit = Counting()
     replies = iter([Reply(404), Reply(503)])
     with (
         ScriptedServer(lambda _: next(replies, HANG_UP)) as server,
-        closing(bucket_at(server.url, answered=heard.append)) as storage,
+        closing(bucket_at(server.url, limit=limit)) as storage,
     ):
         assert storage.manifest(folder) is None
         with pytest.raises(TryAgain):
             storage.manifest(folder)
 
-    assert heard[:3] == [404, 503, None]
-    assert len(heard) == len(server.asked)
+    assert limit.answers[:3] == [404, 503, None]
+    assert limit.taken == len(limit.answers) == len(server.asked)
 
 
 # sizes

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +19,7 @@ from bridge.testing.clock import FakeClock
 from bridge.testing.source import MemorySource
 from bridge.testing.store import MemoryStore
 from bridge.vertex.registry import VertexRegistry
+from tests.limits import Counting
 from tests.readers import copier_of
 
 if TYPE_CHECKING:
@@ -30,24 +30,6 @@ if TYPE_CHECKING:
     from tests.e2e.conftest import Desk
 
 pytestmark = pytest.mark.sandbox
-
-
-@dataclass
-class Counting:
-    """A limit that lets everything pass, and remembers."""
-
-    taken: int = 0
-    slowed: int = 0
-    answers: list[int | None] = field(default_factory=list)
-
-    def take(self) -> None:
-        self.taken += 1
-
-    def slow(self, after: float | None = None) -> None:  # noqa: ARG002  the port's
-        self.slowed += 1
-
-    def answered(self, status: int | None) -> None:
-        self.answers.append(status)
 
 
 def test_requests_to_wandb_are_counted_and_silence_is_heard(desk: Desk) -> None:
@@ -118,7 +100,7 @@ def test_requests_to_mlflow_are_counted_and_too_many_are_heard(
     assert 429 in limit.answers
 
 
-def test_requests_to_a_bucket_are_counted_whoever_makes_them(world: World) -> None:
+def test_requests_to_a_bucket_keep_to_one_budget_whoever_makes_them(world: World) -> None:
     """Files go without Google's client, all else through it."""
     limit, clock, folder = Counting(), FakeClock(), f"gs://{BUCKET}/counted/"
     world.traffic.reset()
@@ -129,12 +111,12 @@ def test_requests_to_a_bucket_are_counted_whoever_makes_them(world: World) -> No
             clock=clock,
             uploads=MemoryStore(),
             budget=Budget(clock),
-            answered=limit.answered,
+            limit=limit,
         )
     ) as storage:
         source = MemorySource()
         copier_of(source, storage, clock).copy(source.publish("acme/models/counted", {"model.bin": b"weights"}), folder)
         assert storage.header("gs://nobody/counted/") is None
 
-    assert len(limit.answers) == world.traffic.count("gcs")
+    assert limit.taken == len(limit.answers) == world.traffic.count("gcs")
     assert sorted(set(limit.answers), key=str) == [200, 404]

@@ -432,6 +432,24 @@ BUGS = (
     ),
     Bug(
         "P7",
+        "files are sent to a bucket past its budget of requests",
+        "bridge/copying/gcs/wire.py",
+        "        self._limit.take()\n",
+        "",
+        ("tests/e2e/test_limits.py::test_requests_to_a_bucket_keep_to_one_budget_whoever_makes_them",),
+    ),
+    Bug(
+        "P7",
+        "Google's client goes past the bucket's budget of requests",
+        "bridge/copying/gcs/client.py",
+        "        self._limit.take()\n",
+        "",
+        (
+            "tests/copying/test_gcs.py::test_a_budget_lets_every_request_of_googles_client_pass_and_hears_how_it_was_answered",
+        ),
+    ),
+    Bug(
+        "P7",
         "a crowd of one connection is let before all others",
         "bridge/run/buckets.py",
         "        with turn:\n",

@@ -102,7 +102,7 @@ def test_a_reload_grants_no_second_budget_beside_what_is_still_under_way(config:
     try:
         first, second = reloaded(), reloaded()
         assert second is not first
-        for api in ("wandb", "mlflow", "vertex", "vertex_uploads"):
+        for api in ("wandb", "mlflow", "vertex", "vertex_uploads", "gcs"):
             assert second.buckets.at(api, "there").bucket is first.buckets.at(api, "there").bucket
         assert second.budget.room is first.budget.room
         config.write_text(f"{LOCAL}{CONNECTIONS}limits: {{wandb: 30/m}}\ncopying: {{parallel_versions: 2}}\n")

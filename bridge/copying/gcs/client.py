@@ -22,9 +22,11 @@ from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.naming import MAX_PATH_BYTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from requests import PreparedRequest, Response
+
+    from bridge.core.ports import Limit
 
 TIMEOUT = 60  # seconds per request
 SCHEME = "gs://"
@@ -70,28 +72,29 @@ def connect(project: str, endpoint: str | None) -> storage.Client:
         return storage.Client(project)
 
 
-def listen(client: storage.Client, answered: Callable[[int | None], None]) -> None:
-    """Have `answered` told the status of every answer to the client, and None of every request that had none."""
+def limit_to(client: storage.Client, limit: Limit) -> None:
+    """Have every request of the client keep to a budget, which is told how it was answered."""
     session = client._http  # noqa: SLF001  it has no public name
     for prefix, adapter in tuple(session.adapters.items()):
-        session.mount(prefix, _Heard(adapter, answered))
+        session.mount(prefix, _Limited(adapter, limit))
 
 
-class _Heard(BaseAdapter):
+class _Limited(BaseAdapter):
     """Passes requests on. A session's own hooks are called for answers alone, and a server that hangs has none."""
 
-    def __init__(self, adapter: BaseAdapter, answered: Callable[[int | None], None]) -> None:
+    def __init__(self, adapter: BaseAdapter, limit: Limit) -> None:
         super().__init__()
         self._adapter = adapter
-        self._answered = answered
+        self._limit = limit
 
     def send(self, request: PreparedRequest, *args: Any, **more: Any) -> Response:  # noqa: ANN401  passed on
+        self._limit.take()
         try:
             answer = self._adapter.send(request, *args, **more)
         except RequestException:
-            self._answered(None)
+            self._limit.answered(None)
             raise
-        self._answered(answer.status_code)
+        self._limit.answered(answer.status_code)
         return answer
 
     def close(self) -> None:

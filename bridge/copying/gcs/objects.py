@@ -10,8 +10,9 @@ import google_crc32c
 from google.api_core import exceptions as api
 from google.cloud.storage.retry import DEFAULT_RETRY  # noqa: TID251  this is its room
 
-from bridge.copying.gcs.client import SCHEME, THEIRS, TIMEOUT, connect, split, translated
+from bridge.copying.gcs.client import SCHEME, THEIRS, TIMEOUT, connect, limit_to, split, translated
 from bridge.core.errors import NeedsPerson, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import ArtifactFile, Digest
 from bridge.core.packed import pack_files
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from google.cloud import storage  # noqa: TID251  this is its room
 
     from bridge.core.packed import Packed
+    from bridge.core.ports import Limit
 
 PIECE = 8 << 20  # bytes per request of a download, and about twice as many in memory
 FIELDS = "items(name,size,md5Hash,crc32c,generation,metadata,timeCreated),nextPageToken"
@@ -30,8 +32,9 @@ FIELDS = "items(name,size,md5Hash,crc32c,generation,metadata,timeCreated),nextPa
 class GcsObjects:
     """Buckets of any project; `project` pays nothing and only names the caller. `endpoint`: the sandbox's URL."""
 
-    def __init__(self, project: str, endpoint: str | None = None) -> None:
+    def __init__(self, project: str, endpoint: str | None = None, limit: Limit = UNLIMITED) -> None:
         self._client = connect(project, endpoint)
+        limit_to(self._client, limit)
 
     def close(self) -> None:
         """Close the client's connections."""

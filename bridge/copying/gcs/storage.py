@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NoReturn, TypeVar
 from google.api_core import exceptions as api
 
 from bridge.copying.gcs.agreeing import agreed
-from bridge.copying.gcs.client import TIMEOUT, Place, aside, listen, place_in, split, translated
+from bridge.copying.gcs.client import TIMEOUT, Place, aside, place_in, split, translated
 from bridge.copying.gcs.objects import FIELDS, PIECE, GcsObjects, download_whole
 from bridge.copying.gcs.parts import PartsUploader, memory_for_parts
 from bridge.copying.gcs.placing import lacking_rights, place_of
@@ -27,6 +27,7 @@ from bridge.copying.manifests import ManifestText, NotAManifest, read_header, re
 from bridge.copying.rereading import reread
 from bridge.copying.verifying import VerifiedStream
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
+from bridge.core.limits import UNLIMITED
 from bridge.core.model import ArtifactFile, Digest, StoredFile
 from bridge.core.naming import MANIFEST_NAME
 from bridge.net.lines import JOINED
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
     from bridge.copying.budget import Budget
     from bridge.core.model import BucketPlace, Manifest, ManifestHeader
-    from bridge.core.ports import Clock, Reader, Uploads
+    from bridge.core.ports import Clock, Limit, Reader, Uploads
     from bridge.core.records import Upload
 
 T = TypeVar("T")
@@ -61,14 +62,13 @@ class GcsStorage(GcsObjects):
         clock: Clock,
         uploads: Uploads,
         budget: Budget,
-        answered: Callable[[int | None], None] = lambda _status: None,
+        limit: Limit = UNLIMITED,
     ) -> None:
-        """Keep what is begun and not finished in `uploads`, for a later process; `answered`: see Wire."""
-        super().__init__(project, endpoint)
+        """Keep what is begun and not finished in `uploads`, for a later process."""
+        super().__init__(project, endpoint, limit)
         self._settings, self._halted, self._throttle = budget.settings, budget.halted, budget.throttle
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
-        listen(self._client, answered)
-        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, answered)
+        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, limit)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
         self._parts = PartsUploader(self._uploader)
         self._clock = clock

@@ -19,14 +19,16 @@ from google.auth.credentials import AnonymousCredentials, Credentials
 from google.auth.transport.requests import Request
 
 from bridge.copying.gcs.client import RATES, reasons
+from bridge.core.limits import UNLIMITED
 from bridge.net.addresses import parts_of
 from bridge.net.insisting import UNWELL, insist, retry_after
 from bridge.net.lines import Broken, Lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Iterable, Mapping
 
     from bridge.copying.pace import Pace
+    from bridge.core.ports import Limit
 
 ATTEMPTS, PATIENCE = 6, 120  # tries of one request, and seconds for all of them
 LONGEST_WAIT = 32  # seconds between two tries, whatever the server asks for
@@ -87,14 +89,15 @@ class Wire:
         credentials: Credentials,
         pace: Pace,
         per_host: int,
-        answered: Callable[[int | None], None] = lambda _status: None,
+        limit: Limit = UNLIMITED,
     ) -> None:
         """
         Take an origin like "https://storage.googleapis.com", without a path.
 
-        `pace` learns when it is too busy, `answered` every status, and None if there was no answer.
+        `pace` learns when it is too busy. `limit` does not: it has all requests of a bucket, and halves its own for
+        each complaint, of which a busy bucket makes one for every file on its way.
         """
-        self._answered = answered
+        self._limit = limit
         self._origin = origin.rstrip("/")
         self._at, _ = parts_of(origin)
         self._lines = Lines(per_host)
@@ -115,6 +118,7 @@ class Wire:
 
         Raises Unwell, what `body` raises, and google.auth's exceptions.
         """
+        self._limit.take()
         sent = dict(headers)
         with self._guard:
             self._credentials.before_request(self._refresh, method, self._origin + target, sent)
@@ -122,9 +126,9 @@ class Wire:
             reply = self._lines.ask_at(method, self._at, target, sent, body)
             answer = Answer(reply.status, reply.headers, reply.read())
         except Broken as broken:
-            self._answered(None)
+            self._limit.answered(None)
             raise Unwell(str(broken)) from broken
-        self._answered(answer.status)
+        self._limit.answered(answer.status)
         is_busy = answer.status in _BUSY or (answer.status == _FORBIDDEN and not RATES.isdisjoint(answer.reasons))
         if is_busy:
             self._pace.refused()
