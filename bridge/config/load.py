@@ -29,7 +29,12 @@ def load(path: Path) -> Config:
     Files whose names begin with a dot are skipped. Raises ConfigErrors with everything that is wrong.
     """
     report = Report()
-    if not path.is_file():
+    try:
+        is_there = path.is_file()
+    except OSError as problem:  # of a folder that may not be searched, for one
+        report.add(f"{shown(path)} cannot be looked at: {problem.strerror}; mend its rights, or pass --config")
+        raise report.errors() from problem
+    if not is_there:
         report.add(f"no {shown(path)} here; write one (see README.md) or pass --config")
         raise report.errors()
     root = read_yaml(path, report)

@@ -82,10 +82,11 @@ class StreamingCopier:
             manifest = Manifest(
                 version.collection, version.label, version.id, version.digest, stored, created, described.facts
             )
+            # Before the manifest: nobody comes back to a folder that has one. Who copies from here compares first.
+            self.contents.save_contents(_contents(described.files, stored, folder))
             stay.go_on()
             self.storage.commit(folder, manifest)
             self.uploads.forget_upload(folder)
-            self.contents.save_contents(_contents(described.files, stored, folder))
             meter.end()
         return manifest
 

@@ -6,6 +6,7 @@ import logging
 import os
 import threading
 from datetime import timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from bridge.app import Bridge
@@ -19,7 +20,7 @@ from bridge.service.health import Health
 from bridge.service.hooks import Hooks
 from bridge.service.http import Listener, make_app
 from bridge.service.metrics import Metrics, metrics_router
-from bridge.service.service import Service
+from bridge.service.service import FINISHING, Service
 from bridge.service.tokens import Keeper
 from bridge.service.tracing import traces_from
 
@@ -105,7 +106,10 @@ class Daemon:
             self._stopped = True
         self.health.ending()
         log.info("stopping")
-        ended = self._service.stop(self._config.service.grace.total_seconds())
+        grace, began = self._config.service.grace.total_seconds(), monotonic()
+        ended = self._service.stop(grace)
+        for thread in self._alive():
+            thread.join(max(0.0, began + grace * FINISHING - monotonic()))
         self.events.close()
         self._listener.stop()
         for retired in self._alive().values():

@@ -156,6 +156,8 @@ class Following:
         if not full and self.passes.why_now(order, known) is None:
             if known is not None:  # those who watch may have heard that a change waits
                 self._watch(known)
+                if known.state is State.SYNCED:  # by another process, or by the source itself
+                    self.witness.stood(known)
             return None
         report = self.passes.reconcile(replace(order, why=f"bridge run: {why}"))
         self._note(report.status)

@@ -28,6 +28,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fastapi import APIRouter, Request, status
 from fastapi.responses import JSONResponse
+from starlette.requests import ClientDisconnect
 
 from bridge.core import webhooks
 from bridge.service.allowance import Allowance
@@ -149,7 +150,7 @@ class Hooks:
         try:
             async with asyncio.timeout(self._patience):
                 body = await _body(request)
-        except TimeoutError:
+        except (TimeoutError, ClientDisconnect):  # the answer to the second reaches nobody
             return self._answer(connection, Word(Heard.TOO_SLOW))
         if body is None:
             return self._answer(connection, Word(Heard.TOO_LONG))

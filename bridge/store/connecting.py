@@ -66,12 +66,14 @@ def make_engine(address: Address, *, read_only: bool) -> Engine:
     """
     if address.file is not None:
         return _sqlite_engine(address.file, address.place, read_only=read_only)
-    return create_engine(
+    engine = create_engine(
         address.url,
         hide_parameters=True,  # what an error's text would quote of them, a log would keep
         pool_pre_ping=True,  # a server that was restarted costs a reconnection, not a failed pass
         execution_options={"postgresql_readonly": True} if read_only else {},
     )
+    event.listen(engine, "connect", _prepare_server)
+    return engine
 
 
 def _sqlite_engine(file: Path, place: str, *, read_only: bool) -> Engine:
@@ -90,6 +92,12 @@ def _sqlite_engine(file: Path, place: str, *, read_only: bool) -> Engine:
     engine = create_engine(url, hide_parameters=True, connect_args={"timeout": _BUSY_SECONDS})  # sets busy_timeout
     event.listen(engine, "connect", prepare)
     return engine
+
+
+def _prepare_server(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    """Have nobody wait for another's lock for longer than with SQLite."""
+    connection.cursor().execute(f"SET lock_timeout = '{_BUSY_SECONDS}s'")
+    connection.commit()  # or it is undone with the first transaction that is
 
 
 def _prepare_reader(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -48,7 +48,11 @@ def main(arguments: list[str]) -> int:
     asked = asked_for(arguments)
     with ExitStack() as stack:
         folder = asked.keep or Path(stack.enter_context(TemporaryDirectory(prefix="bridge-chaos-")))
-        report = _run(asked, folder)
+        try:
+            report = _run(asked, folder)
+        except Exception:
+            _say(f"the storm itself broke off; again: {asked.command}")
+            raise
     if asked.report is not None:
         asked.report.write_text(json.dumps(report, indent=1) + "\n")
     return 1 if report["violations"] else 0

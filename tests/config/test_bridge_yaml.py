@@ -213,6 +213,11 @@ def test_a_broken_connection_is_known_to_the_mappings_all_the_same(folder: Folde
     ]
 
 
+def test_a_bridge_yaml_that_cannot_be_looked_at_is_an_error_like_any_other(tmp_path: Path) -> None:
+    with pytest.raises(ConfigErrors, match=r"cannot be looked at: File name too long; mend its rights, or pass"):
+        load(tmp_path / ("x" * 300))
+
+
 def test_a_missing_bridge_yaml_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(ConfigErrors) as raised:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.copying.copier import StreamingCopier
 from bridge.core.errors import IntegrityError, NeedsPerson, NotFound, TryAgain
 from bridge.core.model import Facts
 from bridge.core.naming import artifact_uri, serving_uri
@@ -281,6 +282,25 @@ def test_of_a_version_only_what_no_other_has_is_read(end: End, algorithm: str | 
         "renamed.txt": digest(FILES["conf/threshold.txt"]),
         "new": digest(b"new"),
     }
+
+
+def test_what_a_copy_has_brought_is_known_though_the_process_died_once_its_folder_was_whole(
+    end: End, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    assert isinstance(end.copier, StreamingCopier)
+    commit = end.copier.storage.commit
+    monkeypatch.setattr(end.copier.storage, "commit", lambda *whole: die(commit(*whole)))
+    with pytest.raises(KeyboardInterrupt):
+        end.copier.copy(end.source.publish(PATH, FILES), end.folder)
+    monkeypatch.undo()
+    end.source.calls.clear()
+
+    end.copier.copy(end.source.publish(PATH, FILES), f"{end.place.folder}v1/")
+
+    assert end.source.calls.count("open") == sum(not content for content in FILES.values()), "empty ones are sent"
 
 
 def test_without_digests_nobody_knows_that_another_version_has_the_bytes(end: End) -> None:

@@ -24,6 +24,7 @@ from bridge.copying.gcs.storage import SLOW
 from bridge.copying.gcs.uploading import TRIAL
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile, Digest, StoredFile
+from bridge.core.records import Upload
 from bridge.core.settings import GIB, MIB, CopySettings
 from bridge.sandbox.address import BUCKET
 from bridge.sandbox.gcs import routes_xml
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
 
     from bridge.copying.gcs import GcsStorage
     from bridge.core.ports import Reader
-    from bridge.core.records import Upload
     from bridge.sandbox.world import World
     from tests.copying.conftest import Bucket, Faults
     from tests.sources.servers import Asked
@@ -529,6 +529,34 @@ sys.stdin.readline()
             child.kill()
             child.wait()
     assert child.returncode == 0
+
+
+def test_no_more_parts_are_on_their_way_than_may_be_sent_again() -> None:
+    """One more is read meanwhile, and stays here."""
+    lock, asked = threading.Lock(), [0, 0]  # now, and at most
+    store, uri = Addresses(), "gs://models/v7/model.bin"
+    store.save_upload(Upload(uri, "/models/x?uploadId=u", "parts", 8 * PART, None, "2026-01-05T09:00:00+00:00"))
+
+    def script(request: Asked) -> Reply:
+        if "partNumber=" in request.path:
+            with lock:
+                asked[0] += 1
+                asked[1] = max(asked)
+            threading.Event().wait(0.2)  # until all that may come have come
+            with lock:
+                asked[0] -= 1
+            return Reply(headers={"ETag": '"e"'})
+        if "part-number-marker" in request.path:
+            return Reply(body=b"<ListPartsResult></ListPartsResult>")
+        return Reply(404)
+
+    with (
+        ScriptedServer(script) as server,
+        closing(bucket_at(server.url, store, ANY_IS_SLOW)) as storage,
+        pytest.raises(TryAgain),  # it cannot be completed
+    ):
+        storage.put("gs://models/v7/", ArtifactFile("model.bin", 8 * PART, None), reading(bytes(8 * PART)))
+    assert asked == [0, AT_A_TIME]
 
 
 # sizes

@@ -81,6 +81,18 @@ def test_a_large_object_takes_several_calls(
 
 
 @pytest.mark.usefixtures("small_steps")
+def test_a_large_object_is_not_gone_on_with_when_all_copies_are_halted(
+    storage: GcsStorage, folder: str, source: str, world: World, *, faults: Faults
+) -> None:
+    faults.meanwhile(storage._halted.set, method="POST", query="rewriteToken")  # noqa: SLF001  it has no other door
+    world.traffic.reset()
+
+    with pytest.raises(TryAgain, match="stopped"):
+        rewrite(storage, folder, source)
+    assert counts(world)["objects.rewrite"] == 2
+
+
+@pytest.mark.usefixtures("small_steps")
 @pytest.mark.parametrize("change", ["replaced", "deleted"])
 def test_an_object_that_changes_between_two_calls_is_for_another_time(
     storage: GcsStorage, folder: str, source: str, bucket: Bucket, world: World, *, faults: Faults, change: str

@@ -20,7 +20,7 @@ from tests.worlds import CONTAINER, KEY, World
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bridge.core.model import SourceVersion
+    from bridge.core.model import ModelKey, SourceVersion
     from bridge.core.records import Tally
 
 
@@ -35,6 +35,25 @@ class Seen:
 
     def tally(self) -> tuple[Tally, ...]:
         return self.world.store.tally()
+
+
+@dataclass
+class Waiting:
+    """A queue that only remembers, until it is told to work."""
+
+    submitted: list[tuple[ModelKey, str, bool]] = field(default_factory=list)
+
+    def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:
+        self.submitted.append((key, why, full))
+        return True
+
+    def left(self, mapping: str) -> int:
+        return sum(key.mapping == mapping for key, _, _ in self.submitted)
+
+    def work(self, following: Following) -> None:
+        submitted, self.submitted = self.submitted, []
+        for key, why, full in submitted:
+            following.work(key, why, full)
 
 
 @dataclass

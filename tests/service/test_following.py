@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +17,7 @@ from bridge.service.following import Following
 from bridge.service.health import Health
 from bridge.testing.runner import InlineQueue
 from bridge.testing.source import MemorySource
+from tests.service.happenings import Waiting
 from tests.worlds import FRAUD, KEY, REGISTRY, World, mapping, pattern
 
 if TYPE_CHECKING:
@@ -26,25 +27,6 @@ if TYPE_CHECKING:
 
 SIX_HOURS = timedelta(hours=6)
 OCR, FACES = ModelKey("vision", "vision-ocr"), ModelKey("vision", "vision-faces")
-
-
-@dataclass
-class Waiting:
-    """A queue that only remembers, until it is told to work."""
-
-    submitted: list[tuple[ModelKey, str, bool]] = field(default_factory=list)
-
-    def submit(self, key: ModelKey, why: str, *, full: bool = False) -> bool:
-        self.submitted.append((key, why, full))
-        return True
-
-    def left(self, mapping: str) -> int:
-        return sum(key.mapping == mapping for key, _, _ in self.submitted)
-
-    def work(self, following: Following) -> None:
-        submitted, self.submitted = self.submitted, []
-        for key, why, full in submitted:
-            following.work(key, why, full)
 
 
 def following(world: World) -> Following:

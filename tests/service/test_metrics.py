@@ -13,7 +13,7 @@ from bridge.core.model import Alias, State
 from bridge.service.http import Listener, make_app
 from bridge.service.metrics import metrics_router
 from bridge.testing.store import MemoryStore
-from tests.service.happenings import Stage, everything, progress
+from tests.service.happenings import Stage, Waiting, everything, progress
 from tests.worlds import CONTAINER, KEY, REGISTRY, World, pattern
 
 if TYPE_CHECKING:
@@ -81,6 +81,23 @@ def test_answers_are_counted_by_api_and_code_and_there_are_only_so_many_codes() 
         if name == "bridge_upstream_requests_total"
     }
     assert counted == {"200": 2, "429": 1, "other": 1, "none": 1}
+
+
+def test_what_another_process_has_brought_in_place_has_no_part_in_the_lag_of_the_next_move() -> None:
+    stage = everything()
+    stage.following.queue = queue = Waiting()
+    stage.world.publish("production")
+    stage.following.sweep("wandb")
+    stage.world.audience.members.remove(stage.metrics)
+    stage.world.sync()  # another process
+    stage.world.audience.members.append(stage.metrics)
+    queue.work(stage.following)
+    stage.world.clock.advance(3600)
+    stage.world.publish("production")
+    stage.following.sweep("wandb")
+    queue.work(stage.following)
+
+    assert stage.value("bridge_alias_lag_seconds_sum", mapping="fraud") == 0
 
 
 def test_alias_lag_runs_from_when_a_change_was_first_seen() -> None:

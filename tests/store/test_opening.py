@@ -15,6 +15,7 @@ from bridge.core.changes import RemoveAlias
 from bridge.core.errors import NeedsPerson, TryAgain
 from bridge.core.model import Alias, ModelKey, State, VersionRef
 from bridge.core.records import Status
+from bridge.store import connecting
 from bridge.store.connecting import make_engine, parse_address
 from bridge.store.faults import NoStoreYet, translated
 from bridge.store.schema import ready
@@ -63,6 +64,18 @@ def test_a_password_is_shown_neither_before_the_host_nor_among_the_options() -> 
 
     assert address.place == "postgresql://ada:***@db.test/bridge"
     assert "hunter" not in repr(address).replace("password=hunter3", "").replace("sslpassword=hunter4", "")
+
+
+def test_a_lock_of_another_in_postgresql_is_not_waited_for_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connecting, "_BUSY_SECONDS", 0.05)
+    with postgres_schema() as url, closing(open_store(url)) as store:
+        engine = create_engine(url)
+        with engine.begin() as other:
+            other.execute(text("LOCK TABLE statuses IN ACCESS EXCLUSIVE MODE"))
+            with pytest.raises(TryAgain, match="SQLSTATE 55P03"):
+                store.statuses()
+        engine.dispose()
+        assert store.statuses() == ()
 
 
 # files

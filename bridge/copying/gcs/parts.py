@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import re
 import secrets
+import threading
 from contextlib import closing
 from dataclasses import dataclass
 from html import unescape
@@ -169,11 +170,15 @@ class PartsUploader:
 
     def _sent(self, started: _Started, stream: VerifiedStream) -> list[str]:
         """Send the parts that the bucket has not; return the ETags of all. Nothing new is sent after an error."""
+        places = threading.Semaphore(AT_A_TIME)
 
         def send(numbered: tuple[int, tuple[bytes, ...]], _: Event) -> tuple[int, str]:
             number, part = numbered
             size, tag = started.has.get(number, (-1, ""))
-            return number, tag if size == sum(map(len, part)) else self._send_part(started, number, part)
+            if size == sum(map(len, part)):
+                return number, tag
+            with places:  # what is on its way when a process dies is sent again
+                return number, self._send_part(started, number, part)
 
         with closing(_parts(stream, part_size(stream.file.size, self.uploader.settings))) as parts:
             return [tag for _, tag in sorted(in_parallel(send, enumerate(parts, 1), parallel=lambda: AT_A_TIME + 1))]

@@ -8,16 +8,19 @@ from google.api_core import exceptions as api
 
 from bridge.copying.gcs.client import MARK, THEIRS, TIMEOUT, translated
 from bridge.copying.gcs.objects import changed, gone
+from bridge.copying.parallel import stopped
 from bridge.core.errors import IntegrityError, NeedsPerson, TryAgain
 from bridge.core.model import StoredFile
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from google.cloud import storage  # noqa: TID251  this is its room
 
     from bridge.core.model import ArtifactFile
 
 
-def rewrite(source: storage.Blob, target: storage.Blob, file: ArtifactFile) -> StoredFile:
+def rewrite(source: storage.Blob, target: storage.Blob, file: ArtifactFile, halted: Event) -> StoredFile:
     """
     Make `target` a copy of `source`, which must be the file: as Storage.rewrite says.
 
@@ -32,7 +35,7 @@ def rewrite(source: storage.Blob, target: storage.Blob, file: ArtifactFile) -> S
     _compare(file, source)
     with translated(to):
         try:
-            _copy(source, target)
+            _copy(source, target, halted)
         except api.PreconditionFailed:
             _accept(source, target)
         except api.NotFound as absent:
@@ -67,8 +70,8 @@ def _compare(file: ArtifactFile, source: storage.Blob) -> None:
             )
 
 
-def _copy(source: storage.Blob, target: storage.Blob) -> None:
-    """Ask until it is done: a large object, or one from another place, takes several calls."""
+def _copy(source: storage.Blob, target: storage.Blob, halted: Event) -> None:
+    """Ask until it is done, or all is halted: a large object, or one from another place, takes several calls."""
     # What is said of the target takes the place of all that is said of the source, so that is said again.
     for said in ("content_type", "content_encoding", "content_language", "content_disposition", "cache_control"):
         setattr(target, said, getattr(source, said))
@@ -84,6 +87,8 @@ def _copy(source: storage.Blob, target: storage.Blob) -> None:
         )
         if token is None:
             return
+        if halted.is_set():
+            raise stopped()
 
 
 def _accept(source: storage.Blob, target: storage.Blob) -> None:

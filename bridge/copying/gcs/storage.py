@@ -22,7 +22,7 @@ from bridge.copying.gcs.placing import lacking_rights, place_of
 from bridge.copying.gcs.removing import is_ours, remove_all, remove_manifest, remove_one, remove_outdated
 from bridge.copying.gcs.rewriting import Taken, rewrite
 from bridge.copying.gcs.uploading import Held, SlowStream, Uploader, later
-from bridge.copying.gcs.wire import Wire
+from bridge.copying.gcs.wire import Paced, Wire
 from bridge.copying.manifests import ManifestText, NotAManifest, read_header, read_manifest
 from bridge.copying.rereading import reread
 from bridge.copying.verifying import VerifiedStream
@@ -65,7 +65,7 @@ class GcsStorage(GcsObjects):
         limit: Limit = UNLIMITED,
     ) -> None:
         """Keep what is begun and not finished in `uploads`, for a later process."""
-        super().__init__(project, endpoint, limit)
+        super().__init__(project, endpoint, Paced(limit, budget.pace))
         self._settings, self._halted, self._throttle = budget.settings, budget.halted, budget.throttle
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
         self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, limit)
@@ -173,7 +173,8 @@ class GcsStorage(GcsObjects):
         target = self._client.bucket(place.bucket).blob(place.name)
         source = self._client.bucket(temporary.bucket).blob(temporary.name, generation=there.generation)
         try:
-            copied = rewrite(source, target, ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c)))
+            sent = ArtifactFile(file.path, file.size, Digest("crc32c", there.crc32c))
+            copied = rewrite(source, target, sent, self._halted)
         except Taken:
             self._forget(place)
             raise
@@ -218,7 +219,7 @@ class GcsStorage(GcsObjects):
     def rewrite(self, folder: str, file: ArtifactFile, source: str) -> StoredFile:
         """See the port. The service does it, in as many calls as it wants."""
         bucket, name = split(source)
-        return rewrite(self._client.bucket(bucket).blob(name), self._blob(folder, file.path), file)
+        return rewrite(self._client.bucket(bucket).blob(name), self._blob(folder, file.path), file, self._halted)
 
     def discard(self, upload: Upload, before: datetime) -> int:
         """See the port."""

@@ -80,6 +80,28 @@ class Answer:
         return reasons(self.body.decode(errors="replace"))
 
 
+@dataclass(frozen=True, slots=True)
+class Paced:
+    """The budget of Google's client, whose refusals slow down files that are copied inside the bucket, too."""
+
+    limit: Limit
+    pace: Pace
+
+    def take(self) -> None:
+        """Return when one more request may be made."""
+        self.limit.take()
+
+    def slow(self, after: float | None = None) -> None:
+        """Have all who take from it ask less often."""
+        self.limit.slow(after)
+
+    def answered(self, status: int | None) -> None:
+        """Learn how one request was answered."""
+        self.limit.answered(status)
+        if status in _BUSY:
+            self.pace.refused()
+
+
 class Wire:
     """One origin, many connections. Threads may share it. Redirects are not followed."""
 
