@@ -226,3 +226,16 @@ def test_a_model_that_mlflow_wrote_into_an_artifact_is_known_by_its_mlmodel_file
     path.write_text(path.read_text().replace("serving: {image", "serving: {layout: custom-mlflow, image"))
     assert desk.bridge("sync").code == 0
     assert "model   lightgbm 4.6.0" in desk.bridge("where", desk.model).out
+
+
+def test_a_mapping_that_is_frozen_changes_nothing_until_the_freeze_ends(desk: Desk) -> None:
+    desk.publish(b"weights", "production")
+    desk.write_mapping("freeze: [{cron: '* * * * *', for: 1h}]")
+
+    held = desk.bridge("sync")
+    assert "the mapping is frozen until" in held.out + held.err
+    assert (desk.versions(), desk.objects()) == ((), [])
+
+    desk.write_mapping()
+    assert desk.bridge("sync").code == 0
+    assert desk.aliases()["production"] == "1"
