@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-SOON = 0.9  # seconds after Ctrl-C
+SOON = 0.6  # seconds after Ctrl-C
 
 
 @contextmanager

@@ -230,7 +230,7 @@ def test_a_model_that_mlflow_wrote_into_an_artifact_is_known_by_its_mlmodel_file
 
 def test_a_mapping_that_is_frozen_changes_nothing_until_the_freeze_ends(desk: Desk) -> None:
     desk.publish(b"weights", "production")
-    desk.write_mapping("freeze: [{cron: '* * * * *', for: 1h}]")
+    desk.write_mapping("policy: sync", "freeze: [{cron: '* * * * *', for: 1h}]")
 
     held = desk.bridge("sync")
     assert "the mapping is frozen until" in held.out + held.err
