@@ -231,24 +231,19 @@ class VertexRegistry:
         See the port. The version itself is asked, since a list may not show it yet.
 
         An answer may be older than what it tells of, and a removal that was taken for done is never made again. So an
-        alias that does not show is taken away, too, unless another version has it.
+        alias that does not show is taken away, too; from a version that does not have it, that does nothing (a guess).
         """
         there = self.version(model, version_id)
-        shows = there is not None and alias in there.aliases
-        if there is None or (not shows and self._is_elsewhere(model, alias, version_id)):
+        if there is None:
             return
         try:
             self._merge(model, version_id, f"-{alias}")
         except NeedsPerson:
-            if shows:
+            if alias in there.aliases:
                 raise
             return  # that there is nothing to remove may be refused
         if self._has(model, version_id, alias):
             raise TryAgain(f"alias {alias} was removed from @{version_id} of model {model}, but still shows there")
-
-    def _is_elsewhere(self, model: str, alias: Alias, version_id: str) -> bool:
-        holder = self.holder(model, alias)
-        return holder is not None and holder.id != version_id
 
     def _has(self, model: str, version_id: str, alias: Alias) -> bool:
         there = self.version(model, version_id)
