@@ -533,7 +533,7 @@ sys.stdin.readline()
 
 def test_no_more_parts_are_on_their_way_than_may_be_sent_again() -> None:
     """One more is read meanwhile, and stays here."""
-    lock, asked = threading.Lock(), [0, 0]  # now, and at most
+    lock, asked, all_are_there = threading.Lock(), [0, 0], threading.Event()  # now, and at most
     store, uri = Addresses(), "gs://models/v7/model.bin"
     store.save_upload(Upload(uri, "/models/x?uploadId=u", "parts", 8 * PART, None, "2026-01-05T09:00:00+00:00"))
 
@@ -542,7 +542,10 @@ def test_no_more_parts_are_on_their_way_than_may_be_sent_again() -> None:
             with lock:
                 asked[0] += 1
                 asked[1] = max(asked)
-            threading.Event().wait(0.2)  # until all that may come have come
+                if asked[0] == AT_A_TIME:
+                    all_are_there.set()
+            assert all_are_there.wait(60)
+            threading.Event().wait(0.1)  # for one more, which must not come
             with lock:
                 asked[0] -= 1
             return Reply(headers={"ETag": '"e"'})

@@ -116,8 +116,8 @@ class Wire:
         """
         Take an origin like "https://storage.googleapis.com", without a path.
 
-        `pace` learns when it is too busy. `limit` does not: it has all requests of a bucket, and halves its own for
-        each complaint, of which a busy bucket makes one for every file on its way.
+        `pace` learns when it is too busy. `limit` learns every status, and is never told to slow down: it would halve
+        once for each file on its way, of which a busy bucket may refuse all.
         """
         self._limit = limit
         self._origin = origin.rstrip("/")
