@@ -364,13 +364,22 @@ class Registry(Protocol):
         ...
 
     def register(
-        self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
+        self,
+        model: str,
+        name: str,
+        version: SourceVersion,
+        artifact_uri: str,
+        container: Container,
+        *,
+        facts: Facts,
+        first: bool,
     ) -> str:
         """
         Ask for a new version, without aliases; return the operation's name. Not idempotent: see reconcile.registering.
 
-        Makes the model, with `name` for display, if it does not exist; a model that came to exist in between
-        is never doubled. Raises TryAgain if the reply was lost: the version may come to exist.
+        One request, and nothing is waited for before it. `first`: makes the model, with `name` for display; where it
+        came to exist, or is gone if not `first`, raises TryAgain with `nothing_happened`, or the operation fails.
+        Raises TryAgain if the reply was lost: the version may come to exist.
         """
         ...
 

@@ -41,11 +41,19 @@ class FencedRegistry(AskedRegistry):
     leases: Leases
 
     def register(
-        self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
+        self,
+        model: str,
+        name: str,
+        version: SourceVersion,
+        artifact_uri: str,
+        container: Container,
+        *,
+        facts: Facts,
+        first: bool,
     ) -> str:
         """See the port."""
         self.leases.check(self.lease)
-        return self.registry.register(model, name, version, artifact_uri, container, facts=facts)
+        return self.registry.register(model, name, version, artifact_uri, container, facts=facts, first=first)
 
     def move_alias(self, model: str, alias: Alias, version_id: str) -> None:
         """See the port."""

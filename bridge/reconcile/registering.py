@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bridge.core.changes import AdoptVersion, RegisterVersion
-    from bridge.core.model import Container, Facts, ModelKey, SourceVersion
+    from bridge.core.model import Container, Facts, ModelKey, SourceVersion, TargetState
     from bridge.core.ports import Clock, Copier, Limit, Registry, Store
     from bridge.core.records import Operation
 
@@ -115,13 +115,20 @@ class Registrar:
 
     def _send(self, intent: Intent, container: Container, name: str, facts: Facts) -> str:
         self._refuse_unclean(intent)  # it may take hours, so what may change is asked after it
-        self._refuse_foreign(intent)
+        there = self.registry.observe(intent.key.model)
+        self._refuse_foreign(intent, there)
         self.registrations.take()  # it may take minutes, and `settle` counts from what is written down
         sent = replace(intent, sent_at=self.clock.now().isoformat(), operation=None)
         self.store.save_intent(sent)
         try:
             operation_name = self.registry.register(
-                intent.key.model, name, intent.version, intent.artifact_uri, container, facts=facts
+                intent.key.model,
+                name,
+                intent.version,
+                intent.artifact_uri,
+                container,
+                facts=facts,
+                first=not there.exists,
             )
         except TryAgain as unwell:
             if unwell.nothing_happened:
@@ -149,13 +156,12 @@ class Registrar:
             self.store.close_intent(intent.key, intent.artifact_uri)
             raise
 
-    def _refuse_foreign(self, intent: Intent) -> None:
+    def _refuse_foreign(self, intent: Intent, there: TargetState) -> None:
         """Refuse to add to a model that holds versions and none of ours: a person made it since the plan was."""
         if self.joins:
             return
         folders = {record.artifact_uri for record in self.store.records(intent.key)}
-        versions = self.registry.observe(intent.key.model).versions
-        if versions and not any(version.marked and version.artifact_uri in folders for version in versions):
+        if there.versions and not any(each.marked and each.artifact_uri in folders for each in there.versions):
             self.store.close_intent(intent.key, intent.artifact_uri)
             raise NeedsPerson(
                 f"Vertex model {intent.key.model!r} has come to exist, and is not this bridge's",

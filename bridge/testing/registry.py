@@ -195,10 +195,13 @@ class MemoryRegistry:
         container: Container,
         *,
         facts: Facts,
+        first: bool,
     ) -> str:
         """See the port."""
         with self._lock:
             self._begin("register")
+            if first == (model in self._models):
+                raise TryAgain(f"model {model} {'exists' if first else 'is gone'}", nothing_happened=True)
             self._asked += 1
             self.served[artifact_uri] = (container, facts)
             upload = HeldUpload(
@@ -206,7 +209,7 @@ class MemoryRegistry:
                 model,
                 name,
                 artifact_uri,
-                is_first=model not in self._models,
+                is_first=first,
                 commits_at=self._clock.now() + timedelta(seconds=self.commit_delay),
                 end=None,
             )

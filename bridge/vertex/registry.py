@@ -144,25 +144,34 @@ class VertexRegistry:
         )
 
     def register(
-        self, model: str, name: str, version: SourceVersion, artifact_uri: str, container: Container, *, facts: Facts
+        self,
+        model: str,
+        name: str,
+        version: SourceVersion,
+        artifact_uri: str,
+        container: Container,
+        *,
+        facts: Facts,
+        first: bool,
     ) -> str:
         """See the port. No alias is sent, so `default` stays where it is, but for a model's first version."""
         labels = {OWNER_LABEL: self._owner, **labels_of(version, facts)}
         uploaded = model_of(name, version, artifact_uri, container, labels=labels, facts=facts)
         request = v1.UploadModelRequest(parent=self._parent, model=uploaded)
-        exists = self._model(self._name(model), f"asking for model {model}") is not None
-        with translated(f"registering {version} in model {model}", self._uploads):
-            if exists:
-                request.parent_model = self._name(model)
-            else:
-                # Two first uploads collide here, instead of making two models.
-                request.model_id = model
+        if first:
+            request.model_id = model  # two first uploads collide here, instead of making two models
+        else:
+            request.parent_model = self._name(model)
+        what = f"registering {version} in model {model}"
+        with translated(what, self._uploads):
             try:
                 operation = self._client.upload_model(request, timeout=TIMEOUT)
             except api.NotFound as absent:
+                if not first:
+                    reason = f"{what}: the model is gone ({absent.message})"
+                    raise TryAgain(reason, nothing_happened=True) from absent
                 raise NeedsPerson(
-                    f"registering {version} in model {model}: Vertex AI says {absent.message}",
-                    f"check that {self._parent} exists",
+                    f"{what}: Vertex AI says {absent.message}", f"check that {self._parent} exists"
                 ) from absent
         return str(operation.operation.name)
 

@@ -62,10 +62,16 @@ class End:
     deploy: Callable[[str], str]  # a version of the model, to an endpoint whose name is returned
     add_nobodys: Callable[[str], str] = lambda _: ""  # as add_foreign by a person, without any mark; returns its id
 
-    def register(self, label: str = "v7") -> str:
-        """Register a version; return the operation's name."""
+    def register(self, label: str = "v7", *, first: bool | None = None) -> str:
+        """Register a version; return the operation's name. `first`: None where the model knows."""
         version = SourceVersion("acme", "acme_org/model/fraud", label, f"id-{label}", "d1", "https://wandb.test/v7")
-        return self.registry.register(self.model, "Fraud detector", version, self.folder(label), CONTAINER, facts=FACTS)
+        return self.upload(self.registry, "Fraud detector", version, self.folder(label), first=first)
+
+    def upload(
+        self, registry: Registry, name: str, version: SourceVersion, folder: str, *, first: bool | None = None
+    ) -> str:
+        first = not registry.observe(self.model).exists if first is None else first
+        return registry.register(self.model, name, version, folder, CONTAINER, facts=FACTS, first=first)
 
     def wait(self, name: str) -> Operation:
         while not (operation := self.registry.operation(name)).done:
@@ -184,7 +190,7 @@ def live(_request: pytest.FixtureRequest, model: str) -> Iterator[End]:
 def _foreign(end: End, stranger: Registry) -> Callable[[str], None]:
     def add_foreign(folder: str) -> None:
         version = SourceVersion("other", "other/model", "v1", "id-1", "d1", "https://wandb.test/other")
-        end.wait(stranger.register(end.model, "Someone else's", version, folder, CONTAINER, facts=FACTS))
+        end.wait(end.upload(stranger, "Someone else's", version, folder))
 
     return add_foreign
 
@@ -368,6 +374,24 @@ def test_of_two_first_versions_at_once_one_fails_for_now_and_the_model_is_not_do
     assert (failed.done, failed.version_id, failed.lasting) == (True, None, False)
     assert failed.error
     assert [version.artifact_uri for version in end.versions()] == [end.folder("v1")]
+
+
+def test_a_model_that_has_come_to_exist_is_not_made_and_nothing_happened(end: End) -> None:
+    end.add("v1")
+
+    with pytest.raises(TryAgain) as there:
+        end.register("v2", first=True)
+
+    assert there.value.nothing_happened
+    assert [version.artifact_uri for version in end.versions()] == [end.folder("v1")]
+
+
+def test_a_model_that_is_gone_is_not_made_again_unasked_and_nothing_happened(end: End) -> None:
+    with pytest.raises(TryAgain) as gone:
+        end.register(first=False)
+
+    assert gone.value.nothing_happened
+    assert not end.registry.observe(end.model).exists
 
 
 def test_a_reply_that_is_lost_says_nothing_and_the_version_comes_to_exist(end: End) -> None:

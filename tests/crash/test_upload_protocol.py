@@ -202,7 +202,7 @@ class Naive:
         uri = "gs://models/naive/"
         if not any(version.artifact_uri == uri for version in self.world.registry.observe("fraud").versions):
             version = self.world.publish()
-            self.world.registry.register("fraud", "fraud", version, uri, CONTAINER, facts=FACTS)
+            self.world.registry.register("fraud", "fraud", version, uri, CONTAINER, facts=FACTS, first=False)
 
 
 def test_looking_before_sending_is_not_enough() -> None:

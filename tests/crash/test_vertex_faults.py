@@ -76,7 +76,7 @@ def stage(world: Sandbox) -> Iterator[Stage]:
         gone = made.publish("champion")
         yet.pass_()
         first, *_ = made.store.records(yet.key)
-        registry.register(model, model, first.source, first.artifact_uri, CONTAINER, facts=FACTS)
+        registry.register(model, model, first.source, first.artifact_uri, CONTAINER, facts=FACTS, first=False)
         made.source.delete(gone)
         made.frozen_until = made.clock.now()  # so that the duplicate is not marked yet
         yet.pass_()

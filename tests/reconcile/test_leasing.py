@@ -211,7 +211,7 @@ def test_no_effect_begins_when_the_lease_is_lost_between_two(effect: str) -> Non
             "remove": (version, "gs://models/x/", lambda: None),
         }
         world.storage.objects["gs://models/x/model.bin"] = b"theirs"
-        named = {"facts": None} if effect == "register" else {}
+        named = {"facts": None, "first": True} if effect == "register" else {}
         with pytest.raises(TakenElsewhere):
             getattr(end, effect)(*arguments[effect], **named)
 

@@ -14,6 +14,7 @@ from bridge.core.naming import artifact_uri
 from bridge.core.records import Intent, Operation
 from bridge.reconcile.registering import PATIENCE, Registrar
 from bridge.testing.registry import MemoryRegistry
+from bridge.testing.store import MemoryStore
 from tests.worlds import BASE, CONTAINER, FACTS, KEY, SETTLE, World
 
 if TYPE_CHECKING:
@@ -92,6 +93,23 @@ def test_a_version_of_that_folder_without_our_mark_is_not_adopted() -> None:
         desk.register()
 
     assert (desk.sent(), desk.intent) == (0, None)
+
+
+def test_nothing_is_waited_for_between_writing_when_it_is_sent_and_sending() -> None:
+    """The settle window counts from what is written."""
+    asked: list[list[str]] = []
+
+    class Watched(MemoryStore):
+        def save_intent(self, intent: Intent) -> None:
+            if intent.sent_at is not None and intent.operation is None:
+                asked.append(list(desk.registry.calls))
+            super().save_intent(intent)
+
+    desk = Desk()
+    desk.registrar = replace(desk.registrar, store=Watched())
+    desk.register()
+
+    assert [desk.registry.calls[len(before)] for before in asked] == ["register"]
 
 
 def test_a_slow_operation_is_waited_for() -> None:
@@ -224,7 +242,7 @@ def test_a_request_that_was_turned_away_does_not_hide_an_earlier_one_whose_end_i
 
 def test_a_stored_operation_is_waited_for_and_its_version_taken() -> None:
     desk = Desk(commit_delay=60.0)
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
     desk.intend(operation)
 
     assert desk.register().version_id == "1"
@@ -233,7 +251,7 @@ def test_a_stored_operation_is_waited_for_and_its_version_taken() -> None:
 
 def test_a_stored_operation_is_believed_before_its_version_is_listed() -> None:
     desk = Desk(list_lag=3600.0)
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
     desk.intend(operation)
 
     assert desk.register().version_id == "1"
@@ -242,7 +260,7 @@ def test_a_stored_operation_is_believed_before_its_version_is_listed() -> None:
 
 def test_a_stored_operation_that_vertex_has_forgotten_says_nothing_and_the_version_is_found() -> None:
     desk = Desk()
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
     desk.intend(operation)
     desk.registry.forget_operations()
 
@@ -263,7 +281,7 @@ def test_a_stored_operation_that_is_forgotten_and_left_nothing_is_sent_again_aft
 def test_a_stored_operation_that_failed_is_no_version() -> None:
     desk = Desk()
     desk.registry.failing = [Operation(done=True, error="internal", lasting=False)]
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS)
+    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
     desk.intend(operation)
     desk.clock.advance(SETTLE)
 
@@ -324,7 +342,7 @@ def test_a_request_that_is_refused_ends_the_intent() -> None:
 def test_a_model_that_somebody_else_began_to_make_is_neither_joined_nor_doubled() -> None:
     desk = Desk(commit_delay=10.0)
     rival = desk.world.publish("staging")
-    desk.registry.register("fraud", "Fraud", rival, "gs://models/prod/fraud/rival/", CONTAINER, facts=FACTS)
+    desk.registry.register("fraud", "Fraud", rival, "gs://models/prod/fraud/rival/", CONTAINER, facts=FACTS, first=True)
     with pytest.raises(TryAgain, match="model fraud exists"):
         desk.register()
 

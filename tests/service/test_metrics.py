@@ -213,7 +213,8 @@ def test_a_second_version_of_one_folder_is_counted_until_it_is_gone() -> None:
 def test_a_pass_that_sees_a_second_version_of_one_folder_says_so() -> None:
     stage = everything()
     [record] = stage.world.store.records(KEY)
-    stage.world.registry.register("fraud", "fraud", record.source, record.artifact_uri, CONTAINER, facts=record.facts)
+    again = (record.source, record.artifact_uri, CONTAINER)
+    stage.world.registry.register("fraud", "fraud", *again, facts=record.facts, first=False)
     stage.world.publish("production")
     stage.world.clock.advance(600)
     stage.following.sweep("wandb")
