@@ -64,7 +64,9 @@ def settle(
         register             yes                applied
         register             no                 stays open while its intent does, else abandoned
         adopt                a record is        applied: it is written last
-        move, remove alias   yes                applied, and remembered as set by us
+        move alias           yes                applied, and remembered as set by us
+        remove alias         yes                the plan is made as if it were; but what shows may be older than the
+                                                alias itself, so it stays open within the window, then it is applied
         move, remove alias   no                 stays open within the window, then abandoned
         move alias           on nobody          besides, forgotten as set, unless we have set it elsewhere since: we
                                                 may have taken it away ourselves
@@ -81,11 +83,17 @@ def settle(
     still_open: dict[Change, EntryId] = {}
     buried: dict[str, Tombstone] = {}
     awaited: list[datetime] = []
+    forgotten: set[Alias] = set()  # for the plan alone
     for entry in unfinished:
         change = entry.change
+        end = datetime.fromisoformat(entry.begun) + window
         if isinstance(change, DeleteFiles):
             left = any(grave.record.artifact_uri == change.artifact_uri for grave in known.tombstones)
             outcomes[entry.id] = Outcome.ABANDONED if left else Outcome.APPLIED
+        elif isinstance(change, RemoveAlias) and took_effect(change, actual) and now < end:
+            still_open[change] = entry.id
+            awaited.append(end)
+            forgotten.add(change.alias)
         elif took_effect(change, actual, known.records):
             outcomes[entry.id] = Outcome.APPLIED
             if isinstance(change, MoveAlias | RemoveAlias):
@@ -97,9 +105,7 @@ def settle(
         elif isinstance(change, RegisterVersion) and change.artifact_uri in waiting:
             still_open[change] = entry.id
         else:
-            if isinstance(change, MoveAlias | RemoveAlias) and now < (
-                end := datetime.fromisoformat(entry.begun) + window
-            ):
+            if isinstance(change, MoveAlias | RemoveAlias) and now < end:
                 still_open[change] = entry.id
                 awaited.append(end)
             else:
@@ -108,7 +114,11 @@ def settle(
                 mirrored[change.alias] = None
     replaced = landed_uris | buried.keys()
     records = (*(record for record in known.records if record.artifact_uri not in replaced), *landed)
-    set_by_us = {alias: version for alias, version in {**known.mirrored, **mirrored}.items() if version is not None}
+    set_by_us = {
+        alias: version
+        for alias, version in {**known.mirrored, **mirrored}.items()
+        if version is not None and alias not in forgotten
+    }
     graves = (*known.tombstones, *buried.values())
     settled = replace(known, records=records, mirrored=set_by_us, tombstones=graves)
     until = max(awaited, default=None)

@@ -144,6 +144,22 @@ def test_a_change_of_an_alias_may_take_effect_until_the_window_is_over(change: C
     assert early.known == late.known == remembered
 
 
+def test_a_removal_that_shows_is_planned_with_but_counts_as_made_after_the_window() -> None:
+    change, actual, remembered = (
+        remove("production", "v6"),
+        vertex(ours("v6")),
+        known("v6", mirrored={"production": "6"}),
+    )
+
+    early = settled(begun(change), actual=actual, remembered=remembered, window=timedelta(minutes=2))
+    late = settled(begun(change), actual=actual, remembered=remembered, window=timedelta(minutes=1))
+
+    assert (early.outcomes, early.mirrored, early.still_open) == ({}, {}, {change: ENTRY})
+    assert early.awaited == datetime.fromisoformat("2026-01-05T09:01:00+00:00")
+    assert (late.outcomes, late.mirrored, late.still_open) == ({ENTRY: Outcome.APPLIED}, {"production": None}, {})
+    assert early.known == late.known == known("v6")
+
+
 def test_what_is_awaited_longest_counts() -> None:
     entries = [begun(move("production", "v7")), replace(begun(move("staging", "v7"), EntryId(2)), begun=NOW)]
     settlement = settled(*entries, actual=vertex(ours("v7")), remembered=known("v7"), window=timedelta(minutes=2))

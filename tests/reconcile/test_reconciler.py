@@ -14,7 +14,7 @@ from bridge.core.model import Alias, AliasRules, Hold, OnDrift, State, VersionRu
 from bridge.core.naming import MANIFEST_NAME, artifact_uri
 from bridge.core.records import Intent, Outcome
 from bridge.reconcile.orders import Order
-from tests.worlds import BASE, CONTAINER, FRAUD, KEY, World, mapping
+from tests.worlds import BASE, CONTAINER, FRAUD, KEY, SETTLE, World, mapping
 
 if TYPE_CHECKING:
     from bridge.core.changes import Change
@@ -367,10 +367,52 @@ def test_a_removal_whose_reply_was_lost_is_settled() -> None:
     with pytest.raises(TryAgain):
         reconcile(world)
 
+    early = reconcile(world)
+    assert (early.plan.changes, told(world)[-1]) == ((), ("remove-alias", None))
+    world.clock.advance(SETTLE)
+    late = reconcile(world)
+
+    assert (late.plan.changes, told(world)[-1]) == ((), ("remove-alias", Outcome.APPLIED))
+    assert PRODUCTION not in world.store.mirrored(KEY)
+
+
+def test_a_removal_that_an_old_list_showed_as_made_is_made_after_all() -> None:
+    world = World()
+    version = world.publish("production")
+    reconcile(world)
+    (record,) = world.store.records(KEY)
+    world.source.unalias(FRAUD, "production")
+    reconcile(world)
+    world.registry.problems["remove_alias"] = TryAgain("it never arrived")
+    with pytest.raises(TryAgain):
+        reconcile(world)
+    world.registry.problems.clear()
+    world.registry.move_by_hand("fraud", "production", None)  # as a list that is older than the alias shows it
+    reconcile(world)
+    world.registry.move_by_hand("fraud", "production", record.version_id)
+
     sight = reconcile(world)
 
-    assert (sight.plan.changes, told(world)[-1]) == ((), ("remove-alias", Outcome.APPLIED))
-    assert PRODUCTION not in world.store.mirrored(KEY)
+    assert version == record.source
+    assert [type(change) for change in sight.plan.changes] == [RemoveAlias]
+    assert "production" not in world.registry.aliases("fraud")
+
+
+def test_an_alias_that_is_set_again_while_its_removal_is_open_is_nobodys_drift() -> None:
+    world = World()
+    version = world.publish("production")
+    reconcile(world)
+    world.source.unalias(FRAUD, "production")
+    reconcile(world)
+    world.registry.lost_replies["remove_alias"] = 1
+    with pytest.raises(TryAgain):
+        reconcile(world)
+    world.source.alias(version, "production")
+
+    sight = reconcile(world)
+
+    assert [type(change) for change in sight.plan.changes] == [MoveAlias]
+    assert world.names()["production"] == version.label
 
 
 def test_a_removal_that_the_source_denies_by_name_is_not_made() -> None:

@@ -242,7 +242,9 @@ def test_a_request_that_was_turned_away_does_not_hide_an_earlier_one_whose_end_i
 
 def test_a_stored_operation_is_waited_for_and_its_version_taken() -> None:
     desk = Desk(commit_delay=60.0)
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
+    operation = desk.registry.register(
+        "fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True
+    )
     desk.intend(operation)
 
     assert desk.register().version_id == "1"
@@ -251,7 +253,9 @@ def test_a_stored_operation_is_waited_for_and_its_version_taken() -> None:
 
 def test_a_stored_operation_is_believed_before_its_version_is_listed() -> None:
     desk = Desk(list_lag=3600.0)
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
+    operation = desk.registry.register(
+        "fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True
+    )
     desk.intend(operation)
 
     assert desk.register().version_id == "1"
@@ -260,7 +264,9 @@ def test_a_stored_operation_is_believed_before_its_version_is_listed() -> None:
 
 def test_a_stored_operation_that_vertex_has_forgotten_says_nothing_and_the_version_is_found() -> None:
     desk = Desk()
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
+    operation = desk.registry.register(
+        "fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True
+    )
     desk.intend(operation)
     desk.registry.forget_operations()
 
@@ -281,7 +287,9 @@ def test_a_stored_operation_that_is_forgotten_and_left_nothing_is_sent_again_aft
 def test_a_stored_operation_that_failed_is_no_version() -> None:
     desk = Desk()
     desk.registry.failing = [Operation(done=True, error="internal", lasting=False)]
-    operation = desk.registry.register("fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True)
+    operation = desk.registry.register(
+        "fraud", "Fraud", desk.change.version, desk.uri, CONTAINER, facts=FACTS, first=True
+    )
     desk.intend(operation)
     desk.clock.advance(SETTLE)
 
