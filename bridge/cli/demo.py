@@ -137,7 +137,7 @@ class _Story:
         (self._folder / "bridge.yaml").write_text(f"store: sqlite:///bridge.db\n{self._world.connections()}")
         (self._folder / "mappings" / "fraud.yaml").write_text(MAPPING)
         self._chapter("The mapping says what follows what (mappings/fraud.yaml)")
-        say(MAPPING.rstrip())
+        self._show(MAPPING.splitlines())
         self._bridge("check")
 
         self._chapter("A data scientist logs a model from a W&B run, links it into the registry and tags it")
@@ -165,7 +165,7 @@ class _Story:
 
         self._chapter("The same from MLflow (mappings/churn.yaml): stages and aliases, and a container that loads it")
         (self._folder / "mappings" / "churn.yaml").write_text(CHURN)
-        say(CHURN.rstrip())
+        self._show(CHURN.splitlines())
         say(f"$ {PERSON} train sklearn xgboost")
         self._show(self._ben.end())
         self._person("promote", "churn-sklearn", "1", "champion", who=self._ben)

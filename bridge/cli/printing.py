@@ -50,8 +50,8 @@ def asker() -> str:
 
 
 def printable(text: str) -> str:
-    """Escape what could move a cursor, forge a line or read backwards; newlines of ours stay."""
-    return "".join(c if c == "\n" or not _unsafe(c) else c.encode("unicode_escape").decode() for c in text)
+    """Escape what could move a cursor, forge a line or read backwards: a name from outside may hold a newline."""
+    return "".join(c.encode("unicode_escape").decode() if _unsafe(c) else c for c in text)
 
 
 def table(rows: Sequence[Sequence[str]]) -> Iterable[str]:

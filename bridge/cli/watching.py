@@ -62,7 +62,7 @@ def _redrawn(spell: Callable[[Sequence[Row]], list[str]]) -> Iterator[Show]:
     from rich.text import Text
 
     with Live(console=Console(), auto_refresh=False, vertical_overflow="ellipsis") as live:
-        yield lambda rows: live.update(Text(printable("\n".join(spell(rows)))), refresh=True)
+        yield lambda rows: live.update(Text("\n".join(map(printable, spell(rows)))), refresh=True)
 
 
 @contextmanager

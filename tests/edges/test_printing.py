@@ -1,4 +1,4 @@
-"""How numbers and durations look."""
+"""How numbers, durations and names from outside look."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.cli.printing import size, span
+from bridge.cli.printing import printable, size, span
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,16 @@ def test_a_number_of_bytes_is_spelled_in_the_unit_that_fits(count: int, spelled:
 )
 def test_a_duration_is_spelled_in_whole_units_two_at_least(seconds: float, spelled: str) -> None:
     assert span(timedelta(seconds=seconds)) == spelled
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("modèle 日本", "modèle 日本"),
+        ("churn\n0 changes", "churn\\n0 changes"),
+        ("churn\r\x1b[2K", "churn\\r\\x1b[2K"),
+        ("churn\u2028\u202edrahc", "churn\\u2028\\u202edrahc"),
+    ],
+)
+def test_a_name_from_outside_stays_in_its_line_and_moves_no_cursor(name: str, shown: str) -> None:
+    assert printable(name) == shown
