@@ -17,11 +17,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bridge.core.model import ModelKey
+    from bridge.core.model import Alias, ModelKey
     from bridge.core.ports import Store
     from bridge.reconcile.pausing import Pauses
 
 Subject = Annotated[str, typer.Argument(metavar="MAPPING[/MODEL]", help="A mapping, or one of its models.")]
+OfAlias = Annotated[
+    str | None, typer.Option("--alias", metavar="ALIAS", help="This alias alone, as it is called in Vertex.")
+]
 
 
 def pause(
@@ -30,36 +33,39 @@ def pause(
     *,
     reason: Annotated[str, typer.Option("--reason", help="Why; everybody who asks is told.")],
     lasts: Annotated[str | None, typer.Option("--for", metavar="8h", help="It ends by itself after that.")] = None,
+    alias: OfAlias = None,
     as_json: Json = False,
 ) -> None:
-    """Let nothing of a mapping or a model be changed in Vertex, until the time is over or it is resumed."""
+    """Let nothing of a mapping, a model or an alias be changed in Vertex, for a time or until it is resumed."""
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
     span = read_span(lasts, "--for") if lasts is not None else None
     mapping, model = _parts(subject)
     if (service := server()) is not None:
-        until = service.pause(mapping, model, lasts, reason)["until"]
+        until = service.pause(mapping, model, alias, lasts, reason)["until"]
     else:
         with _pauses(config, mapping, model) as (pauses, key):
-            until = pauses.begin(key, asker(), reason.strip(), span).until
+            until = pauses.begin(key, asker(), reason.strip(), span, _held(alias)).until
     if as_json:
-        say_json({"mapping": mapping, "model": model, "until": until, "reason": reason})
+        say_json({"mapping": mapping, "model": model, "alias": alias, "until": until, "reason": reason})
     else:
-        say(f"{subject} is paused until {until or 'it is resumed'}")
+        say(f"{_named(subject, alias)} is paused until {until or 'it is resumed'}")
 
 
-def resume(subject: Subject, config: ConfigPath = DEFAULT_CONFIG, *, as_json: Json = False) -> None:
-    """End the pause of a mapping and all its models, or of one model; what has changed since follows."""
+def resume(
+    subject: Subject, config: ConfigPath = DEFAULT_CONFIG, *, alias: OfAlias = None, as_json: Json = False
+) -> None:
+    """End the pause of a mapping and all its models, of one model or of an alias; what has changed since follows."""
     mapping, model = _parts(subject)
     if (service := server()) is not None:
-        was_paused = service.resume(mapping, model)["was_paused"]
+        was_paused = service.resume(mapping, model, alias)["was_paused"]
     else:
         with _pauses(config, mapping, model) as (pauses, key):
-            was_paused = pauses.end(key, asker())
+            was_paused = pauses.end(key, asker(), _held(alias))
     if as_json:
-        say_json({"mapping": mapping, "model": model, "was_paused": was_paused})
+        say_json({"mapping": mapping, "model": model, "alias": alias, "was_paused": was_paused})
     else:
-        say(f"{subject} {'is resumed' if was_paused else 'was not paused'}")
+        say(f"{_named(subject, alias)} {'is resumed' if was_paused else 'was not paused'}")
 
 
 def retry(
@@ -90,6 +96,16 @@ def retry(
 def _parts(subject: str) -> tuple[str, str | None]:
     mapping, _, model = subject.partition("/")
     return mapping, model or None
+
+
+def _named(subject: str, alias: str | None) -> str:
+    return subject if alias is None else f"alias {alias} of {subject}"
+
+
+def _held(alias: str | None) -> Alias:
+    from bridge.core.model import EVERY, Alias
+
+    return EVERY if alias is None else Alias(alias)
 
 
 @contextmanager

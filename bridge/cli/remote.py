@@ -104,14 +104,17 @@ class Server:
         """Have the model that a reference means worked on soon."""
         return dict(self._ask("POST", "retry", params={"ref": ref}))
 
-    def pause(self, mapping: str, model: str | None, lasts: str | None, reason: str) -> dict[str, Any]:
-        """Pause a mapping or a model."""
-        body = {"model": model, "for": lasts, "reason": reason}
+    def pause(
+        self, mapping: str, model: str | None, alias: str | None, lasts: str | None, reason: str
+    ) -> dict[str, Any]:
+        """Pause a mapping or a model, or an alias of it."""
+        body = {"model": model, "alias": alias, "for": lasts, "reason": reason}
         return dict(self._ask("POST", f"mappings/{quote(mapping, safe='')}/pause", body=body))
 
-    def resume(self, mapping: str, model: str | None) -> dict[str, Any]:
+    def resume(self, mapping: str, model: str | None, alias: str | None) -> dict[str, Any]:
         """End a pause."""
-        return dict(self._ask("POST", f"mappings/{quote(mapping, safe='')}/resume", body={"model": model}))
+        body = {"model": model, "alias": alias}
+        return dict(self._ask("POST", f"mappings/{quote(mapping, safe='')}/resume", body=body))
 
     def _ask(
         self, method: str, path: str, *, params: dict[str, Any] | None = None, body: dict[str, Any] | None = None

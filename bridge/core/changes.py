@@ -173,14 +173,15 @@ class Plan:
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...]
     checksum: str  # over the changes and the states they were derived from
-    notes: tuple[str, ...] = ()  # what was decided where the source leaves a choice
+    notes: tuple[str, ...] = ()  # what was decided where the source leaves a choice; holds that hold nothing back
 
 
-def refuse_held(hold: Hold) -> Refusal:
+def refuse_held(hold: Hold, key: ModelKey) -> Refusal:
     """Say that a person holds an alias."""
-    until = f"until {hold.until}" if hold.until else "until it is lifted"
+    until = f"until {hold.until}" if hold.until else "until somebody resumes it"
     reason = f"{hold.who} holds it {until}: {hold.why}"
-    return Refusal(Kind.HELD, f"alias {hold.alias}", reason, "it follows when the hold ends", hold.until)
+    remedy = f"it follows then; sooner: bridge resume {key} --alias {hold.alias}"
+    return Refusal(Kind.HELD, f"alias {hold.alias}", reason, remedy, hold.until)
 
 
 def refuse_paused(about: str, hold: Hold, key: ModelKey) -> Refusal:

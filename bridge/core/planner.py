@@ -96,8 +96,7 @@ def make_plan(
     With on_conflict: adopt, a desired version whose bytes a version of nobody's has is that one: AdoptVersion, instead
     of copying and registering it; an alias that is there already needs no move.
     A model that holds versions and none of ours is refused as a whole, unless on_conflict lets it be overwritten, or
-    one of them be adopted. What else goes with versions that are gone, Departures says. At last the policy strikes
-    what the mapping does not permit.
+    one of them be adopted. Of what else goes with versions that are gone see Departures; of policies, permit.
     """
     planned = list(_Planner(spec, base, desired, actual, known, absences, fits or {}).steps())
     departures = Departures(spec, base, desired, actual, known, absences).steps(planned)
@@ -297,4 +296,5 @@ class _Planner:
 
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
         hold = self.known.holds.get(alias)
-        return step if hold is None or isinstance(step, Refusal) else refuse_held(hold)
+        key = ModelKey(self.spec.name, self.actual.model)
+        return step if hold is None or isinstance(step, Refusal) else refuse_held(hold, key)

@@ -22,17 +22,18 @@ from bridge.core.changes import (
     RemoveAlias,
     checksum_of,
     refuse_frozen,
+    refuse_held,
     refuse_paused,
     subject_of,
     version_of,
 )
-from bridge.core.model import Policy, State
+from bridge.core.model import EVERY, Policy, State
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Mapping
 
     from bridge.core.changes import Plan
-    from bridge.core.model import Hold, RemovalGuard
+    from bridge.core.model import Alias, Hold, RemovalGuard
 
 _STATES = (  # the first kind that a plan holds decides
     (Kind.PAUSED, State.HELD),  # before what needs a person: one has seen to it, and nothing happens meanwhile
@@ -145,6 +146,13 @@ def stay_out(plan: Plan, refusal: Refusal | None) -> Plan:
     kept = tuple(change for change in plan.changes if version_of(change) not in brought)
     checksum = checksum_of(plan.checksum, "misplaced")
     return replace(plan, changes=kept, refusals=(*plan.refusals, refusal), checksum=checksum)
+
+
+def show_holds(plan: Plan, holds: Mapping[Alias, Hold]) -> Plan:
+    """Tell of the aliases that a person holds though nothing would change them; of the others refusals tell."""
+    held = (refuse_held(hold, plan.key) for alias, hold in sorted(holds.items()) if alias != EVERY)
+    idle = tuple(f"{each.about}: {each.reason}" for each in held if each not in plan.refusals)
+    return replace(plan, notes=(*plan.notes, *idle))
 
 
 def pause(plan: Plan, hold: Hold | None) -> Plan:

@@ -1,4 +1,4 @@
-"""A person pauses a mapping or one of its models, and resumes it; beside whatever process works on it."""
+"""A person pauses a mapping, one of its models or an alias, and resumes it; beside whatever process works on it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ from bridge.core.changes import refuse_paused
 from bridge.core.deeds import Paused, Resumed
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import EVERY, Hold, ModelKey, State
+from bridge.core.naming import alias_problem
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
+    from bridge.core.model import Alias
     from bridge.core.ports import Clock, Store
     from bridge.core.records import Status
 
@@ -20,46 +22,54 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Pauses:
     """
-    Pauses of a mapping, whose key has EVERY for a model, or of one model.
+    Pauses of a mapping, whose key has EVERY for a model, or of one model; of all of it, or of one alias.
 
-    They are kept in the store as holds of EVERY alias, which whoever works on a model looks at before each change.
-    Once they count, the journal tells who said so.
+    They are kept in the store as holds, those of all as holds of EVERY alias; whoever works on a model looks at them
+    before each change. Once they count, the journal tells who said so.
     """
 
     store: Store
     clock: Clock
 
-    def begin(self, key: ModelKey, who: str, why: str, lasts: timedelta | None) -> Hold:
-        """Let nothing be changed from now on, for so long or until it is resumed; in place of an earlier pause."""
+    def begin(self, key: ModelKey, who: str, why: str, lasts: timedelta | None, alias: Alias = EVERY) -> Hold:
+        """
+        Let nothing be changed from now on, for so long or until it is resumed; in place of an earlier pause.
+
+        Raises NeedsPerson if Vertex can have no such alias.
+        """
+        if alias != EVERY and (problem := alias_problem(alias)) is not None:
+            raise NeedsPerson(f"{alias!a} is no alias of Vertex AI ({problem})", "name it as Vertex has it")
         until = (self.clock.now() + lasts).isoformat() if lasts is not None else None
-        hold = Hold(EVERY, who, why, until)
+        hold = Hold(alias, who, why, until)
         self.store.save_hold(key, hold)
-        self.store.jot(key, Paused(why, until), who, self.clock.now())
-        for status in self._statuses(key):
+        self.store.jot(key, Paused(why, until, alias), who, self.clock.now())
+        for status in self._statuses(key) if alias == EVERY else ():
             said = refuse_paused(f"model {status.key.model}", hold, status.key)
             held = replace(due(status), state=State.HELD, message=f"{said.about}: {said.reason}", remedy=said.remedy)
             self.store.save_status(replace(held, next_try=until))
         return hold
 
-    def end(self, key: ModelKey, who: str) -> bool:
+    def end(self, key: ModelKey, who: str, alias: Alias = EVERY) -> bool:
         """
         End a pause, and with a mapping's those of its models; False if there was none. Each is looked at again.
 
-        Raises NeedsPerson if it is of a model whose whole mapping is paused: it would stay paused.
+        Those of single aliases end one by one. Raises NeedsPerson if it is of a model whose whole mapping is paused: it
+        would stay paused.
         """
-        whole = self.store.holds(ModelKey(key.mapping, EVERY), self.clock.now()).get(EVERY)
+        whole = self.store.holds(ModelKey(key.mapping, EVERY), self.clock.now()).get(alias)
         if key.model != EVERY and whole is not None:
+            option = "" if alias == EVERY else f" --alias {alias}"
             raise NeedsPerson(
                 f"{key} is not resumed alone: {whole.who} paused the whole mapping: {whole.why}",
-                f"resume all of it: bridge resume {key.mapping}",
+                f"resume all of it: bridge resume {key.mapping}{option}",
             )
         statuses = self._statuses(key)
         keys = (key, *(status.key for status in statuses))
-        was_paused = any(EVERY in self.store.holds(each, self.clock.now()) for each in keys)
+        was_paused = any(alias in self.store.holds(each, self.clock.now()) for each in keys)
         for each in keys:
-            self.store.lift_hold(each, EVERY)
+            self.store.lift_hold(each, alias)
         if was_paused:
-            self.store.jot(key, Resumed(), who, self.clock.now())
+            self.store.jot(key, Resumed(alias), who, self.clock.now())
         for status in statuses:
             # After the lifting: a pass that still saw the pause says so before this, or sees that it has ended.
             self.store.save_status(replace(due(status), state=State.PENDING, message="it was resumed", remedy=""))

@@ -31,7 +31,7 @@ from bridge.core.model import DEFAULT, EVERY, Facts, Known, OnConflict, OnSource
 from bridge.core.naming import adopted_uri
 from bridge.core.places import refuse_misplaced
 from bridge.core.planner import make_plan
-from bridge.core.policy import Count, brings_versions, freeze, guard_removals, pause, stay_out
+from bridge.core.policy import Count, brings_versions, freeze, guard_removals, pause, show_holds, stay_out
 from bridge.core.records import Outcome
 from bridge.core.settling import settle as settle_open
 from bridge.core.witness import Witness
@@ -118,7 +118,7 @@ class Reconciler:
         plan = guard_removals(plan, self.guard, has, beside=order.beside.loses, allowed=order.allowed_removals)
         if brings_versions(plan):
             plan = stay_out(plan, refuse_misplaced(self.base, self.place(), self.location))
-        plan = pause(plan, known.holds.get(EVERY))
+        plan = pause(show_holds(plan, known.holds), known.holds.get(EVERY))
         frozen = freeze(plan, self.frozen(order.spec, now))
         return Sight(order.state, desired, actual, settlement, absences, frozen)
 
@@ -196,7 +196,7 @@ class Reconciler:
         if (hold := holds.get(EVERY)) is not None:
             return refuse_paused(subject_of(change), hold, order.key)
         hold = holds.get(change.alias) if isinstance(change, MoveAlias | RemoveAlias) else None
-        return refuse_held(hold) if hold else None
+        return refuse_held(hold, order.key) if hold else None
 
     def _apply(self, order: Order, change: Change, begun: EntryId | None) -> None:
         """

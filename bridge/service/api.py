@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from bridge.config import units
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import EVERY, ModelKey
+from bridge.core.model import EVERY, Alias, ModelKey
 from bridge.core.records import EntryId, Scope
 from bridge.reconcile.pausing import Pauses
 from bridge.service.events import progress_row
@@ -45,21 +45,23 @@ def _duration(text: str) -> str:
 
 
 class Pause(BaseModel):
-    """A pause: of the whole mapping, or of one model of it."""
+    """A pause: of the whole mapping, or of one model of it; of all that is in it, or of one alias."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
     for_: Annotated[str, AfterValidator(_duration)] | None = Field(None, alias="for")  # none: until it is resumed
     model: str | None = None
+    alias: str | None = None
 
 
 class Resume(BaseModel):
-    """The end of a pause: of the mapping and all its models, or of one model."""
+    """The end of a pause: of the mapping and all its models, or of one model; or that of one alias."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     model: str | None = None
+    alias: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,21 +216,28 @@ def _governing(door: Door) -> APIRouter:
         here = door.now()
         key = here.scope(name, asked.model)
         lasts = units.duration(asked.for_) if asked.for_ is not None else None
-        hold: Hold = Pauses(here.store, here.clock).begin(key, request.state.who, asked.reason, lasts)
-        log.info("%s is paused by %s: %s", key, hold.who, hold.why)
-        return {"mapping": name, "model": asked.model, "who": hold.who, "reason": hold.why, "until": hold.until}
+        alias = Alias(asked.alias) if asked.alias is not None else EVERY
+        try:
+            hold: Hold = Pauses(here.store, here.clock).begin(key, request.state.who, asked.reason, lasts, alias)
+        except NeedsPerson as wrong:
+            raise Refused(422, wrong.reason, wrong.remedy) from wrong
+        log.info("alias %s of %s is paused by %s: %s", hold.alias, key, hold.who, hold.why)
+        said = {"who": hold.who, "reason": hold.why, "until": hold.until}
+        return {"mapping": name, "model": asked.model, "alias": asked.alias, **said}
 
     @router.post("/mappings/{name}/resume")
     def resume(request: Request, name: Annotated[str, NAME], asked: Resume | None = None) -> dict[str, Any]:
         """End the pause of a mapping and of all its models, or of one model, and have it looked at."""
         here = door.now()
-        key = here.scope(name, asked.model if asked else None)
+        asked = asked or Resume()
+        key = here.scope(name, asked.model)
+        alias = Alias(asked.alias) if asked.alias is not None else EVERY
         try:
-            was_paused = Pauses(here.store, here.clock).end(key, request.state.who)
+            was_paused = Pauses(here.store, here.clock).end(key, request.state.who, alias)
         except NeedsPerson as paused:
             raise Refused(409, paused.reason, paused.remedy) from paused
         here.looks.submit(ModelKey(name, EVERY), _why(request))
-        return {"mapping": name, "model": asked.model if asked else None, "was_paused": was_paused}
+        return {"mapping": name, "model": asked.model, "alias": asked.alias, "was_paused": was_paused}
 
     @router.post("/reload")
     def reload() -> dict[str, Any]:

@@ -32,7 +32,7 @@ def deed_from_json(values: Mapping[str, Any]) -> Deed:
         case "pause":
             return Paused(**_fields(values))
         case "resume":
-            return Resumed()
+            return Resumed(**_fields(values))
         case _:
             return change_from_json(values)
 

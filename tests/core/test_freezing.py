@@ -72,10 +72,10 @@ def test_of_several_holds_the_one_that_ends_first_counts_however_it_is_written()
         Hold(Alias("staging"), "ann", "an incident", "2026-01-12T09:30:00+00:00"),
         Hold(Alias("canary"), "ann", "an incident", None),
     ]
-    plan = replace(PLAN, changes=(), refusals=tuple(map(refuse_held, holds)))
+    plan = replace(PLAN, changes=(), refusals=tuple(refuse_held(each, PLAN.key) for each in holds))
 
     assert ends_at(plan) == "2026-01-12T09:30:00+00:00"
-    assert ends_at(replace(plan, refusals=(CONFLICT, refuse_held(holds[2])))) is None
+    assert ends_at(replace(plan, refusals=(CONFLICT, refuse_held(holds[2], PLAN.key)))) is None
 
 
 def test_only_what_waits_for_another_listing_is_decided_by_one() -> None:

@@ -359,7 +359,7 @@ def test_a_held_alias_is_not(wanted: dict[str, str], actual: TargetState) -> Non
     remembered = known("v6", "v7", mirrored={"production": "6"}, seen=[], holds=[hold("production")])
     plan = planned(desired(wanted), actual, remembered)
     assert says(plan) == ["refuse held: alias production"]
-    assert plan.refusals[0].reason == "ann holds it until it is lifted: rolled back"
+    assert plan.refusals[0].reason == "ann holds it until somebody resumes it: rolled back"
 
 
 def test_a_hold_says_when_it_ends() -> None:

@@ -46,7 +46,13 @@ def test_on_call_commands_speak_to_a_service_that_runs(desk: Desk, monkeypatch: 
         assert (refused.code, "is paused by" in refused.err) == (1, True)
         assert desk.aliases()["production"] == "2"
 
+        assert desk.bridge("pause", "fraud", "--alias", "production", "--reason", "later").out == (
+            "alias production of fraud is paused until it is resumed\n"
+        )
         assert desk.bridge("resume", "fraud").out == "fraud is resumed\n"
+        service.await_event("alias production: ")
+        assert desk.aliases()["production"] == "2"
+        assert desk.bridge("resume", "fraud", "--alias", "production").out == "alias production of fraud is resumed\n"
         service.await_event("is SYNCED")
         assert desk.aliases()["production"] == "3"
         assert desk.bridge("retry", f"{desk.path}:v2").out == f"fraud/{desk.model} is tried again\n"
@@ -74,7 +80,8 @@ def test_the_same_commands_work_on_the_store_beside_a_service(desk: Desk) -> Non
     with running(desk) as service:
         service.await_event("is SYNCED")
         paused = desk.bridge_json("pause", f"fraud/{desk.model}", "--reason", "incident 7")
-        assert paused == {"mapping": "fraud", "model": desk.model, "until": None, "reason": "incident 7"}
+        about = {"mapping": "fraud", "model": desk.model, "alias": None}
+        assert paused == {**about, "until": None, "reason": "incident 7"}
         assert desk.bridge_json("status")[0]["state"] == "HELD"
         desk.tag(desk.publish(b"second"), "production")
         service.await_event("is HELD")
@@ -117,6 +124,7 @@ def test_tokens_are_made_shown_once_listed_and_revoked(desk: Desk) -> None:
         (("pause", "fraud"), 2, "--reason"),
         (("pause", "fraud", "--reason", " "), 2, "say why"),
         (("pause", "fraud", "--reason", "x", "--for", "soon"), 2, "'soon' is not a duration"),
+        (("pause", "fraud", "--alias", "v7_x", "--reason", "x"), 1, "'v7_x' is no alias of Vertex AI"),
         (("pause", "nothing", "--reason", "x"), 2, "there is no mapping 'nothing'"),
         (("pause", "fraud/nothing", "--reason", "x"), 1, "the store knows no model 'nothing' of mapping 'fraud'"),
         (("resume", "nothing"), 2, "there is no mapping 'nothing'"),

@@ -10,7 +10,7 @@ import pytest
 
 from bridge.core.changes import Kind
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import EVERY, ModelKey, State
+from bridge.core.model import EVERY, Alias, ModelKey, State
 from bridge.core.records import Outcome
 from bridge.reconcile.pausing import Pauses
 from tests.worlds import KEY, REGISTRY, World, pattern
@@ -219,3 +219,83 @@ def test_the_journal_tells_who_paused_what_and_why_and_who_resumed_it() -> None:
         (FRAUD, "> resume", "ben"),
     ]
     assert {entry.outcome for entry in said} == {Outcome.APPLIED}
+
+
+# one alias
+
+PRODUCTION = Alias("production")
+HELD = "alias production: ann holds it until somebody resumes it: rolled back"
+
+
+@pytest.mark.parametrize("of", [FRAUD, KEY], ids=["mapping", "model"])
+def test_an_alias_that_is_held_stays_where_it_is_and_the_others_follow(of: ModelKey) -> None:
+    world = synced()
+    pauses(world).begin(of, "ann", "rolled back", None, PRODUCTION)
+    world.publish("production", "staging")
+
+    (report,) = world.sync()
+
+    assert (world.names()["production"], world.names()["staging"]) == ("v0", "v1")
+    assert (report.status.state, report.status.message) == (State.HELD, HELD)
+    assert report.status.remedy == "it follows then; sooner: bridge resume fraud/fraud --alias production"
+    assert report.plan is not None
+    assert report.plan.notes == ()
+
+    assert pauses(world).end(of, "ben", PRODUCTION)
+    world.sync()
+    assert (world.names()["production"], world.status().state) == ("v1", State.SYNCED)
+    assert not pauses(world).end(of, "ben", PRODUCTION)
+
+
+def test_every_plan_shows_which_aliases_are_held_though_nothing_would_change_them() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, PRODUCTION)
+
+    (plan,) = world.plans()
+    (report,) = world.sync()
+
+    assert (plan.changes, plan.refusals, plan.notes) == ((), (), (HELD,))
+    assert report.status.state is State.SYNCED
+
+
+def test_a_held_alias_that_is_gone_at_the_source_stays_until_it_is_resumed() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "rolled back", EIGHT_HOURS, PRODUCTION)
+    world.source.unalias(f"{REGISTRY}/fraud-detector", "production")
+    world.sync()
+    world.sync()
+    assert world.names()["production"] == "v0"
+    world.clock.advance(EIGHT_HOURS)
+    world.sync()
+
+    assert "production" not in world.names()
+
+
+def test_the_journal_tells_which_alias_was_held() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, PRODUCTION)
+    pauses(world).end(FRAUD, "ben", PRODUCTION)
+
+    told = [(str(entry.change), entry.why) for entry in world.store.journal()]
+
+    assert told[:2] == [
+        ("> resume   alias production", "ben"),
+        ("| pause    alias production until it is resumed: rolled back", "ann"),
+    ]
+
+
+def test_an_alias_that_its_mapping_holds_is_not_resumed_for_one_model() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, PRODUCTION)
+
+    with pytest.raises(NeedsPerson, match="ann paused the whole mapping: rolled back") as refused:
+        pauses(world).end(KEY, "ben", PRODUCTION)
+
+    assert refused.value.remedy == "resume all of it: bridge resume fraud --alias production"
+
+
+def test_what_vertex_would_not_have_for_an_alias_is_not_held() -> None:
+    with pytest.raises(NeedsPerson, match="'Prod_1' is no alias of Vertex AI") as refused:
+        pauses(synced()).begin(FRAUD, "ann", "rolled back", None, Alias("Prod_1"))
+
+    assert refused.value.remedy == "name it as Vertex has it"

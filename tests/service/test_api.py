@@ -225,6 +225,7 @@ def test_a_pause_holds_what_changes_until_it_is_resumed() -> None:
     assert paused.json() == {
         "mapping": "fraud",
         "model": None,
+        "alias": None,
         "who": "somebody on this machine",
         "reason": "incident 7",
         "until": "2026-01-05T17:00:00+00:00",
@@ -270,6 +271,19 @@ def test_one_model_of_many_is_paused_alone() -> None:
     assert api.world.names("vision-a")["production"] == "v1"
 
 
+def test_one_alias_is_paused_alone() -> None:
+    api = synced()
+    one = {"reason": "it is compared", "alias": "production"}
+    assert api.client.post("/v1/mappings/fraud/pause", json=one).json()["alias"] == "production"
+    api.world.publish("production", "staging")
+    api.client.post("/v1/mappings/fraud/sync")
+    assert (api.world.names()["production"], api.world.names()["staging"]) == ("v0", "v1")
+    assert not api.client.post("/v1/mappings/fraud/resume").json()["was_paused"], "nothing but the alias was"
+    assert api.client.post("/v1/mappings/fraud/resume", json={"alias": "production"}).json()["was_paused"]
+
+    assert api.world.names()["production"] == "v1"
+
+
 def test_a_reload_says_whether_the_configuration_was_taken() -> None:
     api = Api()
     assert api.client.post("/v1/reload").json() == {"mappings": 1}
@@ -303,6 +317,7 @@ NO_MODEL = "the store knows no model 'nothing' of mapping 'fraud'"
         ("POST", "/v1/mappings/fraud/pause", {"reason": "x", "model": "nothing"}, 404, NO_MODEL),
         ("GET", "/v1/nothing", None, 404, "there is nothing at this path"),
         ("GET", "/v1/reload", None, 405, "this path is not asked that way"),
+        ("POST", "/v1/mappings/fraud/pause", PAUSE | {"alias": "v7_x"}, 422, "'v7_x' is no alias of Vertex AI"),
         ("POST", "/v1/mappings/fraud/pause", None, 422, "body: Field required"),
         ("POST", "/v1/mappings/fraud/pause", {}, 422, "body.reason: Field required"),
         ("POST", "/v1/mappings/fraud/pause", {"reason": " "}, 422, "body.reason: String should have at least 1"),

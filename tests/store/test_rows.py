@@ -42,8 +42,8 @@ kinds: dict[type[Deed], st.SearchStrategy[Deed]] = {
     MarkDuplicate: st.builds(MarkDuplicate, words, words),
     DeleteVersion: st.builds(DeleteVersion, versions, words, words),
     DeleteFiles: st.builds(DeleteFiles, versions, words, st.lists(words).map(tuple)),
-    Paused: st.builds(Paused, words, maybe),
-    Resumed: st.builds(Resumed),
+    Paused: st.builds(Paused, words, maybe, words),
+    Resumed: st.builds(Resumed, words),
 }
 
 
