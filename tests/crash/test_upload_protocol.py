@@ -71,8 +71,13 @@ WEATHERS = (all_of_them if SOAK else in_turn)(
 FEW_WEATHERS = WEATHERS[::11]
 
 
-def new_world(weather: Weather, settle: timedelta) -> World:
+def new_world(weather: Weather, settle: timedelta, *, lived_in: bool = False) -> World:
+    """Return a world with a version to register; `lived_in`: an earlier one has its alias, and a person one too."""
     world = World(settle=settle)
+    if lived_in:
+        world.publish("production")
+        world.sync()
+        world.registry.add_by_hand("fraud", aliases=["theirs"])
     world.registry.commit_delay = weather.commit_delay
     world.registry.list_lag = weather.list_lag
     world.registry.lists_operations = weather.tells
@@ -122,10 +127,12 @@ def lives(attempt: Callable[[World], bool], world: World, deaths: tuple[int, ...
     pytest.fail("it never ends")
 
 
-def singles(attempt: Callable[[World], bool], weather: Weather, settle: timedelta) -> Iterator[World]:
+def singles(
+    attempt: Callable[[World], bool], weather: Weather, settle: timedelta, *, lived_in: bool = False
+) -> Iterator[World]:
     """Yield what comes of every single death, and of none."""
     for point in itertools.count():
-        world = new_world(weather, settle)
+        world = new_world(weather, settle, lived_in=lived_in)
         reached = lives(attempt, world, (point,), weather.restart)
         yield world
         if not reached:
@@ -176,6 +183,26 @@ def test_a_whole_pass_registers_once_whatever_happens() -> None:
         for world in singles(syncs, weather, LONG):
             assert landed(world) == 1, weather
             assert world.names()["production"] == "v0", weather
+
+
+@pytest.mark.parametrize(("conflict", "scope"), CHARACTERS)
+def test_an_alias_is_taken_from_an_earlier_version_and_no_persons_whatever_happens(
+    conflict: Literal["move", "reject"], scope: Literal["model", "version"]
+) -> None:
+    on_somebody: list[bool] = []
+
+    def syncs_watched(world: World) -> bool:
+        try:
+            return syncs(world)
+        finally:
+            on_somebody.append("production" in world.registry.aliases("fraud"))
+
+    for mood in FEW_WEATHERS:
+        weather = replace(mood, alias_conflict=conflict, label_scope=scope)
+        for world in singles(syncs_watched, weather, LONG, lived_in=True):
+            assert landed(world) == 3, weather
+            assert world.registry.aliases("fraud") == {"default": "1", "theirs": "2", "production": "3"}, weather
+    assert all(on_somebody) == (conflict == "move"), "a death leaves it on nobody only where Vertex does not move it"
 
 
 def test_a_settle_window_that_is_shorter_than_commit_delay_and_list_lag_does_make_duplicates() -> None:
