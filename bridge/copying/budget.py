@@ -1,4 +1,4 @@
-"""What all copies of a process share: places, memory, bandwidth, and the word to stop."""
+"""What all copies of a process share: places, memory, bandwidth, connections to buckets, and the word to stop."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from bridge.copying.pace import Pace
 from bridge.copying.parallel import LOOK, stopped
 from bridge.copying.throttle import Throttle
 from bridge.core.settings import CopySettings
+from bridge.net.lines import Lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,10 +55,11 @@ class Budget:
         self.pace = Pace(self.settings.parallel_files)
         self.room = Room(self.settings.memory)
         self.throttle = Throttle(clock, self.settings.max_bandwidth)
+        self.lines = Lines(self.settings.per_host)  # to buckets; a source has its own, or each could wait for the other
         self._versions = threading.Semaphore(self.settings.parallel_versions)
         if before is not None and before.settings == self.settings:
             self.pace, self.room, self.throttle = before.pace, before.room, before.throttle
-            self._versions = before._versions  # noqa: SLF001  its own kind
+            self.lines, self._versions = before.lines, before._versions  # noqa: SLF001  its own kind
         self.halted = threading.Event()
         # Is held while a version waits for its turn, and while it is copied.
         self.aside: Callable[[], AbstractContextManager[None]] = nullcontext

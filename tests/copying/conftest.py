@@ -186,10 +186,13 @@ def bucket_at(
     settings: CopySettings | None = None,
     clock: FakeClock | None = None,
     limit: Limit = UNLIMITED,
+    *,
+    budget: Budget | None = None,
 ) -> GcsStorage:
     """Make what stores files at a URL, with everything else in memory."""
     clock, uploads = clock or FakeClock(), uploads or MemoryStore()
-    return GcsStorage(PROJECT, url, clock=clock, uploads=uploads, budget=Budget(clock, settings), limit=limit)
+    budget = budget or Budget(clock, settings)
+    return GcsStorage(PROJECT, url, clock=clock, uploads=uploads, budget=budget, limit=limit)
 
 
 @pytest.fixture

@@ -156,6 +156,8 @@ def test_a_budget_with_the_settings_of_one_before_shares_all_with_it_but_the_wor
     assert other.pace is not before.pace
     assert other.room is not before.room
     assert other.throttle is not before.throttle
+    assert after.lines is before.lines
+    assert other.lines is not before.lines
 
     with before.version():
         with other.version():

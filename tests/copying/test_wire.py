@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from google.auth.credentials import AnonymousCredentials, Credentials
 
+from bridge.copying.budget import Budget
 from bridge.copying.gcs.client import Place
 from bridge.copying.gcs.uploading import BREAKS, Uploader
 from bridge.copying.gcs.wire import LONGEST_WAIT, Unwell, Wire, wait_for
@@ -21,6 +22,7 @@ from bridge.core.errors import BridgeError, NeedsPerson, TryAgain
 from bridge.core.model import ArtifactFile
 from bridge.core.records import Upload
 from bridge.core.settings import CopySettings
+from bridge.net.lines import Lines
 from bridge.testing.clock import FakeClock
 from bridge.testing.store import MemoryStore
 from tests.contracts.buckets import crc32c
@@ -72,7 +74,7 @@ class Tokens(Credentials):
 @contextmanager
 def wired(url: str, credentials: Credentials) -> Iterator[Callable[[], object]]:
     file = ArtifactFile("model.bin", len(CONTENT), None)
-    with closing(Wire(url, credentials, Pace(1), 1)) as wire:
+    with closing(Wire(url, credentials, Pace(1), Lines(1))) as wire:
         uploader = Uploader(wire, MemoryStore(), FakeClock(), CopySettings())
         place = Place("models", "v7/model.bin")
         yield lambda: uploader.at_once(place, VerifiedStream(file, reading(CONTENT)))
@@ -120,7 +122,7 @@ def test_a_bucket_that_has_too_much_to_do_is_sent_half_as_many_files_at_a_time(r
     pace = Pace(8, processors=8)
     with (
         ScriptedServer(in_a_row(refusal, STORED)) as server,
-        closing(Wire(server.url, AnonymousCredentials(), pace, 1)) as wire,
+        closing(Wire(server.url, AnonymousCredentials(), pace, Lines(1))) as wire,
     ):
         wire.insist("GET", "/storage/v1/b/models/o/x", {})
 
@@ -321,7 +323,7 @@ def test_a_try_waits_as_long_as_the_bucket_asks_for_but_not_for_hours() -> None:
 # ways
 
 
-def test_a_bucket_is_asked_over_as_many_connections_as_there_may_be_and_no_more() -> None:
+def test_a_host_is_asked_over_as_many_connections_as_there_may_be_whoever_asks_and_no_more() -> None:
     together, guard, now = threading.Barrier(2), threading.Lock(), 0
     most = 0
 
@@ -336,13 +338,16 @@ def test_a_bucket_is_asked_over_as_many_connections_as_there_may_be_and_no_more(
             now -= 1
         return STORED
 
+    budget = Budget(FakeClock(), CopySettings(per_host=2))
     with (
         ScriptedServer(script) as server,
-        closing(bucket_at(server.url, settings=CopySettings(per_host=2))) as storage,
+        closing(bucket_at(server.url, budget=budget)) as one,
+        closing(bucket_at(server.url, budget=budget)) as other,
         ThreadPoolExecutor(6) as pool,
     ):
         file = ArtifactFile("model.bin", len(CONTENT), None)
-        sent = [pool.submit(storage.put, f"{FOLDER}{number}/", file, reading(CONTENT)) for number in range(6)]
+        turns = enumerate((one, other) * 3)
+        sent = [pool.submit(storage.put, f"{FOLDER}{number}/", file, reading(CONTENT)) for number, storage in turns]
         assert [each.result().size for each in sent] == [len(CONTENT)] * 6
     assert most == 2
 

@@ -68,7 +68,7 @@ class GcsStorage(GcsObjects):
         super().__init__(project, endpoint, Paced(limit, budget.pace))
         self._settings, self._halted, self._throttle = budget.settings, budget.halted, budget.throttle
         credentials = self._client._credentials  # noqa: SLF001  it has no public name
-        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, self._settings.per_host, limit)
+        self._wire = Wire(self._client.api_endpoint, credentials, budget.pace, budget.lines, limit)
         self._uploader = Uploader(self._wire, uploads, clock, self._settings)
         self._parts = PartsUploader(self._uploader)
         self._clock = clock

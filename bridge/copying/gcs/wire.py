@@ -110,19 +110,20 @@ class Wire:
         origin: str,
         credentials: Credentials,
         pace: Pace,
-        per_host: int,
+        lines: Lines,
         limit: Limit = UNLIMITED,
     ) -> None:
         """
         Take an origin like "https://storage.googleapis.com", without a path.
 
-        `pace` learns when it is too busy. `limit` learns every status, and is never told to slow down: it would halve
-        once for each file on its way, of which a busy bucket may refuse all.
+        `lines` may be shared with others: `close` closes those of them that nobody uses. `pace` learns when it is too
+        busy. `limit` learns every status, and is never told to slow down: it would halve once for each file on its way,
+        of which a busy bucket may refuse all.
         """
         self._limit = limit
         self._origin = origin.rstrip("/")
         self._at, _ = parts_of(origin)
-        self._lines = Lines(per_host)
+        self._lines = lines
         self._pace = pace
         self._credentials = credentials
         self._session = requests.Session()  # tokens are asked for as Google's client does it
@@ -130,7 +131,7 @@ class Wire:
         self._guard = threading.Lock()  # or every thread would refresh the same token
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connections that nobody uses."""
         self._lines.close()
         self._session.close()
 
