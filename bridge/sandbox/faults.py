@@ -13,7 +13,7 @@ What is to go wrong, and with which calls: by count, or by chance from a seed, s
     stale_list            the answer that the same question had before it changed     -
     expired_url           403, as for a signed URL whose time is over                 nothing
     empty                 as if the caller might see nothing: an empty, valid answer  nothing
-    operation_never_ends  an operation that is never done                             nothing
+    operation_never_ends  an operation, or a rewrite, that comes no further           nothing
     operation_fails       an operation that ends with an error                        nothing
 """
 
@@ -45,7 +45,7 @@ EVERYWHERE: frozenset[Kind] = frozenset(
 SERVED: dict[str, frozenset[Kind]] = {
     "wandb": EVERYWHERE | {"expired_url", "empty"},
     "vertex": EVERYWHERE | {"operation_never_ends", "operation_fails"},
-    "gcs": EVERYWHERE | {"expired_url"},
+    "gcs": EVERYWHERE | {"expired_url", "operation_never_ends"},
     "mlflow": EVERYWHERE | {"empty"},
 }
 # What only some methods can suffer; a fault for any method would be used up by a call that shows nothing of it.

@@ -198,8 +198,9 @@ def cells() -> Iterator[ParameterSet]:
     """Every request that is meant, with every fault."""
     for name, scene in SCENES.items():
         for method, number in scene.meant:
+            endless: list[tuple[Kind, int]] = [("operation_never_ends", 0)] if method == "objects.rewrite" else []
             for kinds, lasts in ((ONCE, False), (LASTING, True)):
-                for kind, status in kinds:
+                for kind, status in [*kinds, *endless]:
                     strike = Strike(method, number, kind, status or 503, SECONDS.get(kind, 0), lasts)
                     how = f"{kind} {status or ''}{' for ever' if lasts else ''}"
                     marks = [LEFT_OPEN] if (method, status) == ("objects.get", 401) else []

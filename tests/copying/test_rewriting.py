@@ -80,6 +80,20 @@ def test_a_large_object_takes_several_calls(
     assert bucket.read(f"{folder}model.bin") == CONTENT
 
 
+def test_a_copy_that_comes_no_further_is_for_another_time(
+    storage: GcsStorage, folder: str, source: str, world: World
+) -> None:
+    number = world.traffic.faults.arm(Fault("gcs", "operation_never_ends", "objects.rewrite", count=None))
+    try:
+        with pytest.raises(TryAgain, match=r"model.bin: Google Cloud Storage comes no further with it than 0 bytes"):
+            rewrite(storage, folder, source)
+    finally:
+        world.traffic.faults.disarm(number)
+    assert names(world, folder) == []
+
+    assert rewrite(storage, folder, source).size == len(CONTENT)
+
+
 @pytest.mark.usefixtures("small_steps")
 def test_a_large_object_is_not_gone_on_with_when_all_copies_are_halted(
     storage: GcsStorage, folder: str, source: str, world: World, *, faults: Faults

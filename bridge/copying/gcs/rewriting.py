@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from bridge.core.model import ArtifactFile
 
 
+IDLE = 5  # calls of one rewrite, one after the other, that may come no further
+
+
 def rewrite(source: storage.Blob, target: storage.Blob, file: ArtifactFile, halted: Event) -> StoredFile:
     """
     Make `target` a copy of `source`, which must be the file: as Storage.rewrite says.
@@ -76,9 +79,9 @@ def _copy(source: storage.Blob, target: storage.Blob, halted: Event) -> None:
     for said in ("content_type", "content_encoding", "content_language", "content_disposition", "cache_control"):
         setattr(target, said, getattr(source, said))
     target.metadata = {**(source.metadata or {}), **MARK}
-    token = None
+    token, idle, before = None, 0, 0
     while True:
-        token, _, _ = target.rewrite(
+        token, done, _ = target.rewrite(
             source,
             token=token,
             if_generation_match=0,
@@ -89,6 +92,9 @@ def _copy(source: storage.Blob, target: storage.Blob, halted: Event) -> None:
             return
         if halted.is_set():
             raise stopped()
+        idle, before = (0, done) if done > before else (idle + 1, before)
+        if idle == IDLE:
+            raise TryAgain(f"{_uri(target)}: Google Cloud Storage comes no further with it than {done} bytes")
 
 
 def _accept(source: storage.Blob, target: storage.Blob) -> None:

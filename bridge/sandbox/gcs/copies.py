@@ -18,6 +18,7 @@ from bridge.sandbox.gcs.objects import NewObject, StoredObject
 from bridge.sandbox.gcs.resources import base_url, object_resource, path_part
 from bridge.sandbox.gcs.streams import json_body
 from bridge.sandbox.gcs.uploads import refuse_customer_keys, resource_answer
+from bridge.sandbox.traffic import exchange
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -49,19 +50,23 @@ async def rewrite(gcs: Service, request: Request) -> Response:
 
     The copy is made when the last call comes, from the generation that the first one saw. maxBytesRewritten-
     PerCall always counts; the service may move more if bucket and class stay the same (a guess).
+    The fault `operation_never_ends` has a call move nothing.
     """
     resource = await json_body(request)
     source = _source(gcs, request)
     progress = _progress(request, source)
     step = gcs.rewrite_chunk or _most_per_call(request) or source.size
-    moved = min(source.size, progress.moved + step)
+    under_way = exchange.get()
+    fault = under_way.fault if under_way else None
+    is_idle = fault is not None and fault.kind == "operation_never_ends"
+    moved = progress.moved if is_idle else min(source.size, progress.moved + step)
     answer: dict[str, Any] = {
         "kind": "storage#rewriteResponse",
         "totalBytesRewritten": str(moved),
         "objectSize": str(source.size),
-        "done": moved == source.size,
+        "done": not is_idle and moved == source.size,
     }
-    if moved < source.size:
+    if not answer["done"]:
         gcs.buckets.require(progress.to_bucket)
         conditions = preconditions.from_query(request.query_params)
         conditions.check(gcs.objects.find(progress.to_bucket, progress.to_name))
