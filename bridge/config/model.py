@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
-from urllib.parse import urlsplit
 
 from bridge.core.errors import NeedsPerson
+from bridge.core.naming import bucket_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,7 +101,7 @@ class VertexConnection:
     @property
     def bucket_name(self) -> str:
         """What Cloud Storage counts requests for."""
-        return urlsplit(self.bucket).netloc
+        return bucket_of(self.bucket)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from bridge.copying.progress import Meter
 from bridge.copying.staying import Stay
 from bridge.core.errors import NeedsPerson
 from bridge.core.model import ArtifactFile, Digest, Manifest, StoredFile, spell_version
-from bridge.core.naming import is_our_name
+from bridge.core.naming import bucket_of, is_our_name
 from bridge.core.packed import pack_stored
 from bridge.core.records import Content
 
@@ -163,12 +163,13 @@ class StreamingCopier:
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
         """Pair files, which come by path, with what lies in their folder, by path too, and with twins."""
-        bucket = folder.removeprefix("gs://").partition("/")[0]
         lying = self.storage.held(folder)
         next_one = next(lying, None)
         waiting = iter(files)
         while some := tuple(islice(waiting, LOOKED_UP)):
-            twins = self.contents.contents(bucket, [(file.digest, file.size) for file in some if file.digest])
+            twins = self.contents.contents(
+                bucket_of(folder), [(file.digest, file.size) for file in some if file.digest]
+            )
             for file in some:
                 while next_one is not None and next_one.path < file.path:
                     next_one = next(lying, None)

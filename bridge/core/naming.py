@@ -148,6 +148,11 @@ def copied_uri(folder: str) -> str:
     return f"{folder.removesuffix(_PREBUILT)}/" if folder.endswith(_PREBUILT) else folder
 
 
+def bucket_of(uri: str) -> str:
+    """Return the name of the bucket of a gs:// URI, which was checked before."""
+    return uri.removeprefix("gs://").partition("/")[0]
+
+
 def is_our_name(folder: str, model: str, version: SourceVersion) -> bool:
     """Tell whether a folder is called as the bridge calls that of a version, in whatever bucket; else a person did."""
     own = artifact_uri("", model, version)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, NewType
 
 from bridge.core.errors import TakenElsewhere
 from bridge.core.model import State
+from bridge.core.naming import bucket_of
 
 if TYPE_CHECKING:
     from bridge.core.deeds import Deed
@@ -191,7 +192,7 @@ class Content:
     @property
     def bucket(self) -> str:
         """The name of the bucket of `uri`."""
-        return self.uri.split("/")[2]
+        return bucket_of(self.uri)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bridge.core.naming import bucket_of
+
 if TYPE_CHECKING:
     from bridge.core.model import BucketPlace
     from bridge.core.ports import Bucket
@@ -24,7 +26,7 @@ class Places:
 
         `service` tells buckets of the same name apart: the address of a stand-in.
         """
-        name = service, folder.split("/")[2]
+        name = service, bucket_of(folder)
         with self._guard:
             if name not in self._known:
                 self._known[name] = bucket.where(folder)

@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 _SPELLINGS = "write sqlite:///bridge.db, or postgresql+psycopg://user@host/database"
 _BUSY_SECONDS = 30  # every method is one short statement; only an upgrade may take this long
-_CONNECT_SECONDS = 10
+# Of libpq, which by default waits for ever for a server to answer a connection, and for hours for one that is cut off.
+_PATIENCE = {
+    "connect_timeout": "10",  # seconds
+    "keepalives_idle": "10",
+    "keepalives_interval": "5",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",  # milliseconds
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +58,7 @@ def parse_address(text: str) -> Address:
             return Address(URL.create("sqlite", database=path), path)
         case "postgresql" | "postgresql+psycopg":
             shown = url.set(query={}).render_as_string(hide_password=True)
-            if "connect_timeout" not in url.query:  # libpq waits for ever by default
-                url = url.update_query_dict({"connect_timeout": str(_CONNECT_SECONDS)})
+            url = url.set(query={**_PATIENCE, **url.query})
             return Address(url.set(drivername="postgresql+psycopg"), shown)
         case other:
             raise NeedsPerson(f"the store cannot be kept in {other!r}, only in SQLite or PostgreSQL", _SPELLINGS)

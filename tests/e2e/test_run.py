@@ -194,6 +194,7 @@ def test_a_service_that_is_told_to_stop_in_the_middle_of_a_copy_ends_in_time_and
     desk.publish(CONTENT, "production")
     arriving = Arriving(desk, monkeypatch)
     with running(desk) as service:
+        assert service.await_event("copying ")["event"].startswith(f"copying {desk.collection}:v0"), "its log says so"
         assert arriving.some.wait(WAIT)
         began = time.monotonic()
         assert service.end() == 0
@@ -257,6 +258,24 @@ def test_a_service_that_is_told_to_stop_ends_its_copy_in_the_grace_is_not_ready_
     assert {entry["mapping"] for entry in desk.bridge_json("history")} == {"fraud"}
     done = desk.bridge("sync")
     assert (done.code, "other -> model" in done.out) == (0, True), "what it left is for the next"
+
+
+def test_a_copy_that_was_begun_before_a_reload_ends_in_the_grace_too(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_config(desk)
+    desk.publish(b"first", "production")
+    holding = Holding(desk, monkeypatch)
+    with running(desk) as service:
+        assert holding.some.wait(WAIT)
+        service.tell(signal.SIGHUP)
+        service.await_event("the new configuration is in force")
+        service.tell(signal.SIGTERM)
+        service.await_event("stopping")
+        holding.let_go.set()
+        assert service.end() == 0
+    assert desk.aliases() == {"default": "1", "production": "1"}
+    assert leases(desk) == ()
 
 
 def test_an_upstream_that_is_away_is_degraded_and_what_it_had_stays(desk: Desk) -> None:

@@ -207,6 +207,14 @@ BUGS = (
     ),
     Bug(
         "P2",
+        "a registration waits for an answer of Vertex after it was written down as sent",
+        "bridge/reconcile/registering.py",
+        "        self.store.save_intent(sent)\n        try:\n",
+        "        self.store.save_intent(sent)\n        there = self.registry.observe(intent.key.model)\n        try:\n",
+        ("tests/reconcile/test_registrar.py::test_nothing_is_waited_for_between_writing_when_it_is_sent_and_sending",),
+    ),
+    Bug(
+        "P2",
         "the intent does not say that it was sent",
         "bridge/reconcile/registering.py",
         "        self.store.save_intent(sent)\n        try:\n",
@@ -390,6 +398,14 @@ BUGS = (
         "        if version_id not in holders and not self._has(model, version_id, alias):",
         "        if False:",
         ("tests/contracts/test_registry.py::test_an_alias_that_does_not_show_where_it_was_set_is_not_believed",),
+    ),
+    Bug(
+        "P6",
+        "an alias that a person holds is moved all the same",
+        "bridge/core/planner.py",
+        "        return step if hold is None or isinstance(step, Refusal) else refuse_held(hold, key)\n",
+        "        return step if True else refuse_held(hold, key)\n",
+        ("tests/core/test_planner.py::test_a_held_alias_is_not",),
     ),
     Bug(
         "P6",
@@ -627,6 +643,14 @@ BUGS = (
         "                check(origin.host, line.peer)\n",
         "                pass\n",
         (LEADING + "test_a_name_does_not_hide_an_address", LEADING + "test_a_kept_connection_is_not_asked_either"),
+    ),
+    Bug(
+        "P10",
+        "a name from outside begins a line of its own on a terminal",
+        "bridge/cli/printing.py",
+        'return "".join(c.encode("unicode_escape").decode() if _unsafe(c) else c for c in text)',
+        'return "".join(c.encode("unicode_escape").decode() if c != "\\n" and _unsafe(c) else c for c in text)',
+        ("tests/edges/test_printing.py::test_a_name_from_outside_stays_in_its_line_and_moves_no_cursor",),
     ),
     Bug(
         "P10",

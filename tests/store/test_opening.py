@@ -56,6 +56,7 @@ def test_postgresql_is_spoken_to_by_psycopg_with_a_limit_of_time(scheme: str) ->
     url = parse_address(f"{scheme}://ada@db.test/bridge").url
 
     assert (url.drivername, url.query["connect_timeout"]) == ("postgresql+psycopg", "10")
+    assert (url.query["keepalives_idle"], url.query["tcp_user_timeout"]) == ("10", "30000")
     assert parse_address(f"{scheme}://ada@db.test/bridge?connect_timeout=3").url.query["connect_timeout"] == "3"
 
 
