@@ -73,7 +73,7 @@ def _lines(found: Explained) -> Iterator[str]:
         for version in _versions(sight):
             said = " ".join(version[key] for key in ("source", "folder", "facts"))
             yield f"  version  @{version['version']}: {said}".rstrip()
-        yield from (f"  i        {note}" for note in plan.notes)
+        yield from (f"  i        {note}" for note in (*plan.notes, *plan.holds))
         yield from (f"  {step}" for step in (*plan.changes, *plan.refusals))
     for grave in found.graves:
         yield f"  deleted  {grave_line(grave)}"

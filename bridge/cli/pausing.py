@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bridge.core.model import Alias, ModelKey
+    from bridge.core.model import ModelKey
     from bridge.core.ports import Store
     from bridge.reconcile.pausing import Pauses
 
@@ -45,7 +45,7 @@ def pause(
         until = service.pause(mapping, model, alias, lasts, reason)["until"]
     else:
         with _pauses(config, mapping, model) as (pauses, key):
-            until = pauses.begin(key, asker(), reason.strip(), span, _held(alias)).until
+            until = pauses.begin(key, asker(), reason.strip(), span, alias).until
     if as_json:
         say_json({"mapping": mapping, "model": model, "alias": alias, "until": until, "reason": reason})
     else:
@@ -61,7 +61,7 @@ def resume(
         was_paused = service.resume(mapping, model, alias)["was_paused"]
     else:
         with _pauses(config, mapping, model) as (pauses, key):
-            was_paused = pauses.end(key, asker(), _held(alias))
+            was_paused = pauses.end(key, asker(), alias)
     if as_json:
         say_json({"mapping": mapping, "model": model, "alias": alias, "was_paused": was_paused})
     else:
@@ -100,12 +100,6 @@ def _parts(subject: str) -> tuple[str, str | None]:
 
 def _named(subject: str, alias: str | None) -> str:
     return subject if alias is None else f"alias {alias} of {subject}"
-
-
-def _held(alias: str | None) -> Alias:
-    from bridge.core.model import EVERY, Alias
-
-    return EVERY if alias is None else Alias(alias)
 
 
 @contextmanager

@@ -87,12 +87,13 @@ def report_to_json(report: Report) -> dict[str, Any]:
         "changes": [],
         "refusals": [],
         "notes": [],
+        "holds": [],
     }
     return data | (plan_to_json(report.plan) if report.plan else {})
 
 
 def say_reports(reports: Sequence[Report], *, everything: bool = False) -> None:
-    """Print what each model's plan says, models without a change or a problem only with `everything`, and a sum."""
+    """Print what each model's plan says, and a sum; with `everything` also models of which there is nothing to say."""
     from bridge.core.changes import Kind
     from bridge.core.model import State
 
@@ -104,6 +105,7 @@ def say_reports(reports: Sequence[Report], *, everything: bool = False) -> None:
         refusals = plan.refusals if plan else ()
         if plan and (lines or everything):
             lines += [f"  i {note}" for note in plan.notes]
+        lines += [f"  i {hold}" for hold in plan.holds] if plan else []
         lines += [f"  {refusal}" for refusal in refusals if everything or refusal.kind is not Kind.POLICY]
         trouble = plan is None and status.state is not State.SYNCED
         if lines or trouble or everything:

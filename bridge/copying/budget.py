@@ -55,7 +55,7 @@ class Budget:
         self.pace = Pace(self.settings.parallel_files)
         self.room = Room(self.settings.memory)
         self.throttle = Throttle(clock, self.settings.max_bandwidth)
-        self.lines = Lines(self.settings.per_host)  # to buckets; a source has its own, or each could wait for the other
+        self.lines = Lines(self.settings.per_host)  # to buckets; each source has its own, as many
         self._versions = threading.Semaphore(self.settings.parallel_versions)
         if before is not None and before.settings == self.settings:
             self.pace, self.room, self.throttle = before.pace, before.room, before.throttle

@@ -173,14 +173,15 @@ class Plan:
     changes: tuple[Change, ...]
     refusals: tuple[Refusal, ...]
     checksum: str  # over the changes and the states they were derived from
-    notes: tuple[str, ...] = ()  # what was decided where the source leaves a choice; holds that hold nothing back
+    notes: tuple[str, ...] = ()  # what was decided where the source leaves a choice
+    holds: tuple[str, ...] = ()  # of aliases, by persons, that hold nothing back now; of the others refusals tell
 
 
 def refuse_held(hold: Hold, key: ModelKey) -> Refusal:
     """Say that a person holds an alias."""
     until = f"until {hold.until}" if hold.until else "until somebody resumes it"
     reason = f"{hold.who} holds it {until}: {hold.why}"
-    remedy = f"it follows then; sooner: bridge resume {key} --alias {hold.alias}"
+    remedy = f"it follows then; sooner: bridge resume {key.mapping} --alias {hold.alias}"
     return Refusal(Kind.HELD, f"alias {hold.alias}", reason, remedy, hold.until)
 
 
@@ -267,6 +268,7 @@ def plan_to_json(plan: Plan) -> dict[str, Any]:
         "changes": [change_to_json(change) for change in plan.changes],
         "refusals": [asdict(refusal) for refusal in plan.refusals],
         "notes": list(plan.notes),
+        "holds": list(plan.holds),
     }
 
 

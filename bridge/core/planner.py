@@ -81,10 +81,9 @@ def make_plan(
         production  -        v6        -    (nothing: hands off)
         default     v7       v6        -    MoveAlias v6 -> v7: Vertex itself put it on the first version
         default     -        any       any  (nothing: Vertex demands exactly one)
-        any         any      any       any  Refusal: held, while a person holds the alias, if there was a change
+        any         any      any       any  Refusal: held, while a person holds the alias, for a change or a drift
 
     An alias whose name at the source cannot be told for certain is left alone.
-
     A version that must be registered is copied first, unless its folder is already whole; if its container wants
     other names, those are then made beside it, and that folder is registered (ArrangeFiles). One whose record
     names a Vertex version that is gone was deleted by a person: drift. One that is there without our mark or a
@@ -297,4 +296,5 @@ class _Planner:
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
         hold = self.known.holds.get(alias)
         key = ModelKey(self.spec.name, self.actual.model)
-        return step if hold is None or isinstance(step, Refusal) else refuse_held(hold, key)
+        held_back = not isinstance(step, Refusal) or step.kind is Kind.DRIFT  # by hand, which the hold says to be meant
+        return refuse_held(hold, key) if hold is not None and held_back else step

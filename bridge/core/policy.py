@@ -149,10 +149,11 @@ def stay_out(plan: Plan, refusal: Refusal | None) -> Plan:
 
 
 def show_holds(plan: Plan, holds: Mapping[Alias, Hold]) -> Plan:
-    """Tell of the aliases that a person holds though nothing would change them; of the others refusals tell."""
+    """Tell of the aliases that a person holds though nothing would change them."""
+    refused = {(refusal.kind, refusal.about) for refusal in plan.refusals}
     held = (refuse_held(hold, plan.key) for alias, hold in sorted(holds.items()) if alias != EVERY)
-    idle = tuple(f"{each.about}: {each.reason}" for each in held if each not in plan.refusals)
-    return replace(plan, notes=(*plan.notes, *idle))
+    idle = tuple(f"{each.about}: {each.reason}" for each in held if (each.kind, each.about) not in refused)
+    return replace(plan, holds=idle)
 
 
 def pause(plan: Plan, hold: Hold | None) -> Plan:

@@ -377,9 +377,9 @@ class Registry(Protocol):
         """
         Ask for a new version, without aliases; return the operation's name. Not idempotent: see reconcile.registering.
 
-        One request, and nothing is waited for before it. `first`: makes the model, with `name` for display; where it
-        came to exist, or is gone if not `first`, raises TryAgain with `nothing_happened`, or the operation fails.
-        Raises TryAgain if the reply was lost: the version may come to exist.
+        No other request is made before it, and no budget waited for. `first`: makes the model, with `name` for display;
+        where it came to exist, or is gone if not `first`, raises TryAgain with `nothing_happened`, or the operation
+        fails. Raises TryAgain if the reply was lost: the version may come to exist.
         """
         ...
 

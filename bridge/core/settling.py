@@ -41,7 +41,16 @@ class Settlement:
     outcomes: Mapping[EntryId, Outcome]
     still_open: Mapping[Change, EntryId] = field(default_factory=dict)  # those whose end is not known yet
     buried: tuple[Tombstone, ...] = ()  # whose versions Vertex has no more, since we deleted them
-    awaited: datetime | None = None  # until when a change of an alias that does not show may still take effect
+    awaited: datetime | None = None  # until when a change of an alias may still take effect, or turn out not to have
+
+    def lines_of(self, change: Change) -> tuple[EntryId, ...]:
+        """Return the open lines whose place a change takes: its own, and a removal's if it sets the alias again."""
+        return tuple(
+            entry
+            for each, entry in self.still_open.items()
+            if each == change
+            or (isinstance(each, RemoveAlias) and isinstance(change, MoveAlias) and each.alias == change.alias)
+        )
 
 
 def settle(
@@ -65,11 +74,15 @@ def settle(
         register             no                 stays open while its intent does, else abandoned
         adopt                a record is        applied: it is written last
         move alias           yes                applied, and remembered as set by us
-        remove alias         yes                the plan is made as if it were; but what shows may be older than the
-                                                alias itself, so it stays open within the window, then it is applied
-        move, remove alias   no                 stays open within the window, then abandoned
+        move alias           no                 stays open within the window, then abandoned
         move alias           on nobody          besides, forgotten as set, unless we have set it elsewhere since: we
                                                 may have taken it away ourselves
+        remove alias         yes                forgotten as set, unless we have set it elsewhere since; but what
+                                                shows may be older than the alias, so it stays open within the
+                                                window, then it is applied
+        remove alias         no                 stays open within the window, then abandoned
+        remove alias         forgotten, and     besides, remembered as set by us again: an older list had hidden it
+                             there after all
         delete version       gone               applied, and a tombstone in place of its record
         delete files         -                  applied if its tombstone says that they are removed, else abandoned
         anything else        no                 abandoned: the plan will say whether it is still wanted
@@ -83,42 +96,32 @@ def settle(
     still_open: dict[Change, EntryId] = {}
     buried: dict[str, Tombstone] = {}
     awaited: list[datetime] = []
-    forgotten: set[Alias] = set()  # for the plan alone
     for entry in unfinished:
         change = entry.change
-        end = datetime.fromisoformat(entry.begun) + window
-        if isinstance(change, DeleteFiles):
+        if isinstance(change, MoveAlias | RemoveAlias):
+            end = datetime.fromisoformat(entry.begun) + window
+            outcome, now_set = _alias_settled(change, known, actual, is_early=now < end)
+            mirrored |= now_set
+            if outcome is None:
+                still_open[change] = entry.id
+                awaited.append(end)
+            else:
+                outcomes[entry.id] = outcome
+        elif isinstance(change, DeleteFiles):
             left = any(grave.record.artifact_uri == change.artifact_uri for grave in known.tombstones)
             outcomes[entry.id] = Outcome.ABANDONED if left else Outcome.APPLIED
-        elif isinstance(change, RemoveAlias) and took_effect(change, actual) and now < end:
-            still_open[change] = entry.id
-            awaited.append(end)
-            forgotten.add(change.alias)
         elif took_effect(change, actual, known.records):
             outcomes[entry.id] = Outcome.APPLIED
-            if isinstance(change, MoveAlias | RemoveAlias):
-                holder = actual.holder(change.alias)
-                mirrored[change.alias] = holder.id if holder else None
             if isinstance(change, DeleteVersion):
                 of_it = (each for each in known.records if each.version_id == change.version_id)
                 buried |= {each.artifact_uri: Tombstone(each, at, gone_at_source(each.source)) for each in of_it}
         elif isinstance(change, RegisterVersion) and change.artifact_uri in waiting:
             still_open[change] = entry.id
         else:
-            if isinstance(change, MoveAlias | RemoveAlias) and now < end:
-                still_open[change] = entry.id
-                awaited.append(end)
-            else:
-                outcomes[entry.id] = Outcome.ABANDONED
-            if isinstance(change, MoveAlias) and actual.holder(change.alias) is None and _last_set(change, known):
-                mirrored[change.alias] = None
+            outcomes[entry.id] = Outcome.ABANDONED
     replaced = landed_uris | buried.keys()
     records = (*(record for record in known.records if record.artifact_uri not in replaced), *landed)
-    set_by_us = {
-        alias: version
-        for alias, version in {**known.mirrored, **mirrored}.items()
-        if version is not None and alias not in forgotten
-    }
+    set_by_us = {alias: version for alias, version in {**known.mirrored, **mirrored}.items() if version is not None}
     graves = (*known.tombstones, *buried.values())
     settled = replace(known, records=records, mirrored=set_by_us, tombstones=graves)
     until = max(awaited, default=None)
@@ -154,6 +157,24 @@ def took_effect(change: Deed, actual: TargetState, records: Iterable[MappingReco
 def gone_at_source(version: SourceVersion) -> str:
     """Say why a version was deleted in Vertex."""
     return f"{version} is gone at the source (on_source_delete: delete)"
+
+
+def _alias_settled(
+    change: MoveAlias | RemoveAlias, known: Known, actual: TargetState, *, is_early: bool
+) -> tuple[Outcome | None, dict[Alias, str | None]]:
+    """Say how a change of an alias ended, None if that may not show yet, and where the alias is last set then."""
+    alias, holder, shows = change.alias, actual.holder(change.alias), took_effect(change, actual)
+    pending = None if is_early else Outcome.ABANDONED
+    if isinstance(change, MoveAlias):
+        if holder is not None:
+            return (Outcome.APPLIED, {alias: holder.id}) if shows else (pending, {})
+        return pending, {alias: None} if _last_set(change, known) else {}
+    was_set, on_it = known.mirrored.get(alias), change.previous.version_id
+    if shows:
+        waits = is_early and was_set in (None, on_it)
+        return None if waits else Outcome.APPLIED, {alias: None} if was_set == on_it else {}
+    is_back = was_set is None and holder is not None and holder.id == on_it
+    return pending, {alias: on_it} if is_back else {}
 
 
 def _last_set(change: MoveAlias, known: Known) -> bool:

@@ -15,6 +15,7 @@ import ssl
 import threading
 import time
 from collections import defaultdict
+from contextlib import suppress
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from itertools import chain
 from pathlib import Path
@@ -243,8 +244,9 @@ class _Host:
         self._room.release()
 
     def close(self) -> None:
-        while self._idle:
-            self._idle.pop().connection.close()
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                self._idle.pop().connection.close()
 
 
 class _Proxy(NamedTuple):

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 from bridge.core.changes import refuse_paused
 from bridge.core.deeds import Paused, Resumed
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import EVERY, Hold, ModelKey, State
+from bridge.core.model import EVERY, Alias, Hold, ModelKey, State
 from bridge.core.naming import alias_problem
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
-    from bridge.core.model import Alias
     from bridge.core.ports import Clock, Store
     from bridge.core.records import Status
 
@@ -31,53 +30,66 @@ class Pauses:
     store: Store
     clock: Clock
 
-    def begin(self, key: ModelKey, who: str, why: str, lasts: timedelta | None, alias: Alias = EVERY) -> Hold:
+    def begin(self, key: ModelKey, who: str, why: str, lasts: timedelta | None, alias: str | None = None) -> Hold:
         """
-        Let nothing be changed from now on, for so long or until it is resumed; in place of an earlier pause.
+        Let nothing be changed from now on, or one alias not, until it is over or resumed; in place of an earlier pause.
 
         Raises NeedsPerson if Vertex can have no such alias.
         """
-        if alias != EVERY and (problem := alias_problem(alias)) is not None:
-            raise NeedsPerson(f"{alias!a} is no alias of Vertex AI ({problem})", "name it as Vertex has it")
         until = (self.clock.now() + lasts).isoformat() if lasts is not None else None
-        hold = Hold(alias, who, why, until)
+        hold = Hold(_held(alias), who, why, until)
         self.store.save_hold(key, hold)
-        self.store.jot(key, Paused(why, until, alias), who, self.clock.now())
-        for status in self._statuses(key) if alias == EVERY else ():
-            said = refuse_paused(f"model {status.key.model}", hold, status.key)
-            held = replace(due(status), state=State.HELD, message=f"{said.about}: {said.reason}", remedy=said.remedy)
-            self.store.save_status(replace(held, next_try=until))
+        self.store.jot(key, Paused(why, until, hold.alias), who, self.clock.now())
+        for status in self._statuses(key):
+            if alias is None:
+                said = refuse_paused(f"model {status.key.model}", hold, status.key)
+                held = replace(
+                    due(status), state=State.HELD, message=f"{said.about}: {said.reason}", remedy=said.remedy
+                )
+                self.store.save_status(replace(held, next_try=until))
+            elif status.state is State.HELD:  # by an earlier one perhaps, which may have had another end
+                self.store.save_status(due(status))
         return hold
 
-    def end(self, key: ModelKey, who: str, alias: Alias = EVERY) -> bool:
+    def end(self, key: ModelKey, who: str, alias: str | None = None) -> bool:
         """
         End a pause, and with a mapping's those of its models; False if there was none. Each is looked at again.
 
         Those of single aliases end one by one. Raises NeedsPerson if it is of a model whose whole mapping is paused: it
         would stay paused.
         """
-        whole = self.store.holds(ModelKey(key.mapping, EVERY), self.clock.now()).get(alias)
+        held = _held(alias)
+        whole = self.store.holds(ModelKey(key.mapping, EVERY), self.clock.now()).get(held)
         if key.model != EVERY and whole is not None:
-            option = "" if alias == EVERY else f" --alias {alias}"
+            option = "" if alias is None else f" --alias {alias}"
             raise NeedsPerson(
                 f"{key} is not resumed alone: {whole.who} paused the whole mapping: {whole.why}",
                 f"resume all of it: bridge resume {key.mapping}{option}",
             )
         statuses = self._statuses(key)
         keys = (key, *(status.key for status in statuses))
-        was_paused = any(alias in self.store.holds(each, self.clock.now()) for each in keys)
+        was_paused = any(held in self.store.holds(each, self.clock.now()) for each in keys)
         for each in keys:
-            self.store.lift_hold(each, alias)
+            self.store.lift_hold(each, held)
         if was_paused:
-            self.store.jot(key, Resumed(alias), who, self.clock.now())
+            self.store.jot(key, Resumed(held), who, self.clock.now())
         for status in statuses:
             # After the lifting: a pass that still saw the pause says so before this, or sees that it has ended.
-            self.store.save_status(replace(due(status), state=State.PENDING, message="it was resumed", remedy=""))
+            if alias is None or (was_paused and EVERY not in self.store.holds(status.key, self.clock.now())):
+                self.store.save_status(replace(due(status), state=State.PENDING, message="it was resumed", remedy=""))
         return was_paused
 
     def _statuses(self, key: ModelKey) -> list[Status]:
         of_mapping = (status for status in self.store.statuses() if status.key.mapping == key.mapping)
         return [status for status in of_mapping if key.model in (EVERY, status.key.model)]
+
+
+def _held(alias: str | None) -> Alias:
+    if alias is None:
+        return EVERY
+    if (problem := alias_problem(alias)) is not None:
+        raise NeedsPerson(f"{alias!a} is no alias of Vertex AI ({problem})", "name it as Vertex has it")
+    return Alias(alias)
 
 
 def due(status: Status) -> Status:

@@ -45,7 +45,7 @@ from bridge.reconcile.registering import Registrar
 from bridge.reconcile.removing import Remover
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
 
     from bridge.core.changes import Change
@@ -156,7 +156,7 @@ class Reconciler:
         """Adopt a version as a person said, journaled. Raises NeedsPerson if it is refused, paused or frozen."""
         if refusal := self._held(order, change):
             raise NeedsPerson(f"{refusal.about}: {refusal.reason}", refusal.remedy)
-        self._apply(order, change, None)
+        self._apply(order, change)
 
     def _make(self, order: Order, sight: Sight) -> tuple[list[Change], list[Refusal], StillUnderWay | None]:
         """Make the plan's changes; return those that were made, why others were not, and what has not ended yet."""
@@ -172,7 +172,7 @@ class Reconciler:
                 late.append(refusal)
                 continue
             try:
-                self._apply(order, change, sight.settlement.still_open.get(change))
+                self._apply(order, change, sight.settlement.lines_of(change))
             except NeedsPerson as problem:
                 late.append(Refusal(Kind.FAILED, subject_of(change), problem.reason, problem.remedy))
             except StillUnderWay as pending:
@@ -198,18 +198,20 @@ class Reconciler:
         hold = holds.get(change.alias) if isinstance(change, MoveAlias | RemoveAlias) else None
         return refuse_held(hold, order.key) if hold else None
 
-    def _apply(self, order: Order, change: Change, begun: EntryId | None) -> None:
+    def _apply(self, order: Order, change: Change, begun: Sequence[EntryId] = ()) -> None:
         """
         Make one change between two journal lines; one whose end is unknown stays open: the next pass settles it.
 
-        `begun` is the line of an earlier attempt at the same change that is still open: a registration's goes on, since
-        nothing is sent twice; any other change is sent again, and gets a line and a time of its own.
+        `begun` are open lines whose place it takes, of an earlier attempt at the same change for one: a registration's
+        goes on, since nothing is sent twice; any other change is sent again, and gets a line and a time of its own.
         """
         log.info("%s", change)
-        if begun and not isinstance(change, RegisterVersion):
-            self.store.finish(begun, Outcome.ABANDONED, "made anew", self.clock.now())
-            begun = None
-        entry = begun or self.store.begin(order.key, change, order.why, self.clock.now())
+        if begun and isinstance(change, RegisterVersion):
+            entry = begun[0]
+        else:
+            for line in begun:
+                self.store.finish(line, Outcome.ABANDONED, "made anew", self.clock.now())
+            entry = self.store.begin(order.key, change, order.why, self.clock.now())
         try:
             self._confirm(order, change, entry)
             detail = self._effect(order, change)

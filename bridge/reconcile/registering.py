@@ -8,7 +8,8 @@ intent is committed before anything is sent, and while it is open nothing is sen
 2. the model's versions hold none with the intent's artifact_uri (immutable, and unique per source version),
 3. no operation of the model is running, as far as Vertex tells, and
 4. the settle window, counted from the last send, has passed: it must cover Vertex's commit delay plus the
-   lag of its lists. Then the versions are looked at once more.
+   lag of its lists, and the half minute that a busy store may take to say that the lease is still ours.
+   Then the versions are looked at once more.
 
 Enumerating death, lost replies, late commits and stale lists over this protocol yields no duplicate.
 """

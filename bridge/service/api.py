@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from bridge.config import units
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import EVERY, Alias, ModelKey
+from bridge.core.model import EVERY, ModelKey
 from bridge.core.records import EntryId, Scope
 from bridge.reconcile.pausing import Pauses
 from bridge.service.events import progress_row
@@ -212,28 +212,26 @@ def _governing(door: Door) -> APIRouter:
 
     @router.post("/mappings/{name}/pause")
     def pause(request: Request, name: Annotated[str, NAME], asked: Pause) -> dict[str, Any]:
-        """Let nothing of a mapping, or of one of its models, be changed for a time, or until it is resumed."""
+        """Let nothing of a mapping, a model of it or an alias be changed for a time, or until it is resumed."""
         here = door.now()
         key = here.scope(name, asked.model)
         lasts = units.duration(asked.for_) if asked.for_ is not None else None
-        alias = Alias(asked.alias) if asked.alias is not None else EVERY
         try:
-            hold: Hold = Pauses(here.store, here.clock).begin(key, request.state.who, asked.reason, lasts, alias)
+            hold: Hold = Pauses(here.store, here.clock).begin(key, request.state.who, asked.reason, lasts, asked.alias)
         except NeedsPerson as wrong:
             raise Refused(422, wrong.reason, wrong.remedy) from wrong
-        log.info("alias %s of %s is paused by %s: %s", hold.alias, key, hold.who, hold.why)
+        log.info("%s is paused by %s: %s", _named(key, asked.alias), hold.who, hold.why)
         said = {"who": hold.who, "reason": hold.why, "until": hold.until}
         return {"mapping": name, "model": asked.model, "alias": asked.alias, **said}
 
     @router.post("/mappings/{name}/resume")
     def resume(request: Request, name: Annotated[str, NAME], asked: Resume | None = None) -> dict[str, Any]:
-        """End the pause of a mapping and of all its models, or of one model, and have it looked at."""
+        """End the pause of a mapping and of all its models, of one model or of an alias, and have it looked at."""
         here = door.now()
         asked = asked or Resume()
         key = here.scope(name, asked.model)
-        alias = Alias(asked.alias) if asked.alias is not None else EVERY
         try:
-            was_paused = Pauses(here.store, here.clock).end(key, request.state.who, alias)
+            was_paused = Pauses(here.store, here.clock).end(key, request.state.who, asked.alias)
         except NeedsPerson as paused:
             raise Refused(409, paused.reason, paused.remedy) from paused
         here.looks.submit(ModelKey(name, EVERY), _why(request))
@@ -266,6 +264,10 @@ async def _told(events: Events, listener: Listener) -> AsyncIterator[str]:
             yield ": this listener was too slow; some events are lost to it\n\n"
     finally:
         events.leave(listener)
+
+
+def _named(key: ModelKey, alias: str | None) -> str:
+    return str(key) if alias is None else f"alias {alias} of {key}"
 
 
 class Stream(StreamingResponse):

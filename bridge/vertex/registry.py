@@ -167,7 +167,7 @@ class VertexRegistry:
             try:
                 operation = self._client.upload_model(request, timeout=TIMEOUT)
             except api.NotFound as absent:
-                if not first:
+                if not first and self._model(self._name(model), what) is None:
                     reason = f"{what}: the model is gone ({absent.message})"
                     raise TryAgain(reason, nothing_happened=True) from absent
                 raise NeedsPerson(

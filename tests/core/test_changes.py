@@ -196,6 +196,7 @@ def test_a_plan_in_json_holds_all_that_it_says() -> None:
             }
         ],
         "notes": [],
+        "holds": [],
     }
 
 

@@ -144,20 +144,58 @@ def test_a_change_of_an_alias_may_take_effect_until_the_window_is_over(change: C
     assert early.known == late.known == remembered
 
 
-def test_a_removal_that_shows_is_planned_with_but_counts_as_made_after_the_window() -> None:
-    change, actual, remembered = (
-        remove("production", "v6"),
-        vertex(ours("v6")),
-        known("v6", mirrored={"production": "6"}),
-    )
+EARLY, LATE = timedelta(minutes=2), timedelta(minutes=1)  # windows, of a change that was begun a minute ago
+BEGUN = datetime.fromisoformat(SENT)
 
-    early = settled(begun(change), actual=actual, remembered=remembered, window=timedelta(minutes=2))
-    late = settled(begun(change), actual=actual, remembered=remembered, window=timedelta(minutes=1))
 
-    assert (early.outcomes, early.mirrored, early.still_open) == ({}, {}, {change: ENTRY})
-    assert early.awaited == datetime.fromisoformat("2026-01-05T09:01:00+00:00")
-    assert (late.outcomes, late.mirrored, late.still_open) == ({ENTRY: Outcome.APPLIED}, {"production": None}, {})
-    assert early.known == late.known == known("v6")
+@pytest.mark.parametrize(
+    ("was_set", "on", "window", "outcome", "now_set"),
+    [
+        pytest.param("6", None, EARLY, None, {"production": None}, id="gone"),
+        pytest.param("6", None, LATE, Outcome.APPLIED, {"production": None}, id="gone, late"),
+        pytest.param(None, None, EARLY, None, {}, id="gone, and known to be"),
+        pytest.param(None, None, LATE, Outcome.APPLIED, {}, id="gone, and known to be, late"),
+        pytest.param("7", None, EARLY, Outcome.APPLIED, {}, id="gone, but set elsewhere since: a person took it away"),
+        pytest.param(None, "6", EARLY, None, {"production": "6"}, id="there after all"),
+        pytest.param(None, "6", LATE, Outcome.ABANDONED, {"production": "6"}, id="there after all, late"),
+        pytest.param("6", "6", EARLY, None, {}, id="there yet"),
+        pytest.param("6", "6", LATE, Outcome.ABANDONED, {}, id="there yet, late"),
+        pytest.param(None, "7", EARLY, None, {}, id="elsewhere, by a person"),
+        pytest.param("7", "7", LATE, Outcome.ABANDONED, {}, id="elsewhere, by us"),
+    ],
+)
+def test_a_removal_that_was_left_open(
+    *,
+    was_set: str | None,
+    on: str | None,
+    window: timedelta,
+    outcome: Outcome | None,
+    now_set: dict[str, str | None],
+) -> None:
+    change = remove("production", "v6")
+    actual = vertex(*(ours(f"v{number}", *(["production"] if on == number else [])) for number in ("6", "7")))
+    was = {"production": was_set} if was_set else {}
+    remembered = known("v6", "v7", mirrored=was)
+
+    settlement = settled(begun(change), actual=actual, remembered=remembered, window=window)
+
+    assert settlement.outcomes == ({} if outcome is None else {ENTRY: outcome})
+    assert settlement.still_open == ({change: ENTRY} if outcome is None else {})
+    assert settlement.awaited == (BEGUN + EARLY if outcome is None else None)
+    assert settlement.mirrored == now_set
+    in_the_end = now_set.get("production", was_set)
+    assert settlement.known.mirrored == ({"production": in_the_end} if in_the_end else {})
+
+
+def test_setting_an_alias_takes_the_place_of_its_open_removal_and_of_no_other_change() -> None:
+    removal, move_of_it, other = remove("production", "v6"), move("production", "v7"), move("staging", "v7")
+    lines = [begun(removal), begun(other, EntryId(2))]
+    settlement = settled(*lines, actual=vertex(ours("v6"), ours("v7")), remembered=known("v6", "v7"), window=EARLY)
+
+    assert settlement.still_open == {removal: ENTRY, other: EntryId(2)}
+    assert settlement.lines_of(move_of_it) == (ENTRY,)
+    assert settlement.lines_of(other) == (EntryId(2),)
+    assert settlement.lines_of(remove("staging", "v7")) == ()
 
 
 def test_what_is_awaited_longest_counts() -> None:

@@ -87,6 +87,15 @@ def stage(world: Sandbox) -> Iterator[Stage]:
     world.vertex.switches = VertexSwitches()
 
 
+def test_a_registration_is_one_request_so_that_it_is_sent_when_the_intent_says(stage: Stage) -> None:
+    first, *_ = stage.world.store.records(stage.key)
+    for model, is_first in ((stage.key.model, False), (f"{stage.key.model}-new", True)):
+        stage.sandbox.traffic.reset()
+        args = (model, model, first.source, first.artifact_uri, CONTAINER)
+        stage.registry.register(*args, facts=FACTS, first=is_first)
+        assert {call.method: count for call, count in stage.sandbox.traffic.counts().items()} == {"UploadModel": 1}
+
+
 @pytest.mark.parametrize("fault", list(faults()), ids=lambda fault: f"{fault.method}-{fault.kind}-{fault.status}")
 def test_whatever_goes_wrong_once_a_quiet_pass_converges(stage: Stage, fault: Fault) -> None:
     sandbox, vertex = stage.sandbox, stage.sandbox.vertex

@@ -334,14 +334,15 @@ def test_the_name_of_a_model_forges_no_line_and_moves_no_cursor(churn: Desk, mlf
     """MLflow refuses "/" and ":" in a name, and nothing else (facts-mlflow.md, section 3)."""
     forged = f"{name_of(churn)}\nother -> model forged  [SYNCED]\x1b[2J"
     mlflow.publish(forged, FILES, "champion")
-    follow(churn, model="{regex: 'churn-(?P<number>[0-9]+)[^0-9](.|\\s)*'}")
+    follow(churn, model=f"{{regex: 'churn-(?P<number>{churn.number})[^0-9](.|\\s)*'}}")
     mapping = churn.folder / "mappings" / "fraud.yaml"
     mapping.write_text(mapping.read_text().replace(f"model: {churn.model}}}", "model: 'fraud-{number}'}"))
     ref = f"{churn.model}@champion"
     for command in (("plan",), ("sync",), ("status",), ("history",), ("where", ref), ("explain", ref)):
         said = churn.bridge(*command)
-        assert "\x1b" not in said.out + said.err
+        assert (said.code, "\x1b" in said.out + said.err) == (0, False), command
         assert not any(line.startswith("other") for line in (said.out + said.err).splitlines()), command
+        assert ("\\nother -> model forged" in said.out) == (command[0] in ("where", "explain")), command
     assert "champion" in churn.aliases()
 
 

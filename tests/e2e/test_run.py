@@ -194,7 +194,7 @@ def test_a_service_that_is_told_to_stop_in_the_middle_of_a_copy_ends_in_time_and
     desk.publish(CONTENT, "production")
     arriving = Arriving(desk, monkeypatch)
     with running(desk) as service:
-        assert service.await_event("copying ")["event"].startswith(f"copying {desk.collection}:v0"), "its log says so"
+        assert service.await_event("copying ")["event"].startswith(f"copying {desk.path}:v0"), "its log says so"
         assert arriving.some.wait(WAIT)
         began = time.monotonic()
         assert service.end() == 0

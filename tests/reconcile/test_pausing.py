@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.cli.printing import say_reports
 from bridge.core.changes import Kind
 from bridge.core.errors import NeedsPerson
-from bridge.core.model import EVERY, Alias, ModelKey, State
+from bridge.core.model import EVERY, ModelKey, State
 from bridge.core.records import Outcome
 from bridge.reconcile.pausing import Pauses
 from tests.worlds import KEY, REGISTRY, World, pattern
@@ -223,44 +225,90 @@ def test_the_journal_tells_who_paused_what_and_why_and_who_resumed_it() -> None:
 
 # one alias
 
-PRODUCTION = Alias("production")
 HELD = "alias production: ann holds it until somebody resumes it: rolled back"
 
 
 @pytest.mark.parametrize("of", [FRAUD, KEY], ids=["mapping", "model"])
 def test_an_alias_that_is_held_stays_where_it_is_and_the_others_follow(of: ModelKey) -> None:
     world = synced()
-    pauses(world).begin(of, "ann", "rolled back", None, PRODUCTION)
+    pauses(world).begin(of, "ann", "rolled back", None, "production")
     world.publish("production", "staging")
 
     (report,) = world.sync()
 
     assert (world.names()["production"], world.names()["staging"]) == ("v0", "v1")
     assert (report.status.state, report.status.message) == (State.HELD, HELD)
-    assert report.status.remedy == "it follows then; sooner: bridge resume fraud/fraud --alias production"
     assert report.plan is not None
-    assert report.plan.notes == ()
+    assert report.plan.holds == ()
 
-    assert pauses(world).end(of, "ben", PRODUCTION)
+    assert report.status.remedy == "it follows then; sooner: bridge resume fraud --alias production"
+    assert pauses(world).end(FRAUD, "ben", "production")
     world.sync()
     assert (world.names()["production"], world.status().state) == ("v1", State.SYNCED)
-    assert not pauses(world).end(of, "ben", PRODUCTION)
+    assert not pauses(world).end(of, "ben", "production")
 
 
-def test_every_plan_shows_which_aliases_are_held_though_nothing_would_change_them() -> None:
+def test_every_plan_shows_which_aliases_are_held_though_nothing_would_change_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     world = synced()
-    pauses(world).begin(FRAUD, "ann", "rolled back", None, PRODUCTION)
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
 
-    (plan,) = world.plans()
-    (report,) = world.sync()
+    (report,) = world.passes.plan(world.specs)
 
-    assert (plan.changes, plan.refusals, plan.notes) == ((), (), (HELD,))
+    assert report.plan is not None
+    assert (report.plan.changes, report.plan.refusals, report.plan.holds) == ((), (), (HELD,))
     assert report.status.state is State.SYNCED
+    say_reports([report])
+    assert capsys.readouterr().out == (f"fraud -> model fraud  [SYNCED]\n  i {HELD}\n0 changes (1 model)\n")
+
+
+def test_a_rollback_by_hand_is_no_drift_while_the_alias_is_held() -> None:
+    world = synced()
+    world.publish("production")
+    world.sync()
+    world.registry.move_by_hand("fraud", "production", "1")
+    (report,) = world.sync(full=True)
+    assert report.status.state is State.DRIFTED
+
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
+    (report,) = world.sync(full=True)
+    assert (report.status.state, report.status.message) == (State.HELD, HELD)
+
+    pauses(world).end(FRAUD, "ben", "production")
+    (report,) = world.sync()
+    assert (report.status.state, world.names()["production"]) == (State.DRIFTED, "v0")
+
+
+def test_a_hold_that_is_given_another_end_ends_then() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
+    world.publish("production")
+    world.sync()
+    pauses(world).begin(FRAUD, "ann", "rolled back", EIGHT_HOURS, "production")
+    assert due(world) == {KEY: "it has changed"}
+    world.sync()
+    world.clock.advance(EIGHT_HOURS)
+    assert due(world) == {KEY: "what held it has ended"}
+    world.sync()
+
+    assert world.names()["production"] == "v1"
+
+
+def test_who_resumes_an_alias_does_not_say_that_a_pause_has_ended() -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
+    pauses(world).begin(FRAUD, "ann", "incident 7", None)
+    before = world.status()
+
+    assert pauses(world).end(FRAUD, "ben", "production")
+    assert not pauses(world).end(FRAUD, "ben", "staging")
+    assert world.status() == before
 
 
 def test_a_held_alias_that_is_gone_at_the_source_stays_until_it_is_resumed() -> None:
     world = synced()
-    pauses(world).begin(FRAUD, "ann", "rolled back", EIGHT_HOURS, PRODUCTION)
+    pauses(world).begin(FRAUD, "ann", "rolled back", EIGHT_HOURS, "production")
     world.source.unalias(f"{REGISTRY}/fraud-detector", "production")
     world.sync()
     world.sync()
@@ -273,8 +321,8 @@ def test_a_held_alias_that_is_gone_at_the_source_stays_until_it_is_resumed() -> 
 
 def test_the_journal_tells_which_alias_was_held() -> None:
     world = synced()
-    pauses(world).begin(FRAUD, "ann", "rolled back", None, PRODUCTION)
-    pauses(world).end(FRAUD, "ben", PRODUCTION)
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
+    pauses(world).end(FRAUD, "ben", "production")
 
     told = [(str(entry.change), entry.why) for entry in world.store.journal()]
 
@@ -286,16 +334,20 @@ def test_the_journal_tells_which_alias_was_held() -> None:
 
 def test_an_alias_that_its_mapping_holds_is_not_resumed_for_one_model() -> None:
     world = synced()
-    pauses(world).begin(FRAUD, "ann", "rolled back", None, PRODUCTION)
+    pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
 
     with pytest.raises(NeedsPerson, match="ann paused the whole mapping: rolled back") as refused:
-        pauses(world).end(KEY, "ben", PRODUCTION)
+        pauses(world).end(KEY, "ben", "production")
 
     assert refused.value.remedy == "resume all of it: bridge resume fraud --alias production"
 
 
-def test_what_vertex_would_not_have_for_an_alias_is_not_held() -> None:
-    with pytest.raises(NeedsPerson, match="'Prod_1' is no alias of Vertex AI") as refused:
-        pauses(synced()).begin(FRAUD, "ann", "rolled back", None, Alias("Prod_1"))
-
-    assert refused.value.remedy == "name it as Vertex has it"
+@pytest.mark.parametrize("name", ["Prod_1", "*", ""])
+def test_what_vertex_would_not_have_for_an_alias_is_neither_held_nor_resumed(name: str) -> None:
+    world = synced()
+    pauses(world).begin(FRAUD, "ann", "incident 7", None)
+    for refused in (partial(pauses(world).begin, FRAUD, "ann", "x", None), partial(pauses(world).end, FRAUD, "ann")):
+        with pytest.raises(NeedsPerson, match="is no alias of Vertex AI") as problem:
+            refused(name)
+        assert problem.value.remedy == "name it as Vertex has it"
+    assert world.status().state is State.HELD

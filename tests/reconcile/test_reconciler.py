@@ -398,7 +398,8 @@ def test_a_removal_that_an_old_list_showed_as_made_is_made_after_all() -> None:
     assert "production" not in world.registry.aliases("fraud")
 
 
-def test_an_alias_that_is_set_again_while_its_removal_is_open_is_nobodys_drift() -> None:
+@pytest.mark.parametrize("where", ["the same version", "another one"])
+def test_an_alias_that_is_set_again_while_its_removal_is_open_is_a_persons_to_take_away(where: str) -> None:
     world = World()
     version = world.publish("production")
     reconcile(world)
@@ -407,12 +408,19 @@ def test_an_alias_that_is_set_again_while_its_removal_is_open_is_nobodys_drift()
     world.registry.lost_replies["remove_alias"] = 1
     with pytest.raises(TryAgain):
         reconcile(world)
-    world.source.alias(version, "production")
+    reconcile(world)  # sees that it is gone, and that it may have been an old list
+    if where == "another one":
+        version = world.publish("production")
+    else:
+        world.source.alias(version, "production")
 
     sight = reconcile(world)
-
-    assert [type(change) for change in sight.plan.changes] == [MoveAlias]
+    assert isinstance(sight.plan.changes[-1], MoveAlias)
     assert world.names()["production"] == version.label
+    assert world.store.unfinished(KEY) == ()
+
+    world.registry.move_by_hand("fraud", "production", None)
+    assert [refusal.kind for refusal in reconcile(world).plan.refusals] == [Kind.DRIFT]
 
 
 def test_a_removal_that_the_source_denies_by_name_is_not_made() -> None:

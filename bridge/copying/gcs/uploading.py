@@ -16,6 +16,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlsplit
 
@@ -145,13 +146,18 @@ class Uploader:
             return self._asked(address, size)
         headers = {"Content-Length": str(size - at), "Content-Range": f"bytes {at}-{size - 1}/{size}"}
         # The bucket compares the md5 of the whole, whoever has sent the beginning.
+        answer, after = None, 0.0
         with closing(stream.pieces(at, blind=_bucket_compares(stream.file))) as pieces:
+            # The source's connection first, and none of it kept while the bucket's is waited for again: or copies that
+            # have one and those that have the other could wait for each other.
+            body = chain((next(pieces, b""),), pieces)
             try:
-                answer = self.wire.ask("PUT", address, headers, self._timed(pieces) if watched else pieces)
+                answer = self.wire.ask("PUT", address, headers, self._timed(body) if watched else body)
             except Unwell as unwell:
-                self.clock.sleep(min(unwell.after or 0.0, LONGEST_WAIT))
-                return self._asked(address, size)
-        return self._asked(address, size) if answer.status == HTTPStatus.UNAUTHORIZED else answer
+                after = min(unwell.after or 0.0, LONGEST_WAIT)
+        if answer is None:
+            self.clock.sleep(after)
+        return self._asked(address, size) if answer is None or answer.status == HTTPStatus.UNAUTHORIZED else answer
 
     def _asked(self, address: str, size: int) -> Answer:
         return self.wire.insist("PUT", address, {"Content-Length": "0", "Content-Range": f"bytes */{size}"})
