@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from benchmarks.copying import thresholds
+from benchmarks.copying import shapes, thresholds
 from benchmarks.copying.measuring import measure
 from benchmarks.table import conditions, say_table, write_json
 
@@ -16,9 +16,11 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
     parser.add_argument("--quick", action="store_true", help="smaller shapes, once: shows only that it works")
     parser.add_argument("--thresholds", action="store_true", help="instead, compare the ways that settings choose from")
+    parser.add_argument("--million", action="store_true", help="instead, copy a version of a million files")
     said = parser.parse_args()
     under = conditions()
-    rows = thresholds.measure() if said.thresholds else measure(quick=said.quick)
+    chosen = (shapes.MILLION,) if said.million else shapes.SHAPES
+    rows = thresholds.measure() if said.thresholds else measure(chosen, quick=said.quick)
     say_table(rows, under)
     if said.json:
         write_json(said.json, rows, under)

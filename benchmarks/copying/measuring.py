@@ -18,7 +18,7 @@ from benchmarks.copying.files import Content, served
 from benchmarks.copying.job import Cost, Job
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from benchmarks.copying.shapes import Shape
     from benchmarks.table import Row
@@ -55,9 +55,9 @@ def staged(largest: int) -> Iterator[Stage | None]:
             yield Stage(content, source, target, folder)
 
 
-def measure(*, quick: bool = False) -> list[Row]:
-    """Return the figures of all shapes; none if they cannot be measured here."""
-    chosen = [shapes.quick(shape) for shape in shapes.SHAPES] if quick else list(shapes.SHAPES)
+def measure(of: Sequence[Shape] = shapes.SHAPES, *, quick: bool = False) -> list[Row]:
+    """Return the figures of these shapes; none if they cannot be measured here."""
+    chosen = [shapes.quick(shape) for shape in of] if quick else list(of)
     result: list[Row] = []
     with staged(max((shape.files + shape.changed) * shape.size for shape in chosen)) as stage:
         if stage is None:
