@@ -440,6 +440,11 @@ class Hold:
     who: str
     why: str
     until: str | None  # ISO 8601, UTC; None: until it is lifted
+    model: str = field(default=EVERY, compare=False)  # that it was put on, as the store tells; EVERY: the whole mapping
+
+    def scope(self, key: ModelKey) -> str:
+        """Name what it was put on, and is resumed for: the mapping of a model that it holds, or just that model."""
+        return key.mapping if self.model == EVERY else str(key)
 
 
 @dataclass(frozen=True, slots=True)

@@ -294,7 +294,6 @@ class _Planner:
             yield Refusal(Kind.DOUBLE, f"version @{version.id}", reason, "delete it in Vertex if nothing uses it")
 
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
-        hold = self.known.holds.get(alias)
-        key = ModelKey(self.spec.name, self.actual.model)
-        held_back = not isinstance(step, Refusal) or step.kind is Kind.DRIFT  # by hand, which the hold says to be meant
-        return refuse_held(hold, key) if hold is not None and held_back else step
+        hold, key = self.known.holds.get(alias), ModelKey(self.spec.name, self.actual.model)
+        is_final = isinstance(step, Refusal) and step.kind is not Kind.DRIFT  # whose hold says that it is meant
+        return step if hold is None or is_final else refuse_held(hold, key, step)

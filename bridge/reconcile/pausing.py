@@ -47,7 +47,7 @@ class Pauses:
                     due(status), state=State.HELD, message=f"{said.about}: {said.reason}", remedy=said.remedy
                 )
                 self.store.save_status(replace(held, next_try=until))
-            elif status.state is State.HELD:  # by an earlier one perhaps, which may have had another end
+            elif status.fingerprint is None:  # it may be held, or drifted, and for another time than from now on
                 self.store.save_status(due(status))
         return hold
 
@@ -61,9 +61,9 @@ class Pauses:
         held = _held(alias)
         whole = self.store.holds(ModelKey(key.mapping, EVERY), self.clock.now()).get(held)
         if key.model != EVERY and whole is not None:
-            option = "" if alias is None else f" --alias {alias}"
+            option, what = ("", "") if alias is None else (f" --alias {alias}", f"alias {alias} of ")
             raise NeedsPerson(
-                f"{key} is not resumed alone: {whole.who} paused the whole mapping: {whole.why}",
+                f"{key} is not resumed alone: {whole.who} paused {what}the whole mapping: {whole.why}",
                 f"resume all of it: bridge resume {key.mapping}{option}",
             )
         statuses = self._statuses(key)

@@ -206,14 +206,12 @@ class Reconciler:
         goes on, since nothing is sent twice; any other change is sent again, and gets a line and a time of its own.
         """
         log.info("%s", change)
-        if begun and isinstance(change, RegisterVersion):
-            entry = begun[0]
-        else:
-            for line in begun:
-                self.store.finish(line, Outcome.ABANDONED, "made anew", self.clock.now())
-            entry = self.store.begin(order.key, change, order.why, self.clock.now())
+        goes_on = begun and isinstance(change, RegisterVersion)
+        entry = begun[0] if goes_on else self.store.begin(order.key, change, order.why, self.clock.now())
         try:
             self._confirm(order, change, entry)
+            for line in () if goes_on else begun:
+                self.store.finish(line, Outcome.ABANDONED, "made anew", self.clock.now())
             detail = self._effect(order, change)
         except NeedsPerson as problem:
             self.store.finish(entry, Outcome.FAILED, str(problem), self.clock.now())

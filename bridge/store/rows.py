@@ -168,7 +168,7 @@ def hold_row(key: ModelKey, hold: Hold) -> Row:
 
 def hold_of(row: RowMapping) -> Hold:
     """Read a hold."""
-    return Hold(Alias(row["alias"]), row["who"], row["why"], row["until"])
+    return Hold(Alias(row["alias"]), row["who"], row["why"], row["until"], row["model"])
 
 
 def upload_row(upload: Upload, secret: bytes) -> Row:

@@ -232,7 +232,7 @@ class MemoryStore(MemoryCopies, MemoryTokens):
         if hold.until is not None:
             utc(hold.until)
         with self._lock:
-            self._holds[key][hold.alias] = hold
+            self._holds[key][hold.alias] = replace(hold, model=key.model)
 
     def lift_hold(self, key: ModelKey, alias: Alias) -> None:
         """End a hold."""

@@ -167,13 +167,19 @@ class VertexRegistry:
             try:
                 operation = self._client.upload_model(request, timeout=TIMEOUT)
             except api.NotFound as absent:
-                if not first and self._model(self._name(model), what) is None:
-                    reason = f"{what}: the model is gone ({absent.message})"
-                    raise TryAgain(reason, nothing_happened=True) from absent
-                raise NeedsPerson(
-                    f"{what}: Vertex AI says {absent.message}", f"check that {self._parent} exists"
-                ) from absent
+                said = f"{what}: Vertex AI says {absent.message}"
+                if first:
+                    raise NeedsPerson(said, f"check that {self._parent} exists") from absent
+                if self._is_there(model):
+                    raise NeedsPerson(said, "mend what it names") from absent
+                raise TryAgain(said, nothing_happened=True) from absent
         return str(operation.operation.name)
+
+    def _is_there(self, model: str) -> bool:
+        try:
+            return self._model(self._name(model), f"asking for model {model}") is not None
+        except TryAgain:
+            return False
 
     def operation(self, name: str) -> Operation:
         """See the port. One that Vertex has forgotten is done, with neither a version nor an error."""

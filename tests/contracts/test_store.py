@@ -543,6 +543,10 @@ def test_a_hold_on_every_model_of_a_mapping_is_one_on_each_unless_a_model_has_it
     assert store.holds(KEY, NINE) == {EVERY: own}
     assert store.holds(KEY, TEN) == {EVERY: of_mapping}
     assert store.holds(OTHER, NINE) == {EVERY: of_mapping, STAGING: Hold(STAGING, "ada", "rollback", None)}
+    assert {alias: hold.scope(OTHER) for alias, hold in store.holds(OTHER, NINE).items()} == {
+        EVERY: OTHER.mapping,
+        STAGING: str(OTHER),
+    }
     assert store.holds(ModelKey("another", KEY.model), NINE) == {}
     store.lift_hold(ModelKey(KEY.mapping, EVERY), EVERY)
     assert store.holds(KEY, TEN) == {}

@@ -520,7 +520,7 @@ def test_an_alias_that_somebody_holds(world: World) -> None:
     assert line(world, "fraud@production") == (
         "alias production: held: ann holds it until 2026-01-06T09:00:00+00:00: incident 7 | "
         "not affected: production goes on naming @1 (v0) | "
-        "it follows then; sooner: bridge resume fraud --alias production"
+        "it follows then; sooner: bridge resume fraud/fraud --alias production"
     )
 
 

@@ -228,8 +228,8 @@ def test_the_journal_tells_who_paused_what_and_why_and_who_resumed_it() -> None:
 HELD = "alias production: ann holds it until somebody resumes it: rolled back"
 
 
-@pytest.mark.parametrize("of", [FRAUD, KEY], ids=["mapping", "model"])
-def test_an_alias_that_is_held_stays_where_it_is_and_the_others_follow(of: ModelKey) -> None:
+@pytest.mark.parametrize(("of", "scope"), [(FRAUD, "fraud"), (KEY, "fraud/fraud")], ids=["mapping", "model"])
+def test_an_alias_that_is_held_stays_where_it_is_and_the_others_follow(of: ModelKey, scope: str) -> None:
     world = synced()
     pauses(world).begin(of, "ann", "rolled back", None, "production")
     world.publish("production", "staging")
@@ -241,8 +241,8 @@ def test_an_alias_that_is_held_stays_where_it_is_and_the_others_follow(of: Model
     assert report.plan is not None
     assert report.plan.holds == ()
 
-    assert report.status.remedy == "it follows then; sooner: bridge resume fraud --alias production"
-    assert pauses(world).end(FRAUD, "ben", "production")
+    assert report.status.remedy == f"it follows then; sooner: bridge resume {scope} --alias production"
+    assert pauses(world).end(of, "ben", "production")
     world.sync()
     assert (world.names()["production"], world.status().state) == ("v1", State.SYNCED)
     assert not pauses(world).end(of, "ben", "production")
@@ -272,8 +272,13 @@ def test_a_rollback_by_hand_is_no_drift_while_the_alias_is_held() -> None:
     assert report.status.state is State.DRIFTED
 
     pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
-    (report,) = world.sync(full=True)
-    assert (report.status.state, report.status.message) == (State.HELD, HELD)
+    assert due(world) == {KEY: "it has changed"}
+    (report,) = world.sync()
+    story = "the bridge set it on @2, and somebody has moved it to @1 in Vertex since"
+    assert (report.status.state, report.status.message) == (State.HELD, f"{HELD}; {story}")
+    remedy = "move it back in Vertex, or set 'drift: heal' in the mapping to have it follow v1"
+    resume = "bridge resume fraud --alias production"
+    assert report.status.remedy == f"it stays there then, too: {remedy}; and {resume}"
 
     pauses(world).end(FRAUD, "ben", "production")
     (report,) = world.sync()
@@ -336,7 +341,7 @@ def test_an_alias_that_its_mapping_holds_is_not_resumed_for_one_model() -> None:
     world = synced()
     pauses(world).begin(FRAUD, "ann", "rolled back", None, "production")
 
-    with pytest.raises(NeedsPerson, match="ann paused the whole mapping: rolled back") as refused:
+    with pytest.raises(NeedsPerson, match="ann paused alias production of the whole mapping: rolled back") as refused:
         pauses(world).end(KEY, "ben", "production")
 
     assert refused.value.remedy == "resume all of it: bridge resume fraud --alias production"

@@ -18,7 +18,7 @@ from tests.worlds import BASE, CONTAINER, FRAUD, KEY, SETTLE, World, mapping
 
 if TYPE_CHECKING:
     from bridge.core.changes import Change
-    from bridge.core.model import SourceVersion
+    from bridge.core.model import SourceVersion, TargetState
     from bridge.core.records import JournalEntry
     from bridge.reconcile.orders import Sight
 
@@ -396,6 +396,37 @@ def test_a_removal_that_an_old_list_showed_as_made_is_made_after_all() -> None:
     assert version == record.source
     assert [type(change) for change in sight.plan.changes] == [RemoveAlias]
     assert "production" not in world.registry.aliases("fraud")
+
+
+def test_a_removal_that_an_old_list_showed_as_made_stays_open_until_a_setting_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    world.publish("production")
+    reconcile(world)
+    world.source.unalias(FRAUD, "production")
+    reconcile(world)
+    world.registry.problems["remove_alias"] = TryAgain("it never arrived")
+    with pytest.raises(TryAgain):
+        reconcile(world)
+    world.registry.problems.clear()
+    observed = world.registry.observe
+
+    def old_list(model: str) -> TargetState:
+        state = observed(model)
+        versions = tuple(replace(each, aliases=each.aliases - {PRODUCTION}) for each in state.versions)
+        return replace(state, versions=versions)
+
+    monkeypatch.setattr(world.registry, "observe", old_list)
+    reconcile(world)
+    version = world.publish("production")
+    with pytest.raises(TryAgain):  # Vertex itself says who has it
+        reconcile(world)
+    monkeypatch.undo()
+
+    reconcile(world)
+
+    assert world.names()["production"] == version.label
 
 
 @pytest.mark.parametrize("where", ["the same version", "another one"])

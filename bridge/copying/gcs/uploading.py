@@ -148,8 +148,8 @@ class Uploader:
         # The bucket compares the md5 of the whole, whoever has sent the beginning.
         answer, after = None, 0.0
         with closing(stream.pieces(at, blind=_bucket_compares(stream.file))) as pieces:
-            # The source's connection first, and none of it kept while the bucket's is waited for again: or copies that
-            # have one and those that have the other could wait for each other.
+            # The source's connection first, and given back before the bucket's is asked for again: copies that have the
+            # one should not wait for those that have the other. One whose source breaks in the middle still does.
             body = chain((next(pieces, b""),), pieces)
             try:
                 answer = self.wire.ask("PUT", address, headers, self._timed(body) if watched else body)
