@@ -66,10 +66,7 @@ BUGS = (
                 self.store.finish(line, Outcome.ABANDONED, "made anew", self.clock.now())
             self._confirm(order, change, entry)
 """,
-        (
-            "tests/reconcile/test_reconciler.py::"
-            "test_a_removal_that_an_old_list_showed_as_made_stays_open_until_a_setting_is_confirmed",
-        ),
+        (RECONCILER + "test_a_removal_that_an_old_list_showed_as_made_stays_open_until_a_setting_is_confirmed",),
     ),
     Bug(
         "P5",
@@ -77,7 +74,7 @@ BUGS = (
         "bridge/core/settling.py",
         "        waits = is_early and was_set in (None, on_it)\n",
         "        waits = False\n",
-        ("tests/reconcile/test_reconciler.py::test_a_removal_that_an_old_list_showed_as_made_is_made_after_all",),
+        (RECONCILER + "test_a_removal_that_an_old_list_showed_as_made_is_made_after_all",),
     ),
     Bug(
         "P1",
