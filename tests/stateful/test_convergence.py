@@ -14,7 +14,7 @@ from bridge.core.changes import Kind
 from bridge.core.errors import TryAgain
 from bridge.core.model import OnDrift, OnSourceDelete
 from bridge.core.records import Operation
-from tests.stateful import PHASES, SOAK
+from tests.stateful import PHASES, RUNS
 from tests.stateful.knowing import ALIASES, Knowledge
 from tests.worlds import FRAUD, World, mapping
 
@@ -200,6 +200,4 @@ class Convergence(RuleBasedStateMachine):
 
 
 TestConvergence = Convergence.TestCase
-TestConvergence.settings = settings(
-    max_examples=3000 if SOAK else 300, stateful_step_count=40, deadline=None, phases=PHASES
-)
+TestConvergence.settings = settings(max_examples=RUNS, stateful_step_count=40, deadline=None, phases=PHASES)
