@@ -295,5 +295,5 @@ class _Planner:
 
     def unless_held(self, alias: Alias, step: Change | Refusal) -> Change | Refusal:
         hold, key = self.known.holds.get(alias), ModelKey(self.spec.name, self.actual.model)
-        is_final = isinstance(step, Refusal) and step.kind is not Kind.DRIFT  # whose hold says that it is meant
+        is_final = isinstance(step, Refusal) and step.kind is not Kind.DRIFT  # drift is not: it is meant
         return step if hold is None or is_final else refuse_held(hold, key, step)
