@@ -163,13 +163,12 @@ class StreamingCopier:
 
     def _jobs(self, files: Sequence[ArtifactFile], folder: str) -> Iterator[_Job]:
         """Pair files, which come by path, with what lies in their folder, by path too, and with twins."""
+        bucket = bucket_of(folder)
         lying = self.storage.held(folder)
         next_one = next(lying, None)
         waiting = iter(files)
         while some := tuple(islice(waiting, LOOKED_UP)):
-            twins = self.contents.contents(
-                bucket_of(folder), [(file.digest, file.size) for file in some if file.digest]
-            )
+            twins = self.contents.contents(bucket, [(file.digest, file.size) for file in some if file.digest])
             for file in some:
                 while next_one is not None and next_one.path < file.path:
                     next_one = next(lying, None)

@@ -179,8 +179,10 @@ class Plan:
 
 def refuse_held(hold: Hold, key: ModelKey, step: Change | Refusal | None = None) -> Refusal:
     """Say that a person holds an alias; `step` is what would become of it, or be said of it, otherwise."""
-    until = f"until {hold.until}" if hold.until else "until somebody resumes it"
-    reason, resume = f"{hold.who} holds it {until}: {hold.why}", f"bridge resume {hold.scope(key)} --alias {hold.alias}"
+    reason, resume = (
+        f"{hold.who} holds it {hold.lasts}: {hold.why}",
+        f"bridge resume {hold.scope(key)} --alias {hold.alias}",
+    )
     remedy = f"it follows then; sooner: {resume}"
     if isinstance(step, Refusal):
         reason, remedy = f"{reason}; {step.reason}", f"it stays there then, too: {step.remedy}; and {resume}"
@@ -189,8 +191,7 @@ def refuse_held(hold: Hold, key: ModelKey, step: Change | Refusal | None = None)
 
 def refuse_paused(about: str, hold: Hold, key: ModelKey) -> Refusal:
     """Say that a person lets nothing of a model be changed."""
-    until = f"until {hold.until}" if hold.until else "until somebody resumes it"
-    reason = f"{hold.who} paused it {until}: {hold.why}"
+    reason = f"{hold.who} paused it {hold.lasts}: {hold.why}"
     return Refusal(Kind.PAUSED, about, reason, f"it follows then; sooner: bridge resume {hold.scope(key)}", hold.until)
 
 

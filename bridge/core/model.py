@@ -442,6 +442,11 @@ class Hold:
     until: str | None  # ISO 8601, UTC; None: until it is lifted
     model: str = field(default=EVERY, compare=False)  # that it was put on, as the store tells; EVERY: the whole mapping
 
+    @property
+    def lasts(self) -> str:
+        """Until when, in words."""
+        return f"until {self.until or 'somebody resumes it'}"
+
     def scope(self, key: ModelKey) -> str:
         """Name what it was put on, and is resumed for: the mapping of a model that it holds, or just that model."""
         return key.mapping if self.model == EVERY else str(key)

@@ -357,12 +357,18 @@ def test_a_change_whose_end_is_unknown_and_that_did_not_happen_is_abandoned_and_
     assert world.store.unfinished(KEY) == ()
 
 
-def test_a_removal_whose_reply_was_lost_is_settled() -> None:
+def withdrawn() -> World:
+    """Make a world where the source was seen once without the `production` that is on @1: the next pass removes it."""
     world = World()
     world.publish("production")
     reconcile(world)
     world.source.unalias(FRAUD, "production")
     reconcile(world)
+    return world
+
+
+def test_a_removal_whose_reply_was_lost_is_settled() -> None:
+    world = withdrawn()
     world.registry.lost_replies["remove_alias"] = 1
     with pytest.raises(TryAgain):
         reconcile(world)
@@ -378,11 +384,7 @@ def test_a_removal_whose_reply_was_lost_is_settled() -> None:
 
 def unanswered_removal() -> World:
     """Make a world where the removal of `production` from @1 never arrived, and its line is open."""
-    world = World()
-    world.publish("production")
-    reconcile(world)
-    world.source.unalias(FRAUD, "production")
-    reconcile(world)
+    world = withdrawn()
     world.registry.problems["remove_alias"] = TryAgain("it never arrived")
     with pytest.raises(TryAgain):
         reconcile(world)
@@ -433,11 +435,8 @@ def test_a_removal_that_an_old_list_showed_as_made_stays_open_until_a_setting_is
 
 @pytest.mark.parametrize("where", ["the same version", "another one"])
 def test_an_alias_that_is_set_again_while_its_removal_is_open_is_a_persons_to_take_away(where: str) -> None:
-    world = World()
-    version = world.publish("production")
-    reconcile(world)
-    world.source.unalias(FRAUD, "production")
-    reconcile(world)
+    world = withdrawn()
+    version = world.store.records(KEY)[0].source
     world.registry.lost_replies["remove_alias"] = 1
     with pytest.raises(TryAgain):
         reconcile(world)
@@ -506,11 +505,7 @@ def test_a_removal_that_was_refused_is_not_told_as_made_when_a_person_makes_it()
 
 
 def test_a_source_that_cannot_answer_by_name_removes_nothing() -> None:
-    world = World()
-    world.publish("production")
-    reconcile(world)
-    world.source.unalias(FRAUD, "production")
-    reconcile(world)
+    world = withdrawn()
     seen = order(world)
     world.source.problem = TryAgain("unwell")
 

@@ -18,7 +18,6 @@ from bridge.sandbox.gcs.objects import NewObject, StoredObject
 from bridge.sandbox.gcs.resources import base_url, object_resource, path_part
 from bridge.sandbox.gcs.streams import json_body
 from bridge.sandbox.gcs.uploads import refuse_customer_keys, resource_answer
-from bridge.sandbox.traffic import exchange
 
 if TYPE_CHECKING:
     from starlette.requests import Request
@@ -52,12 +51,11 @@ async def rewrite(gcs: Service, request: Request) -> Response:
     PerCall always counts; the service may move more if bucket and class stay the same (a guess).
     The fault `operation_never_ends` has a call move nothing.
     """
+    fault = gcs.note("objects.rewrite", write=True)
     resource = await json_body(request)
     source = _source(gcs, request)
     progress = _progress(request, source)
     step = gcs.rewrite_chunk or _most_per_call(request) or source.size
-    under_way = exchange.get()
-    fault = under_way.fault if under_way else None
     is_idle = fault is not None and fault.kind == "operation_never_ends"
     moved = progress.moved if is_idle else min(source.size, progress.moved + step)
     answer: dict[str, Any] = {

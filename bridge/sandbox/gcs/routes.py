@@ -37,7 +37,8 @@ class Operation:
 
 READ = False
 WRITE = True
-ITSELF = None  # the handler notes the request itself: its name or kind depends on more than the path
+# The handler notes the request itself: its name depends on more than the path, or it carries out a fault of its own.
+ITSELF = None
 METHODS = ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 B = "/storage/v1/b"
 O = "/storage/v1/b/{bucket}/o/{object}"  # noqa: E741  the API's own abbreviation
@@ -88,7 +89,7 @@ JSON_API = [
     Operation("buckets.delete", WRITE, "DELETE", B + "/{bucket}", api.delete_bucket),
     Operation("buckets.insert", WRITE, "POST", B, api.create_bucket),
     Operation("buckets.list", READ, "GET", B, api.list_buckets),
-    Operation("objects.rewrite", WRITE, "POST", O + "/rewriteTo/b/{to_bucket}/o/{to_object}", copies.rewrite),
+    Operation("objects.rewrite", ITSELF, "POST", O + "/rewriteTo/b/{to_bucket}/o/{to_object}", copies.rewrite),
     Operation("objects.copy", WRITE, "POST", O + "/copyTo/b/{to_bucket}/o/{to_object}", copies.copy),
     Operation("objects.compose", WRITE, "POST", O + "/compose", copies.compose),
     Operation("batch", READ, "POST", "/batch/storage/v1", batch.batch),  # its parts are counted one by one

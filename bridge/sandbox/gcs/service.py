@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from bridge.sandbox.clock import SandboxClock
+    from bridge.sandbox.faults import Fault
     from bridge.sandbox.gcs.hashes import Digests
     from bridge.sandbox.traffic import Traffic
 
@@ -63,9 +64,9 @@ class Service:
         )
         self.bodies.sweep({body for (body,) in named})
 
-    def note(self, operation: str, *, write: bool) -> None:
-        """Count a request."""
-        self.traffic.note("gcs", operation, write=write)
+    def note(self, operation: str, *, write: bool) -> Fault | None:
+        """Count a request, as Traffic.note does."""
+        return self.traffic.note("gcs", operation, write=write)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Do disk work without holding up the other clients."""
